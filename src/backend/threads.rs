@@ -1,0 +1,111 @@
+//! The thread backend: an operation as its plain system call, with its errno. Workers of the other
+//! backends run here too what their kernel facility cannot do.
+
+use std::ffi::CStr;
+
+use crate::error::{Errno, Result};
+use crate::op::{Code, Op};
+use crate::sys::mem::IovecBuf;
+use crate::sys::rw::{self, Transfer};
+use crate::sys::{fs, thread};
+
+/// What a worker keeps from operation to operation.
+#[derive(Default)]
+pub struct Kit {
+    iovecs: IovecBuf,
+}
+
+/// Runs an operation other than OPENAT to its end and says its result. `moved` bytes went before; `paths` are its
+/// NUL-terminated paths. Between the parts of a long transfer `stopped` may end it.
+pub fn run(op: &Op, moved: u64, paths: &[u8], kit: &mut Kit, stopped: impl Fn() -> Option<Errno>) -> i64 {
+    if op.ioprio != 0 {
+        thread::set_io_priority(op.ioprio);
+    }
+    let result = if op.code.transfers() {
+        transfer(op, moved, kit, stopped)
+    } else {
+        call(op, paths).map_or_else(Errno::as_result, |value| value as i64)
+    };
+    if op.ioprio != 0 {
+        thread::set_io_priority(0);
+    }
+    result
+}
+
+fn call(op: &Op, paths: &[u8]) -> Result<u64> {
+    match op.code {
+        Code::Fsync => fs::fsync(op.fd),
+        Code::Fdsync => fs::fdatasync(op.fd),
+        Code::SyncRange => fs::sync_file_range(op.fd, op.offset, op.len, op.sys_flags),
+        Code::Allocate => fs::fallocate(op.fd, op.sys_flags, op.offset, op.len),
+        Code::Truncate => fs::ftruncate(op.fd, op.offset),
+        Code::Close => fs::close(op.fd),
+        Code::Openat => fs::openat(op.fd, first_path(paths), op.sys_flags, op.mode),
+        Code::Statx => fs::statx(op.fd, first_path(paths), op.sys_flags, op.mode, op.buf2),
+        Code::Renameat => fs::renameat2(op.fd, first_path(paths), second_path(paths), op.sys_flags),
+        Code::Unlinkat => fs::unlinkat(op.fd, first_path(paths), op.sys_flags),
+        Code::Mkdirat => fs::mkdirat(op.fd, first_path(paths), op.mode),
+        Code::Nop | Code::Read | Code::Write | Code::Readv | Code::Writev => Ok(0),
+    }
+}
+
+/// The first of the NUL-terminated paths in `paths`.
+pub fn first_path(paths: &[u8]) -> &CStr {
+    CStr::from_bytes_until_nul(paths).unwrap_or(c"")
+}
+
+fn second_path(paths: &[u8]) -> &CStr {
+    first_path(&paths[first_path(paths).to_bytes_with_nul().len()..])
+}
+
+fn transfer(op: &Op, mut moved: u64, kit: &mut Kit, stopped: impl Fn() -> Option<Errno>) -> i64 {
+    loop {
+        match rw::transfer(&remaining(op, moved, kit)) {
+            Ok(0) => return moved as i64,
+            Ok(more) => moved += more,
+            Err(errno) => return ended(op, moved, errno),
+        }
+        if !op.full || moved >= op.wanted() {
+            return moved as i64;
+        }
+        if let Some(errno) = stopped() {
+            return ended(op, moved, errno);
+        }
+    }
+}
+
+/// The system call for what is left of a transfer after `moved` bytes.
+pub fn remaining(op: &Op, moved: u64, kit: &mut Kit) -> Transfer {
+    let (memory, count) = if moved == 0 {
+        (op.buf, op.len)
+    } else if op.code.vectored() {
+        op.buf.iovecs_after(op.len, moved, &mut kit.iovecs);
+        (kit.iovecs.as_memory(), kit.iovecs.count())
+    } else {
+        (op.buf.advanced(moved), op.len - moved)
+    };
+    Transfer {
+        fd: op.fd,
+        reads: op.code.reads(),
+        vectored: op.code.vectored(),
+        memory,
+        count,
+        offset: if op.at_current() { op.offset } else { op.offset.wrapping_add(moved) },
+        flags: op.sys_flags,
+    }
+}
+
+/// The result of a transfer that an error, a cancel or a timeout ended after `moved` bytes. Bytes taken from a pipe or
+/// socket are never dropped; at an explicit offset FULL promised all or an error.
+pub fn ended(op: &Op, moved: u64, errno: Errno) -> i64 {
+    let partial_counts = !op.full || op.at_current() || at_unaligned_end(op, moved, errno);
+    if moved > 0 && partial_counts { moved as i64 } else { errno.as_result() }
+}
+
+/// A direct read that ended at the end of the file's unaligned tail: the kernel refuses the rest, of which there is none.
+fn at_unaligned_end(op: &Op, moved: u64, errno: Errno) -> bool {
+    errno.0 == libc::EINVAL
+        && op.code.reads()
+        && !op.at_current()
+        && rw::size_of_file(op.fd).is_ok_and(|size| op.offset.saturating_add(moved) >= size)
+}

@@ -1,0 +1,183 @@
+//! io_uring: transfers at explicit offsets, pushed under the context's lock and entered without it.
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use super::Wants;
+use crate::error::Result;
+use crate::op::{Code, Op};
+use crate::sys::rw::MAX_TRANSFER;
+use crate::sys::uring::{self, NOBODY, Request, Ring, Setup};
+
+pub struct Uring {
+    ring: Ring,
+    entering: Arc<Entering>,
+    /// Tokens in the order pushed, one place per ring entry: what the kernel did not take can be taken back.
+    pushed: Vec<u64>,
+    next: usize,
+    in_flight: u32,
+    /// In flight at most, so that completions always fit their ring.
+    most: u32,
+}
+
+/// Who is inside io_uring_enter, and whether it still works.
+#[derive(Default)]
+struct Entering {
+    threads: AtomicU32,
+    broken: AtomicBool,
+}
+
+/// One io_uring_enter to be made.
+pub struct Enter {
+    ring: RawFd,
+    count: u32,
+    flags: u32,
+    entering: Arc<Entering>,
+}
+
+/// io-wq threads for regular files: as many as cold reads gain from. For the rest, which we do not send: few.
+const IOWQ_UNBOUNDED: u32 = 4;
+
+impl Uring {
+    pub fn open(wants: &Wants) -> Result<Self> {
+        const MOST_ENTRIES: u32 = 4096;
+        let requests = wants.max_requests.min(32768).next_power_of_two();
+        let ring = Ring::new(Setup {
+            entries: requests.min(MOST_ENTRIES),
+            completions: requests * 2,
+            sqpoll: wants.sqpoll,
+            iowq_workers: [wants.workers, IOWQ_UNBOUNDED],
+        })?;
+        ring.register_eventfd(wants.eventfd)?;
+        let (entries, most) = (ring.entries(), ring.completion_entries() / 2);
+        let pushed = vec![NOBODY; entries as usize];
+        Ok(Self { ring, entering: Arc::default(), pushed, next: 0, in_flight: 0, most })
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.ring.as_raw_fd()
+    }
+
+    /// The kernel no longer lets us in: what is in flight ends, nothing new starts.
+    pub fn is_broken(&self) -> bool {
+        // Acquire pairs with the release in `run`.
+        self.entering.broken.load(Ordering::Acquire)
+    }
+
+    pub fn push(&mut self, token: u64, op: &Op, moved: u64) -> bool {
+        let pushed = self.in_flight < self.most && !self.is_broken() && self.push_request(request(op, moved), token);
+        self.in_flight += u32::from(pushed);
+        pushed
+    }
+
+    pub fn cancel(&mut self, token: u64) {
+        // Best effort: if there is no room, the operation ends by itself.
+        self.push_request(Request::Cancel(token), NOBODY);
+    }
+
+    fn push_request(&mut self, request: Request, user_data: u64) -> bool {
+        let pushed = self.ring.push(request, user_data);
+        if pushed {
+            self.pushed[self.next] = user_data;
+            self.next = (self.next + 1) % self.pushed.len();
+        }
+        pushed
+    }
+
+    pub fn flush(&mut self) -> Option<Enter> {
+        let count = self.ring.unsubmitted();
+        if count == 0 || self.is_broken() {
+            return None;
+        }
+        let flags = self.ring.enter_flags()?;
+        // SeqCst, as all of `threads` and `broken`: the last one out after a failure must see it.
+        self.entering.threads.fetch_add(1, Ordering::SeqCst);
+        Some(Enter { ring: self.fd(), count, flags, entering: self.entering.clone() })
+    }
+
+    /// After a failed enter, once nobody is inside: what the kernel did not take never starts there.
+    pub fn flushed(&mut self, _: &Enter, mut refused: impl FnMut(u64)) {
+        if !self.is_broken() || self.entering.threads.load(Ordering::SeqCst) != 0 {
+            return;
+        }
+        let left = self.ring.unsubmitted() as usize;
+        let places = self.pushed.len();
+        for back in (1..=left).rev() {
+            let token = std::mem::replace(&mut self.pushed[(self.next + places - back) % places], NOBODY);
+            if token != NOBODY {
+                self.in_flight -= 1;
+                refused(token);
+            }
+        }
+    }
+
+    pub fn has_completions(&mut self) -> bool {
+        self.ring.has_completions()
+    }
+
+    pub fn pop(&mut self) -> Option<(u64, i64)> {
+        loop {
+            let Some((token, result)) = self.ring.pop() else {
+                if self.ring.overflowed() && uring::flush_overflow(self.fd()).is_ok() && self.ring.has_completions() {
+                    continue;
+                }
+                return None;
+            };
+            if token != NOBODY {
+                self.in_flight -= 1;
+                return Some((token, result.into()));
+            }
+        }
+    }
+}
+
+impl Enter {
+    /// True if it failed for good, or another one did while this one was inside.
+    pub fn run(&mut self) -> bool {
+        let works = self.enter_all();
+        if !works {
+            // Release pairs with the acquire in `is_broken`.
+            self.entering.broken.store(true, Ordering::SeqCst);
+        }
+        self.entering.threads.fetch_sub(1, Ordering::SeqCst);
+        self.entering.broken.load(Ordering::SeqCst)
+    }
+
+    fn enter_all(&mut self) -> bool {
+        const TRIES: u32 = 64;
+        let mut failures = 0;
+        while self.count > 0 && failures < TRIES {
+            match uring::enter(self.ring, self.count, self.flags) {
+                // Nothing left: another thread's enter took ours, or the kernel's thread will.
+                Ok(0) => return true,
+                Ok(_) if self.flags != 0 => return true,
+                Ok(taken) => self.count = self.count.saturating_sub(taken),
+                Err(errno) if errno.0 == libc::EINTR => {}
+                // Out of memory for a moment, or completions waiting for room.
+                Err(errno) if matches!(errno.0, libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => {
+                    failures += 1;
+                    std::thread::yield_now();
+                }
+                Err(_) => return false,
+            }
+        }
+        self.count == 0
+    }
+}
+
+fn request(op: &Op, moved: u64) -> Request {
+    if op.code == Code::Nop {
+        return Request::Nop;
+    }
+    Request::Transfer {
+        fd: op.fd,
+        reads: op.code.reads(),
+        vectored: op.code.vectored(),
+        memory: if op.code.vectored() { op.buf } else { op.buf.advanced(moved) },
+        count: if op.code.vectored() { op.len } else { (op.len - moved).min(MAX_TRANSFER) } as u32,
+        offset: op.offset + moved,
+        rw_flags: op.sys_flags,
+        ioprio: op.ioprio,
+    }
+}

@@ -1,0 +1,283 @@
+//! C values to checked Rust ones and back. Every struct is copied once and destructured in full, so
+//! that a field added later cannot be forgotten.
+
+use std::ffi::c_int;
+
+use super::types::*;
+use crate::completion::{Event, Sink};
+use crate::context::{Counters, Options, Source};
+use crate::error::{Errno, Result};
+use crate::op::{Code, Op};
+use crate::sys::mem::Memory;
+
+const EINVAL: Errno = Errno(libc::EINVAL);
+
+/// A C function's return value.
+pub(super) fn ret(result: Result<u32>) -> c_int {
+    match result {
+        Ok(value) => c_int::try_from(value).unwrap_or(c_int::MAX),
+        Err(errno) => -errno.0,
+    }
+}
+
+/// Reads a caller's versioned struct: `size` is its first field. Bytes that this version does not
+/// know must be zero.
+///
+/// # Safety
+/// `from` is not NULL and points to a struct that begins with its true size in a `u32`.
+unsafe fn copy_versioned<T: Copy>(from: *const T) -> Result<T> {
+    // SAFETY: every versioned struct begins with its size (the caller's promise).
+    let size = unsafe { from.cast::<u32>().read_unaligned() } as usize;
+    let known = size_of::<T>();
+    if size < known {
+        return Err(EINVAL);
+    }
+    // SAFETY: the caller says that `size` bytes are there.
+    unsafe { tail_is_zero(from.cast(), known, size) }?;
+    // SAFETY: at least `known` bytes are there; T is plain integers, so any bit pattern is a value.
+    Ok(unsafe { from.read_unaligned() })
+}
+
+/// What a newer version put behind the `known` bytes must be zero, else `E2BIG`.
+///
+/// # Safety
+/// `size` bytes at `from` are readable, and `known <= size`.
+unsafe fn tail_is_zero(from: *const u8, known: usize, size: usize) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let tail = unsafe { std::slice::from_raw_parts(from.add(known), size - known) };
+    if tail.iter().any(|byte| *byte != 0) { Err(Errno(libc::E2BIG)) } else { Ok(()) }
+}
+
+/// # Safety
+/// `options` is NULL, or as [`copy_versioned`] asks.
+pub(super) unsafe fn options(options: *const caio_options) -> Result<Options> {
+    if options.is_null() {
+        return Ok(Options::default());
+    }
+    // SAFETY: not NULL; the rest is the caller's promise.
+    let caio_options { size: _, backend, max_requests, threads, flags, reserved32, reserved } =
+        unsafe { copy_versioned(options) }?;
+    let known = CAIO_CTX_SINGLE_THREAD | CAIO_CTX_SQPOLL | CAIO_CTX_NO_INLINE;
+    if backend > CAIO_BACKEND_THREAD || flags & !known != 0 || reserved32 != 0 || reserved != [0; 5] {
+        return Err(EINVAL);
+    }
+    if max_requests > i32::MAX as u32 {
+        return Err(EINVAL);
+    }
+    Ok(Options {
+        backend,
+        max_requests,
+        threads,
+        single_thread: flags & CAIO_CTX_SINGLE_THREAD != 0,
+        sqpoll: flags & CAIO_CTX_SQPOLL != 0,
+        no_inline: flags & CAIO_CTX_NO_INLINE != 0,
+    })
+}
+
+/// The caller's array of operations.
+pub(super) struct Ops {
+    first: *const caio_op,
+    count: u32,
+}
+
+impl Ops {
+    /// # Safety
+    /// `first` points to `count` operations that stay put during the call and whose buffers are valid
+    /// and untouched until their events; it is not looked at when `count` is 0.
+    pub(super) unsafe fn new(first: *const caio_op, count: u32) -> Result<Self> {
+        if first.is_null() && count > 0 {
+            return Err(EINVAL);
+        }
+        Ok(Self { first, count })
+    }
+}
+
+impl Source for Ops {
+    fn count(&self) -> u32 {
+        self.count
+    }
+
+    fn get(&self, index: u32) -> Result<Op> {
+        assert!(index < self.count);
+        // SAFETY: within the array that `new` was promised; plain integers and pointers.
+        let op = unsafe { self.first.add(index as usize).read_unaligned() };
+        // SAFETY: `new` was promised that its buffers are valid and untouched until the event.
+        unsafe { checked(&op) }
+    }
+}
+
+/// # Safety
+/// The operation's buffers are valid and untouched until its event (or unmapped: then it fails with EFAULT).
+unsafe fn checked(op: &caio_op) -> Result<Op> {
+    let caio_op {
+        user_data,
+        opcode,
+        flags,
+        ioprio,
+        fd,
+        buf,
+        #[cfg(target_pointer_width = "32")]
+        reserved_buf,
+        len,
+        offset,
+        sys_flags,
+        mode,
+        timeout_ns,
+        buf2,
+        #[cfg(target_pointer_width = "32")]
+        reserved_buf2,
+    } = *op;
+    #[cfg(target_pointer_width = "32")]
+    if reserved_buf != 0 || reserved_buf2 != 0 {
+        return Err(EINVAL);
+    }
+    let code = code(opcode).ok_or(EINVAL)?;
+    let uses = uses(code);
+    let unused = [
+        (uses.buf || buf.is_null()),
+        (uses.len || len == 0),
+        (uses.offset || offset == 0),
+        (uses.sys_flags || sys_flags == 0),
+        (uses.mode || mode == 0),
+        (uses.buf2 || buf2.is_null()),
+        flags & !(CAIO_FLAG_LINK | CAIO_FLAG_FULL) == 0,
+        flags & CAIO_FLAG_FULL == 0 || code.transfers(),
+    ];
+    if unused.contains(&false) {
+        return Err(EINVAL);
+    }
+    Ok(Op {
+        user_data,
+        code,
+        link: flags & CAIO_FLAG_LINK != 0,
+        full: flags & CAIO_FLAG_FULL != 0,
+        ioprio,
+        fd,
+        // SAFETY: the caller's promise is Memory's.
+        buf: unsafe { Memory::new(buf) },
+        len,
+        offset,
+        sys_flags,
+        mode,
+        timeout_ns,
+        // SAFETY: as above.
+        buf2: unsafe { Memory::new(buf2) },
+    })
+}
+
+fn code(opcode: u8) -> Option<Code> {
+    Some(match opcode {
+        CAIO_OP_NOP => Code::Nop,
+        CAIO_OP_READ => Code::Read,
+        CAIO_OP_WRITE => Code::Write,
+        CAIO_OP_FSYNC => Code::Fsync,
+        CAIO_OP_FDSYNC => Code::Fdsync,
+        CAIO_OP_READV => Code::Readv,
+        CAIO_OP_WRITEV => Code::Writev,
+        CAIO_OP_SYNC_RANGE => Code::SyncRange,
+        CAIO_OP_ALLOCATE => Code::Allocate,
+        CAIO_OP_TRUNCATE => Code::Truncate,
+        CAIO_OP_OPENAT => Code::Openat,
+        CAIO_OP_CLOSE => Code::Close,
+        CAIO_OP_STATX => Code::Statx,
+        CAIO_OP_RENAMEAT => Code::Renameat,
+        CAIO_OP_UNLINKAT => Code::Unlinkat,
+        CAIO_OP_MKDIRAT => Code::Mkdirat,
+        _ => return None,
+    })
+}
+
+/// Which fields an opcode uses, beside those that all do.
+#[derive(Default)]
+struct Uses {
+    buf: bool,
+    len: bool,
+    offset: bool,
+    sys_flags: bool,
+    mode: bool,
+    buf2: bool,
+}
+
+fn uses(code: Code) -> Uses {
+    let none = Uses::default();
+    let range = Uses { len: true, offset: true, sys_flags: true, ..Uses::default() };
+    let path = Uses { buf: true, sys_flags: true, ..Uses::default() };
+    match code {
+        Code::Nop | Code::Fsync | Code::Fdsync | Code::Close => none,
+        Code::Read | Code::Write | Code::Readv | Code::Writev => Uses { buf: true, ..range },
+        Code::SyncRange | Code::Allocate => range,
+        Code::Truncate => Uses { offset: true, ..none },
+        Code::Openat => Uses { mode: true, ..path },
+        Code::Statx => Uses { mode: true, buf2: true, ..path },
+        Code::Renameat => Uses { buf2: true, ..path },
+        Code::Unlinkat => path,
+        Code::Mkdirat => Uses { mode: true, sys_flags: false, ..path },
+    }
+}
+
+/// The caller's array that events go to.
+pub(super) struct Events {
+    next: *mut caio_event,
+    room: u32,
+}
+
+impl Events {
+    /// # Safety
+    /// `first` points to room for `max` events; it is not looked at when `max` is 0.
+    pub(super) unsafe fn new(first: *mut caio_event, max: u32) -> Result<Self> {
+        if first.is_null() && max > 0 {
+            return Err(EINVAL);
+        }
+        Ok(Self { next: first, room: max })
+    }
+}
+
+impl Sink for Events {
+    fn room(&self) -> u32 {
+        self.room
+    }
+
+    fn put(&mut self, Event { user_data, result }: Event) {
+        assert!(self.room > 0);
+        // SAFETY: `room` counts what is left of the array that `new` was promised.
+        unsafe {
+            self.next.write_unaligned(caio_event { user_data, result });
+            self.next = self.next.add(1);
+        }
+        self.room -= 1;
+    }
+}
+
+/// Fills as much of `to` as its size says, except the size.
+///
+/// # Safety
+/// `to` is not NULL and points to a struct that begins with its true size.
+pub(super) unsafe fn fill_stats(to: *mut caio_stats, counters: &Counters) -> Result<u32> {
+    // SAFETY: the size comes first (the caller's promise).
+    let size = unsafe { to.cast::<u32>().read_unaligned() };
+    let known = size_of::<caio_stats>();
+    if size < 8 {
+        return Err(EINVAL);
+    }
+    if size as usize > known {
+        // SAFETY: the caller says that `size` bytes are there.
+        unsafe { tail_is_zero(to.cast(), known, size as usize) }?;
+    }
+    let Counters { inflight, submitted, completed, cancelled, done_inline, done_native, done_worker, retried } =
+        *counters;
+    let full = caio_stats {
+        size,
+        inflight,
+        submitted,
+        completed,
+        cancelled,
+        done_inline,
+        done_native,
+        done_worker,
+        retried,
+        reserved: [0; 8],
+    };
+    // SAFETY: both are at least that long, and do not overlap.
+    unsafe { std::ptr::copy_nonoverlapping((&raw const full).cast::<u8>(), to.cast(), known.min(size as usize)) };
+    Ok(0)
+}

@@ -1,0 +1,123 @@
+//! Finished operations and the descriptor that says so.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, RawFd};
+
+use crate::error::Result;
+use crate::sys::eventfd::EventFd;
+
+/// What became of one operation.
+#[derive(Clone, Copy)]
+pub struct Event {
+    pub user_data: u64,
+    /// The system call's result, or a negative errno.
+    pub result: i64,
+}
+
+/// Where events go.
+pub trait Sink {
+    /// How many it still takes.
+    fn room(&self) -> u32;
+    /// Only while there is room.
+    fn put(&mut self, event: Event);
+}
+
+/// Events that nobody has taken yet, and the descriptor that is readable while there are some.
+///
+/// The kernel writes to the same descriptor for what it finishes natively, so it may be readable without `signalled`.
+/// Who clears it must look for native completions afterwards: their signal may be what was cleared.
+pub struct Completions {
+    waiting: VecDeque<Finished>,
+    descriptor: EventFd,
+    /// This library has written to the descriptor since it was last cleared.
+    signalled: bool,
+    /// Sleepers that have seen all that waits and want to hear of each further event.
+    edge_sleepers: u32,
+    /// Events were added that the descriptor has not been told of.
+    untold: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Finished {
+    event: Event,
+    /// The result is a descriptor that nobody owns until the event is taken.
+    opened: bool,
+}
+
+impl Completions {
+    pub fn new(capacity: usize) -> Result<Self> {
+        Ok(Self {
+            waiting: VecDeque::with_capacity(capacity),
+            descriptor: EventFd::new()?,
+            signalled: false,
+            edge_sleepers: 0,
+            untold: false,
+        })
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.descriptor.as_raw_fd()
+    }
+
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Adds an event; [`Self::tell`] before the lock is given back, unless it is taken before.
+    pub fn push(&mut self, event: Event, opened: bool) {
+        self.waiting.push_back(Finished { event, opened });
+        self.untold = true;
+    }
+
+    /// Makes the descriptor readable if events wait that it does not show yet.
+    pub fn tell(&mut self) {
+        let untold = std::mem::take(&mut self.untold);
+        if !self.waiting.is_empty() && (!self.signalled || (untold && self.edge_sleepers > 0)) {
+            self.descriptor.signal();
+            self.signalled = true;
+        }
+    }
+
+    /// Makes the descriptor not readable. Look for native completions next, then [`Self::tell`].
+    pub fn clear(&mut self) {
+        self.descriptor.clear();
+        self.signalled = false;
+    }
+
+    /// Whether the descriptor must be cleared so that taking `room` events leaves it truthful.
+    pub fn clear_is_due(&self, room: u32) -> bool {
+        self.signalled && self.waiting.len() <= room as usize
+    }
+
+    /// Moves events out, oldest first; returns how many.
+    pub fn take(&mut self, sink: &mut impl Sink) -> u32 {
+        let count = self.waiting.len().min(sink.room() as usize);
+        for finished in self.waiting.drain(..count) {
+            sink.put(finished.event);
+        }
+        count as u32
+    }
+
+    /// Drops all events; returns how many, and hands the descriptors in them to `close`.
+    pub fn discard(&mut self, mut close: impl FnMut(RawFd)) -> u32 {
+        let count = self.waiting.len() as u32;
+        for finished in self.waiting.drain(..) {
+            if finished.opened {
+                close(finished.event.result as RawFd);
+            }
+        }
+        count
+    }
+
+    pub fn edge_sleeper_comes(&mut self) {
+        self.edge_sleepers += 1;
+    }
+
+    pub fn edge_sleeper_goes(&mut self) {
+        self.edge_sleepers -= 1;
+    }
+}

@@ -1,0 +1,248 @@
+//! A context: what its operations are doing, and the calls that the C boundary makes.
+
+mod cancel;
+mod deadline;
+mod free;
+mod poller;
+mod pool;
+mod slab;
+mod state;
+mod submit;
+mod wait;
+mod wake;
+mod workers;
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::backend::{self, Wants};
+use crate::completion::{Completions, Sink};
+use crate::error::{Errno, Result};
+use crate::op::Op;
+use crate::route::Router;
+use crate::sys::{fork, thread};
+use state::State;
+use wake::Wake;
+
+/// What a context is made from.
+#[derive(Clone, Copy, Default)]
+pub struct Options {
+    /// 0 for AUTO, else a `backend::Kind`.
+    pub backend: u32,
+    /// 0 for a default.
+    pub max_requests: u32,
+    /// 0 for a default.
+    pub threads: u32,
+    pub single_thread: bool,
+    pub sqpoll: bool,
+    pub no_inline: bool,
+}
+
+/// Operations that somebody wants to submit.
+pub trait Source {
+    fn count(&self) -> u32;
+    /// The operation, or EINVAL if it is malformed.
+    fn get(&self, index: u32) -> Result<Op>;
+}
+
+/// Counters since the context was made.
+#[derive(Clone, Copy, Default)]
+pub struct Counters {
+    pub inflight: u32,
+    pub submitted: u64,
+    pub completed: u64,
+    pub cancelled: u64,
+    pub done_inline: u64,
+    pub done_native: u64,
+    pub done_worker: u64,
+    pub retried: u64,
+}
+
+/// The owner's handle.
+pub struct Context {
+    shared: Arc<Shared>,
+    max_requests: u32,
+    kind: backend::Kind,
+    eventfd: RawFd,
+    /// The process that made it.
+    process: u64,
+    /// With SINGLE_THREAD: the thread that came first, 0 before.
+    owner: Option<AtomicUsize>,
+}
+
+/// What the owner shares with workers and the poller.
+struct Shared {
+    /// Itself, for the threads that it starts.
+    this: Weak<Self>,
+    state: Mutex<State>,
+    /// Where idle workers sleep.
+    work: Condvar,
+    /// Held while the poller is started, so that there is one.
+    poller_start: Mutex<()>,
+    router: Router,
+    wake: Wake,
+    eventfd: RawFd,
+    max_requests: u32,
+    fds: Descriptors,
+}
+
+/// The numbers of a context's descriptors, for a forked child to close without taking a lock.
+struct Descriptors([AtomicI32; 12]);
+
+const DEFAULT_REQUESTS: u32 = 512;
+
+impl Context {
+    pub fn new(options: Options) -> Result<Self> {
+        let Options { backend, max_requests, threads, single_thread, sqpoll, no_inline } = options;
+        let max_requests = if max_requests == 0 { DEFAULT_REQUESTS } else { max_requests };
+        let workers = if threads == 0 { pool::DEFAULT_WORKERS } else { threads };
+        let done = Completions::new(max_requests as usize)?;
+        let wake = Wake::new()?;
+        let eventfd = done.fd();
+        let native = backend::choose(backend, &Wants { max_requests, workers, sqpoll, eventfd })?;
+        let kind = native.kind();
+        let fds = Descriptors::default();
+        [eventfd, wake.as_raw_fd(), native.fd()].into_iter().for_each(|fd| fds.remember(fd));
+        let shared = Arc::new_cyclic(|this| Shared {
+            this: this.clone(),
+            router: Router::new(kind, no_inline),
+            state: Mutex::new(State::new(max_requests, workers, done, native)),
+            work: Condvar::new(),
+            poller_start: Mutex::new(()),
+            wake,
+            eventfd,
+            max_requests,
+            fds,
+        });
+        let owner = single_thread.then(AtomicUsize::default);
+        Ok(Self { shared, max_requests, kind, eventfd, process: fork::process(), owner })
+    }
+
+    pub fn submit(&self, source: &impl Source) -> Result<u32> {
+        self.enter()?;
+        self.shared.submit(source)
+    }
+
+    /// What submit says, and how many events were taken.
+    pub fn submit_poll(&self, source: &impl Source, sink: &mut impl Sink) -> Result<(Result<u32>, u32)> {
+        self.enter()?;
+        Ok(self.shared.submit_poll(source, sink))
+    }
+
+    pub fn poll(&self, sink: &mut impl Sink) -> Result<u32> {
+        self.enter()?;
+        Ok(self.shared.poll(sink))
+    }
+
+    pub fn wait(&self, sink: &mut impl Sink, min: u32, timeout_ns: i64) -> Result<u32> {
+        self.enter()?;
+        self.shared.wait(sink, min, timeout_ns)
+    }
+
+    pub fn wake(&self) -> Result<u32> {
+        self.check_process()?;
+        self.shared.wake.wake();
+        Ok(0)
+    }
+
+    pub fn cancel(&self, user_data: u64) -> Result<u32> {
+        self.enter()?;
+        none_is_an_error(self.shared.cancel(|op| op.user_data == user_data))
+    }
+
+    pub fn cancel_fd(&self, fd: i32) -> Result<u32> {
+        self.enter()?;
+        none_is_an_error(self.shared.cancel(|op| op.code.uses_fd() && op.fd == fd))
+    }
+
+    pub fn cancel_all(&self) -> Result<u32> {
+        self.enter()?;
+        Ok(self.shared.cancel(|_| true))
+    }
+
+    pub fn eventfd(&self) -> Result<u32> {
+        self.check_process()?;
+        Ok(self.eventfd as u32)
+    }
+
+    pub fn backend(&self) -> Result<u32> {
+        self.check_process()?;
+        Ok(self.kind as u32)
+    }
+
+    pub fn max_requests(&self) -> Result<u32> {
+        self.check_process()?;
+        Ok(self.max_requests)
+    }
+
+    pub fn stats(&self) -> Result<Counters> {
+        self.check_process()?;
+        Ok(self.shared.stats())
+    }
+
+    /// Ends a context as `caio_ctx_free` says.
+    pub fn free(self) {
+        if self.check_process().is_err() {
+            self.shared.fds.close_all();
+            return std::mem::forget(self);
+        }
+        if self.is_anothers() {
+            // Leaked rather than touched: the owner may be using it.
+            return std::mem::forget(self);
+        }
+        self.shared.drain();
+    }
+
+    /// What every call of the working kind checks first.
+    fn enter(&self) -> Result<()> {
+        self.check_process()?;
+        let Some(owner) = &self.owner else { return Ok(()) };
+        // Relaxed: a thread always sees its own number here, and any other value means another thread.
+        let me = thread::id();
+        let first = owner.load(Ordering::Relaxed);
+        let claimed = first == 0 && owner.compare_exchange(0, me, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if first == me || claimed { Ok(()) } else { Err(Errno(libc::EPERM)) }
+    }
+
+    fn is_anothers(&self) -> bool {
+        self.owner.as_ref().is_some_and(|owner| ![0, thread::id()].contains(&owner.load(Ordering::Relaxed)))
+    }
+
+    fn check_process(&self) -> Result<()> {
+        if self.process == fork::process() { Ok(()) } else { Err(Errno(libc::EOWNERDEAD)) }
+    }
+}
+
+fn none_is_an_error(found: u32) -> Result<u32> {
+    if found == 0 { Err(Errno(libc::ENOENT)) } else { Ok(found) }
+}
+
+impl Default for Descriptors {
+    fn default() -> Self {
+        Self([const { AtomicI32::new(-1) }; 12])
+    }
+}
+
+impl Descriptors {
+    /// Notes a descriptor that lives as long as the context. If there were no place left, a child would keep it open.
+    fn remember(&self, fd: RawFd) {
+        // Relaxed: read only by a child, after fork(2), or by nobody.
+        let free = |place: &&AtomicI32| place.compare_exchange(-1, fd, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if fd >= 0 {
+            self.0.iter().find(free);
+        }
+    }
+
+    fn close_all(&self) {
+        for place in &self.0 {
+            let fd = place.swap(-1, Ordering::Relaxed);
+            if fd >= 0 {
+                // Nobody can be told of a failure, and the number is gone either way.
+                crate::sys::fs::close(fd).ok();
+            }
+        }
+    }
+}

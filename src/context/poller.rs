@@ -1,0 +1,257 @@
+//! One thread per context, started when first needed, that watches pipes, sockets and terminals for operations and the
+//! clock for timeouts. It alone uses its epoll instance, and attempts never wait.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+use super::Shared;
+use super::slab::Token;
+use super::state::{By, State, stopped_result};
+use crate::backend::streams::{self, Attempt, Way};
+use crate::backend::threads::Kit;
+use crate::error::{Errno, Result};
+use crate::op::Op;
+use crate::sys::epoll::{Epoll, Interest, Ready};
+use crate::sys::eventfd::EventFd;
+use crate::sys::timerfd::TimerFd;
+use crate::sys::{rw, thread};
+
+/// How others reach the poller.
+pub struct Ends {
+    pub timer: TimerFd,
+    poke: EventFd,
+    handle: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Ends {
+    /// Ends the thread; the context is closing and has no operation left.
+    pub fn end(&self) {
+        self.poke.signal();
+        if let Some(handle) = self.handle.lock().take() {
+            handle.join().ok();
+        }
+    }
+}
+
+impl Shared {
+    /// Starts the poller if there is none; false if it cannot be had.
+    pub fn ensure_poller(&self) -> bool {
+        let _one_at_a_time = self.poller_start.lock();
+        self.state.lock().poller.is_some() || self.start_poller().is_ok()
+    }
+
+    fn start_poller(&self) -> Result<()> {
+        let epoll = Epoll::new()?;
+        let ends = Arc::new(Ends { timer: TimerFd::new()?, poke: EventFd::new()?, handle: Mutex::new(None) });
+        for fd in [ends.timer.as_raw_fd(), ends.poke.as_raw_fd()] {
+            epoll.add(fd, Interest { read: true, write: false })?;
+        }
+        let fds = [epoll.as_raw_fd(), ends.timer.as_raw_fd(), ends.poke.as_raw_fd()];
+        let shared = self.this.upgrade().ok_or(Errno(libc::EAGAIN))?;
+        let poller = Poller { shared, ends: ends.clone(), epoll, watches: HashMap::new(), kit: Kit::default() };
+        let handle = thread::spawn("caio-poller", move || poller.run())?;
+        *ends.handle.lock() = Some(handle);
+        fds.into_iter().for_each(|fd| self.fds.remember(fd));
+        self.state.lock().poller = Some(ends);
+        Ok(())
+    }
+
+    pub fn poke(&self) {
+        let ends = self.state.lock().poller.clone();
+        if let Some(ends) = ends {
+            ends.poke.signal();
+        }
+    }
+}
+
+struct Poller {
+    shared: Arc<Shared>,
+    ends: Arc<Ends>,
+    epoll: Epoll,
+    watches: HashMap<RawFd, Watch>,
+    kit: Kit,
+}
+
+/// The operations that wait for one descriptor.
+#[derive(Default)]
+struct Watch {
+    interest: Interest,
+    readers: VecDeque<Waiting>,
+    writers: VecDeque<Waiting>,
+}
+
+struct Waiting {
+    token: Token,
+    op: Op,
+    moved: u64,
+    way: Way,
+}
+
+/// What becomes of an operation that leaves the poller.
+enum Leave {
+    Result(i64),
+    /// It cannot be watched, or not be tried without the risk of waiting: that is a worker's.
+    Worker(u64),
+}
+
+impl Poller {
+    fn run(mut self) {
+        let mut ready = Ready::default();
+        loop {
+            self.epoll.wait(&mut ready);
+            let news = self.news();
+            if news.closing {
+                return;
+            }
+            for waiting in news.arrivals {
+                self.arrive(waiting);
+            }
+            for (token, op, errno) in news.stopped {
+                self.stop(token, &op, errno);
+            }
+            for fd in ready.fds() {
+                self.serve(fd);
+            }
+        }
+    }
+
+    /// What others left for the poller since it last looked.
+    fn news(&self) -> News {
+        self.shared.with(|state| {
+            self.ends.poke.clear();
+            state.poked = false;
+            state.expire();
+            let mut news = News { arrivals: Vec::new(), stopped: Vec::new(), closing: state.is_over() };
+            while let Some(index) = state.inbox.pop_front(&mut state.slab) {
+                let slot = &state.slab[index];
+                let way = Way::Unknown { may_reopen: true };
+                news.arrivals.push(Waiting { token: state.slab.token(index), op: slot.op, moved: slot.moved, way });
+            }
+            for token in std::mem::take(&mut state.stopped) {
+                let Some(index) = state.slab.find(token) else { continue };
+                let slot = &state.slab[index];
+                news.stopped.extend(slot.stop.map(|errno| (token, slot.op, errno)));
+            }
+            news
+        })
+    }
+
+    /// A new operation is tried at once, then watched for.
+    fn arrive(&mut self, mut waiting: Waiting) {
+        let fd = waiting.op.fd;
+        if let Some(leave) = attempt(&mut waiting, &mut self.kit) {
+            return self.leave(vec![(waiting.token, leave)]);
+        }
+        let watch = self.watches.entry(fd).or_default();
+        let reads = waiting.op.code.reads();
+        let token = waiting.token;
+        if reads { &mut watch.readers } else { &mut watch.writers }.push_back(waiting);
+        if let Err(errno) = self.watch(fd) {
+            let watch = self.watches.entry(fd).or_default();
+            let unwatched = if reads { watch.readers.pop_back() } else { watch.writers.pop_back() };
+            let moved = unwatched.map_or(0, |waiting| waiting.moved);
+            self.unwatch(fd);
+            let leave = if errno.0 == libc::EPERM { Leave::Worker(moved) } else { Leave::Result(errno.as_result()) };
+            self.leave(vec![(token, leave)]);
+        }
+    }
+
+    fn stop(&mut self, token: Token, op: &Op, errno: Errno) {
+        let Some(watch) = self.watches.get_mut(&op.fd) else { return };
+        let queue = if op.code.reads() { &mut watch.readers } else { &mut watch.writers };
+        let Some(at) = queue.iter().position(|waiting| waiting.token == token) else { return };
+        let moved = queue.remove(at).map_or(0, |waiting| waiting.moved);
+        self.unwatch(op.fd);
+        self.leave(vec![(token, Leave::Result(stopped_result(op, moved, errno)))]);
+    }
+
+    /// Tries what waits for a descriptor that is ready.
+    fn serve(&mut self, fd: RawFd) {
+        let Some(watch) = self.watches.get_mut(&fd) else { return };
+        let mut left = Vec::new();
+        for queue in [&mut watch.readers, &mut watch.writers] {
+            while let Some(first) = queue.front_mut() {
+                let Some(leave) = attempt(first, &mut self.kit) else { break };
+                left.push((first.token, leave));
+                queue.pop_front();
+            }
+        }
+        self.unwatch(fd);
+        self.leave(left);
+    }
+
+    /// Watches a descriptor for what its queues wait for.
+    fn watch(&mut self, fd: RawFd) -> Result<()> {
+        let Some(watch) = self.watches.get_mut(&fd) else { return Ok(()) };
+        let interest = Interest { read: !watch.readers.is_empty(), write: !watch.writers.is_empty() };
+        if interest == watch.interest {
+            return Ok(());
+        }
+        let new = watch.interest == Interest::default();
+        if new { self.epoll.add(fd, interest) } else { self.epoll.modify(fd, interest) }?;
+        watch.interest = interest;
+        Ok(())
+    }
+
+    /// Stops watching for what nobody waits for any more: before the events, after which the number may be another file's.
+    fn unwatch(&mut self, fd: RawFd) {
+        let Some(watch) = self.watches.get(&fd) else { return };
+        if watch.readers.is_empty() && watch.writers.is_empty() {
+            if watch.interest != Interest::default() {
+                self.epoll.remove(fd);
+            }
+            self.watches.remove(&fd);
+        } else {
+            // Wider than needed for a moment at worst.
+            self.watch(fd).ok();
+        }
+    }
+
+    fn leave(&self, left: Vec<(Token, Leave)>) {
+        self.shared.with(|state| {
+            for (token, leave) in left {
+                let Some(index) = state.slab.find(token) else { continue };
+                match leave {
+                    Leave::Result(result) => state.finish(index, result, By::Worker),
+                    Leave::Worker(moved) => {
+                        state.slab[index].moved = moved;
+                        state.slab[index].plain = true;
+                        state.send_to_worker(index);
+                    }
+                }
+            }
+        });
+    }
+}
+
+struct News {
+    arrivals: Vec<Waiting>,
+    stopped: Vec<(Token, Op, Errno)>,
+    closing: bool,
+}
+
+/// None while it must go on waiting.
+fn attempt(waiting: &mut Waiting, kit: &mut Kit) -> Option<Leave> {
+    match streams::attempt(&waiting.op, waiting.moved, kit, &mut waiting.way) {
+        Attempt::Done(result) => Some(Leave::Result(result)),
+        Attempt::NotReady(moved) => {
+            waiting.moved = moved;
+            None
+        }
+        Attempt::MayWait(moved) => {
+            waiting.moved = moved;
+            rw::is_ready(waiting.op.fd, waiting.op.code.reads()).then_some(Leave::Worker(moved))
+        }
+    }
+}
+
+impl State {
+    /// The context is being freed and has nothing left for the poller.
+    fn is_over(&self) -> bool {
+        self.closing && self.poller.is_none()
+    }
+}

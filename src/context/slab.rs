@@ -1,0 +1,286 @@
+//! The operations that a context holds, each in a numbered slot, and lists through them.
+
+use crate::error::Errno;
+use crate::op::Op;
+
+/// No slot.
+pub const NONE: u32 = u32::MAX;
+
+/// Where an operation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Free,
+    /// A member of a chain whose turn has not come; `before` is the member it waits for.
+    Waiting,
+    /// In a worker queue.
+    Queued(Class),
+    /// In a worker's hands.
+    Running,
+    /// In a worker's hands, inside openat(2), which touches nothing of the caller's.
+    Opening,
+    /// The same, and it waits for somebody else: a FIFO's other end. May be left behind.
+    OpeningBlocked,
+    /// With the poller, until a pipe, socket or terminal is ready.
+    Stream,
+    /// Waits for room in the kernel's ring.
+    Backlog,
+    /// In the kernel's hands.
+    Native,
+}
+
+/// Which workers an operation may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Reads and writes: any worker.
+    Fast,
+    /// What may take long or wait for others (sync, open, close, rename): a part of the workers, so that reads go on.
+    Slow,
+}
+
+/// One accepted operation. Reused, so that its path buffer is allocated once.
+pub struct Slot {
+    pub op: Op,
+    pub place: Place,
+    /// The chain's next member.
+    pub next: u32,
+    /// A waiting member's predecessor; else the list neighbour before.
+    pub before: u32,
+    /// The list neighbour behind.
+    pub behind: u32,
+    /// Bytes that earlier attempts moved.
+    pub moved: u64,
+    /// Somebody asked for it to stop, with this errno.
+    pub stop: Option<Errno>,
+    /// It was sent a second way.
+    pub retried: bool,
+    /// The poller could not watch it: a worker runs the plain call.
+    pub plain: bool,
+    /// It fails with this, found out when it was submitted.
+    pub refused: Option<Errno>,
+    /// NUL-terminated paths, one behind the other.
+    pub paths: Vec<u8>,
+    generation: u32,
+}
+
+/// A slot's number and which use of it: what the kernel and threads hold. Never `u64::MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token(pub u64);
+
+impl Token {
+    pub fn index(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// The slots of a context. They come into being as they are needed and stay.
+pub struct Slab {
+    slots: Vec<Slot>,
+    free: u32,
+    used: u32,
+}
+
+impl Slab {
+    pub fn new(capacity: usize) -> Self {
+        Self { slots: Vec::with_capacity(capacity), free: NONE, used: 0 }
+    }
+
+    /// How many are in use.
+    pub fn used(&self) -> u32 {
+        self.used
+    }
+
+    pub fn insert(&mut self, op: Op) -> u32 {
+        self.used += 1;
+        if self.free == NONE {
+            self.slots.push(Slot {
+                op,
+                place: Place::Waiting,
+                next: NONE,
+                before: NONE,
+                behind: NONE,
+                moved: 0,
+                stop: None,
+                retried: false,
+                plain: false,
+                refused: None,
+                paths: Vec::new(),
+                generation: 0,
+            });
+            return self.slots.len() as u32 - 1;
+        }
+        let index = self.free;
+        let slot = &mut self.slots[index as usize];
+        self.free = slot.behind;
+        slot.op = op;
+        slot.place = Place::Waiting;
+        (slot.next, slot.before, slot.behind) = (NONE, NONE, NONE);
+        slot.moved = 0;
+        slot.stop = None;
+        slot.retried = false;
+        slot.plain = false;
+        slot.refused = None;
+        index
+    }
+
+    pub fn release(&mut self, index: u32) {
+        // A long path's buffer is not kept: a thousand slots would keep a thousand.
+        const KEPT: usize = 512;
+        let free = self.free;
+        let slot = &mut self.slots[index as usize];
+        debug_assert!(slot.place != Place::Free);
+        slot.place = Place::Free;
+        slot.generation = slot.generation.wrapping_add(1) & 0x7fff_ffff;
+        slot.paths.clear();
+        if slot.paths.capacity() > KEPT {
+            slot.paths = Vec::new();
+        }
+        slot.behind = free;
+        self.free = index;
+        self.used -= 1;
+    }
+
+    pub fn token(&self, index: u32) -> Token {
+        Token(u64::from(self[index].generation) << 32 | u64::from(index))
+    }
+
+    /// The slot that a token speaks of, if that use of it is not over.
+    pub fn find(&self, token: Token) -> Option<u32> {
+        let slot = self.slots.get(token.index() as usize)?;
+        (slot.place != Place::Free && u64::from(slot.generation) == token.0 >> 32).then(|| token.index())
+    }
+
+    /// The numbers of all slots that ever were in use.
+    pub fn indexes(&self) -> std::ops::Range<u32> {
+        0..self.slots.len() as u32
+    }
+}
+
+impl std::ops::Index<u32> for Slab {
+    type Output = Slot;
+    fn index(&self, index: u32) -> &Slot {
+        &self.slots[index as usize]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Slab {
+    fn index_mut(&mut self, index: u32) -> &mut Slot {
+        &mut self.slots[index as usize]
+    }
+}
+
+/// A queue through slots: no memory of its own, and leaving it from the middle costs nothing.
+pub struct List {
+    head: u32,
+    tail: u32,
+    len: u32,
+}
+
+impl List {
+    pub const fn new() -> Self {
+        Self { head: NONE, tail: NONE, len: 0 }
+    }
+
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub fn push_back(&mut self, slab: &mut Slab, index: u32) {
+        (slab[index].before, slab[index].behind) = (self.tail, NONE);
+        match self.tail {
+            NONE => self.head = index,
+            tail => slab[tail].behind = index,
+        }
+        self.tail = index;
+        self.len += 1;
+    }
+
+    pub fn push_front(&mut self, slab: &mut Slab, index: u32) {
+        (slab[index].before, slab[index].behind) = (NONE, self.head);
+        match self.head {
+            NONE => self.tail = index,
+            head => slab[head].before = index,
+        }
+        self.head = index;
+        self.len += 1;
+    }
+
+    pub fn pop_front(&mut self, slab: &mut Slab) -> Option<u32> {
+        let index = self.head;
+        (index != NONE).then(|| {
+            self.remove(slab, index);
+            index
+        })
+    }
+
+    pub fn remove(&mut self, slab: &mut Slab, index: u32) {
+        let (before, behind) = (slab[index].before, slab[index].behind);
+        match before {
+            NONE => self.head = behind,
+            _ => slab[before].behind = behind,
+        }
+        match behind {
+            NONE => self.tail = before,
+            _ => slab[behind].before = before,
+        }
+        (slab[index].before, slab[index].behind) = (NONE, NONE);
+        self.len -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Code;
+    use crate::sys::mem::NULL;
+
+    fn nop(user_data: u64) -> Op {
+        Op {
+            user_data,
+            code: Code::Nop,
+            link: false,
+            full: false,
+            ioprio: 0,
+            fd: -1,
+            buf: NULL,
+            len: 0,
+            offset: 0,
+            sys_flags: 0,
+            mode: 0,
+            timeout_ns: 0,
+            buf2: NULL,
+        }
+    }
+
+    #[test]
+    fn a_token_dies_with_its_use_of_the_slot() {
+        let mut slab = Slab::new(2);
+        let first = slab.insert(nop(1));
+        let token = slab.token(first);
+        assert_eq!(slab.find(token), Some(first));
+        slab.release(first);
+        assert_eq!(slab.find(token), None);
+        let again = slab.insert(nop(2));
+        assert_eq!(again, first);
+        assert_eq!(slab.find(token), None);
+        assert_eq!(slab.used(), 1);
+    }
+
+    #[test]
+    fn a_list_gives_up_its_middle() {
+        let mut slab = Slab::new(4);
+        let mut list = List::new();
+        let all: Vec<u32> = (0..4).map(|n| slab.insert(nop(n))).collect();
+        for index in &all[1..] {
+            list.push_back(&mut slab, *index);
+        }
+        list.push_front(&mut slab, all[0]);
+        list.remove(&mut slab, all[2]);
+        let rest: Vec<u32> = std::iter::from_fn(|| list.pop_front(&mut slab)).collect();
+        assert_eq!(rest, [all[0], all[1], all[3]]);
+        assert!(list.is_empty());
+    }
+}

@@ -1,0 +1,115 @@
+//! Taking events, and sleeping until there are enough.
+
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use super::Shared;
+use crate::completion::Sink;
+use crate::error::{Errno, Result};
+use crate::sys::epoll::Epoll;
+use crate::sys::{eventfd, timerfd};
+
+impl Shared {
+    pub fn poll(&self, sink: &mut impl Sink) -> u32 {
+        self.with(|state| state.take(sink))
+    }
+
+    pub fn wait(&self, sink: &mut impl Sink, min: u32, timeout_ns: i64) -> Result<u32> {
+        if min > sink.room() {
+            return Err(Errno(libc::EINVAL));
+        }
+        let deadline = u64::try_from(timeout_ns).ok().map(|timeout| timerfd::now().saturating_add(timeout));
+        let mut sleeper = Sleeper { shared: self, edges: None };
+        let mut enough = self.wake.consume() || min == 0;
+        loop {
+            sleeper.forget_edges();
+            let left = deadline.map(|deadline| deadline.saturating_sub(timerfd::now()));
+            enough |= left == Some(0);
+            let (took, waiting) = self.with(|state| {
+                let waiting = state.collect();
+                let take = enough || waiting >= min as usize;
+                (take.then(|| state.take(sink)), waiting)
+            });
+            if let Some(took) = took {
+                return Ok(took);
+            }
+            if waiting > 0 && sleeper.edges.is_none() {
+                // Readable already, so sleep on what comes on top; and look once more, as some may have come meanwhile.
+                enough = !sleeper.watch_edges();
+                continue;
+            }
+            match sleeper.sleep(left.map(Duration::from_nanos)) {
+                Ok(woken) => enough |= woken,
+                Err(errno) => return self.interrupted(sink, errno),
+            }
+        }
+    }
+
+    fn interrupted(&self, sink: &mut impl Sink, errno: Errno) -> Result<u32> {
+        match self.poll(sink) {
+            0 => Err(errno),
+            took => Ok(took),
+        }
+    }
+}
+
+/// One thread in `caio_ctx_wait`.
+struct Sleeper<'a> {
+    shared: &'a Shared,
+    /// Watches the context's descriptor for news while it is readable anyway.
+    edges: Option<Epoll>,
+}
+
+impl Sleeper<'_> {
+    /// False if that cannot be had.
+    fn watch_edges(&mut self) -> bool {
+        let spare = self.shared.with(|state| {
+            state.done.edge_sleeper_comes();
+            state.spare_epolls.pop()
+        });
+        self.edges = spare.or_else(|| self.new_edges().ok());
+        if self.edges.is_none() {
+            self.shared.with(|state| state.done.edge_sleeper_goes());
+        }
+        self.edges.is_some()
+    }
+
+    fn new_edges(&self) -> Result<Epoll> {
+        let epoll = Epoll::new()?;
+        epoll.add_edges(self.shared.eventfd)?;
+        self.shared.fds.remember(epoll.as_raw_fd());
+        Ok(epoll)
+    }
+
+    /// What comes after this makes a new edge; what came before must be looked for.
+    fn forget_edges(&self) {
+        if let Some(edges) = &self.edges {
+            edges.drain();
+        }
+    }
+
+    /// True if a wake was used up; EINTR if a signal handler ran.
+    fn sleep(&self, timeout: Option<Duration>) -> Result<bool> {
+        let events = self.edges.as_ref().map_or(self.shared.eventfd, Epoll::as_raw_fd);
+        let [_, wake] = eventfd::sleep_until_readable([events, self.shared.wake.as_raw_fd()], timeout)?;
+        if !wake {
+            return Ok(false);
+        }
+        if self.shared.wake.consume() {
+            return Ok(true);
+        }
+        self.shared.wake.settle();
+        Ok(self.shared.wake.consume())
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        if let Some(edges) = self.edges.take() {
+            self.shared.with(|state| {
+                state.done.edge_sleeper_goes();
+                state.spare_epolls.push(edges);
+            });
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Worker threads: each takes operations, runs their plain system calls without the lock, and notes the results.
+
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::MutexGuard;
+
+use super::Shared;
+use super::pool::Staffing;
+use super::slab::{Class, Place, Token};
+use super::state::{By, State, class_of};
+use crate::backend::streams;
+use crate::backend::threads::{self, Kit};
+use crate::error::Errno;
+use crate::op::{Code, Op};
+use crate::sys::{fs, thread};
+
+/// A worker without work for so long ends.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// A thread of the pool, from the decision to start it.
+pub struct Worker {
+    id: u64,
+    pub handle: Option<JoinHandle<()>>,
+    /// Inside openat(2), where nobody waits for it.
+    pub opening: bool,
+}
+
+/// An operation in a worker's hands.
+struct Task {
+    token: Token,
+    class: Class,
+    op: Op,
+    moved: u64,
+    paths: Vec<u8>,
+    refused: Option<Errno>,
+    /// The poller could not watch it: run the plain call.
+    plain: bool,
+}
+
+impl Shared {
+    /// Starts a worker that the pool has counted already.
+    pub fn start_worker(&self) {
+        let Some(shared) = self.this.upgrade() else { return };
+        let id = {
+            let mut state = self.state.lock();
+            state.worker_ids += 1;
+            let id = state.worker_ids;
+            state.workers.push(Worker { id, handle: None, opening: false });
+            id
+        };
+        let started = thread::spawn("caio-worker", move || work(shared, id));
+        let mut state = self.state.lock();
+        match started {
+            Ok(handle) => {
+                if let Some(worker) = state.worker(id) {
+                    worker.handle = Some(handle);
+                }
+            }
+            Err(_) => {
+                state.worker_leaves(id);
+                drop(state);
+                self.with(State::nobody_works);
+            }
+        }
+    }
+
+    /// The next operation for a worker; None when it should end.
+    fn next_task(&self, id: u64) -> Option<Task> {
+        let mut state = self.state.lock();
+        let mut timed_out = false;
+        loop {
+            if state.pool.overstaffed() {
+                break;
+            }
+            if let Some(task) = state.take_task() {
+                self.staff(state);
+                return Some(task);
+            }
+            if state.closing || timed_out {
+                break;
+            }
+            state.pool.sleeps();
+            timed_out = self.work.wait_for(&mut state, IDLE).timed_out() && state.pool.wakes_by_itself();
+        }
+        state.worker_leaves(id);
+        self.staff(state);
+        None
+    }
+
+    /// Wakes or starts one more worker if operations are left.
+    fn staff(&self, mut state: MutexGuard<'_, State>) {
+        let staffing = state.pool.staff();
+        drop(state);
+        match staffing {
+            Staffing::Enough => {}
+            Staffing::Wake => drop(self.work.notify_one()),
+            Staffing::Start => self.start_worker(),
+        }
+    }
+
+    fn run_task(&self, mut task: Task, kit: &mut Kit) {
+        if let Some(errno) = task.refused {
+            return self.task_done(task, errno.as_result());
+        }
+        if !task.plain && streams::is_stream(&task.op) {
+            return match self.ensure_poller() {
+                true => self.with(|state| state.pass_to_poller(&mut task)),
+                false => self.task_done(task, Errno(libc::EAGAIN).as_result()),
+            };
+        }
+        let stopped = || self.stop_wish(task.token);
+        let result = threads::run(&task.op, task.moved, &task.paths, kit, stopped);
+        self.task_done(task, result);
+    }
+
+    fn stop_wish(&self, token: Token) -> Option<Errno> {
+        let state = self.state.lock();
+        state.slab.find(token).and_then(|index| state.slab[index].stop)
+    }
+
+    fn task_done(&self, mut task: Task, result: i64) {
+        self.with(|state| {
+            if let Some(index) = state.give_back(&mut task) {
+                state.finish(index, result, By::Worker);
+            }
+        });
+    }
+}
+
+/// A worker's life.
+fn work(mut shared: Arc<Shared>, id: u64) {
+    let mut kit = Kit::default();
+    while let Some(task) = shared.next_task(id) {
+        if task.op.code == Code::Openat && task.refused.is_none() {
+            match open(shared, id, task) {
+                Some(back) => shared = back,
+                None => return,
+            }
+        } else {
+            shared.run_task(task, &mut kit);
+        }
+    }
+}
+
+/// Runs an OPENAT, which may wait for ever (a FIFO): the thread holds nothing of the context meanwhile, nor of the
+/// caller's. None if the context is gone when it comes back.
+fn open(shared: Arc<Shared>, id: u64, task: Task) -> Option<Arc<Shared>> {
+    // A copy of the directory's descriptor: the caller may close the number once the event is there.
+    let copy = if task.op.fd == libc::AT_FDCWD { None } else { fs::duplicate(task.op.fd).ok() };
+    let dir = copy.as_ref().map_or(task.op.fd, AsRawFd::as_raw_fd);
+    shared.with(|state| state.opens(id, task.token, Place::Opening));
+    let weak = Arc::downgrade(&shared);
+    drop(shared);
+
+    let path = threads::first_path(&task.paths);
+    let may_block = fs::open_may_block(dir, path, task.op.sys_flags);
+    if may_block {
+        weak.upgrade()?.with(|state| {
+            state.opens(id, task.token, Place::OpeningBlocked);
+            state.pool.lend();
+        });
+    }
+    let opened = fs::openat(dir, path, task.op.sys_flags, task.op.mode);
+    let result = opened.map_or_else(Errno::as_result, |fd| fd as i64);
+    come_back(&weak, id, task, may_block, result)
+}
+
+fn come_back(weak: &Weak<Shared>, id: u64, mut task: Task, lent: bool, result: i64) -> Option<Arc<Shared>> {
+    let shared = weak.upgrade();
+    let taken = shared.as_ref().is_some_and(|shared| {
+        shared.with(|state| {
+            if lent {
+                state.pool.unlend();
+            }
+            if let Some(worker) = state.worker(id) {
+                worker.opening = false;
+            }
+            let index = state.give_back(&mut task).filter(|_| !state.closing);
+            if let Some(index) = index {
+                state.finish(index, result, By::Worker);
+            }
+            index.is_some()
+        })
+    });
+    if !taken && result >= 0 {
+        // Too late: its event was another, or its context is gone.
+        fs::close(result as i32).ok();
+    }
+    shared
+}
+
+impl State {
+    fn worker(&mut self, id: u64) -> Option<&mut Worker> {
+        self.workers.iter_mut().find(|worker| worker.id == id)
+    }
+
+    fn worker_leaves(&mut self, id: u64) {
+        self.pool.leaves();
+        self.workers.retain(|worker| worker.id != id);
+    }
+
+    fn take_task(&mut self) -> Option<Task> {
+        let index = self.pool.take(&mut self.slab)?;
+        let token = self.slab.token(index);
+        let slot = &mut self.slab[index];
+        Some(Task {
+            token,
+            class: class_of(&slot.op),
+            op: slot.op,
+            moved: slot.moved,
+            paths: std::mem::take(&mut slot.paths),
+            refused: slot.refused,
+            plain: slot.plain,
+        })
+    }
+
+    /// Takes a task back: its slot, if the operation has no event yet.
+    fn give_back(&mut self, task: &mut Task) -> Option<u32> {
+        self.pool.done(task.class);
+        let index = self.slab.find(task.token)?;
+        self.slab[index].paths = std::mem::take(&mut task.paths);
+        Some(index)
+    }
+
+    fn pass_to_poller(&mut self, task: &mut Task) {
+        if let Some(index) = self.give_back(task) {
+            self.send_to_poller(index);
+        }
+    }
+
+    /// Notes that a worker is inside an open. One that was asked to stop meanwhile, and can be left behind, is.
+    fn opens(&mut self, id: u64, token: Token, place: Place) {
+        if let Some(worker) = self.worker(id) {
+            worker.opening = true;
+        }
+        let Some(index) = self.slab.find(token) else { return };
+        self.slab[index].place = place;
+        if let (Place::OpeningBlocked, Some(errno)) = (place, self.slab[index].stop) {
+            self.stop(index, errno);
+        }
+    }
+
+    /// No thread could be started, and there is none: what waits for one fails, once.
+    fn nobody_works(&mut self) {
+        if self.pool.live() > 0 {
+            return;
+        }
+        while let Some(index) = self.pool.drain(&mut self.slab) {
+            self.finish(index, Errno(libc::EAGAIN).as_result(), By::Worker);
+        }
+    }
+}

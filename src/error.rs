@@ -1,0 +1,42 @@
+//! The one error type: an errno, as `errno(3)` numbers it.
+
+use std::fmt;
+
+/// A positive errno. The C ABI hands it out negated.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Errno(pub i32);
+
+/// What everything in this crate that can fail returns.
+pub type Result<T> = std::result::Result<T, Errno>;
+
+impl Errno {
+    /// The caller's last failed system call's errno.
+    pub fn last() -> Self {
+        Self(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    /// The form in which an event or a C function carries it.
+    pub fn as_result(self) -> i64 {
+        -i64::from(self.0)
+    }
+}
+
+impl fmt::Debug for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", std::io::Error::from_raw_os_error(self.0))
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", std::io::Error::from_raw_os_error(self.0))
+    }
+}
+
+impl std::error::Error for Errno {}
+
+impl From<std::io::Error> for Errno {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.raw_os_error().unwrap_or(libc::EIO))
+    }
+}

@@ -1,0 +1,269 @@
+//! Which way an operation goes: finished inside submit, natively, to a worker, or to the poller.
+//! What is remembered about a descriptor's number is a hint only: neither results nor not blocking rest on it.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::backend::Kind;
+use crate::backend::streams::{self, Attempt, Way};
+use crate::backend::threads::{Kit, ended};
+use crate::error::Errno;
+use crate::op::{Code, Op};
+use crate::sys::rw;
+
+/// Where an operation goes from submit, with the bytes that were moved already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    Done(i64),
+    Native(u64),
+    Worker(u64),
+    Stream(u64),
+}
+
+/// Reads that are longer are worth a worker's time: copying them would hold up the caller.
+const INLINE_MOST: u64 = 128 * 1024;
+/// Bytes that one submit copies at most, for the same reason.
+const INLINE_BUDGET: u64 = 1024 * 1024;
+
+/// A context's choices, and what it learned from their outcome.
+pub struct Router {
+    kind: Kind,
+    no_inline: bool,
+    /// Reads in a row that were not in the page cache.
+    misses: AtomicU32,
+    hints: [AtomicU64; HINTS],
+}
+
+const HINTS: usize = 64;
+
+/// What a descriptor's number was last seen to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hint {
+    Nothing = 0,
+    /// Its file system does not know RWF_NOWAIT.
+    NoWaitUnknown = 1,
+    /// Opened with O_DIRECT: there is no page cache to look into, and RWF_NOWAIT would wait for the device.
+    Direct = 2,
+}
+
+impl Router {
+    pub fn new(kind: Kind, no_inline: bool) -> Self {
+        Self { kind, no_inline, misses: AtomicU32::new(0), hints: [const { AtomicU64::new(0) }; HINTS] }
+    }
+
+    pub fn finishes_inline(&self) -> bool {
+        !self.no_inline
+    }
+
+    /// Decides, and finishes what can be finished without blocking. `linked` operations keep out of the kernel's
+    /// queues: a worker runs their chain on.
+    pub fn decide(&self, op: &Op, linked: bool, batch: &mut Checks) -> Route {
+        match op.code {
+            Code::Nop if !self.no_inline => Route::Done(0),
+            Code::Nop if self.kind == Kind::Uring && !linked => Route::Native(0),
+            Code::Read | Code::Write | Code::Readv | Code::Writev if op.at_current() => self.decide_current(op, batch),
+            Code::Read | Code::Write | Code::Readv | Code::Writev => self.decide_positional(op, linked, batch),
+            _ => Route::Worker(0),
+        }
+    }
+
+    fn decide_current(&self, op: &Op, batch: &mut Checks) -> Route {
+        // A worker looks by itself; here it matters only for what may be done at once.
+        if self.no_inline || !streams::is_stream(op) {
+            return Route::Worker(0);
+        }
+        match streams::attempt(op, 0, &mut batch.kit, &mut Way::Unknown { may_reopen: false }) {
+            Attempt::Done(result) => Route::Done(result),
+            Attempt::NotReady(moved) | Attempt::MayWait(moved) => Route::Stream(moved),
+        }
+    }
+
+    fn decide_positional(&self, op: &Op, linked: bool, batch: &mut Checks) -> Route {
+        let mut moved = 0;
+        if self.may_be_cached(op, batch) {
+            match self.read_cached(op, batch) {
+                Cached::Done(result) => return Route::Done(result),
+                // The kernel has checked the descriptor: it has positions. Its AIO would only find the same.
+                Cached::Rest(part) => {
+                    let native = self.kind == Kind::Uring && !linked;
+                    return if native { Route::Native(part) } else { Route::Worker(part) };
+                }
+                Cached::Unknown(part) => moved = part,
+            }
+        }
+        if !linked && self.native_can(op, batch) { Route::Native(moved) } else { Route::Worker(moved) }
+    }
+
+    fn may_be_cached(&self, op: &Op, batch: &mut Checks) -> bool {
+        const TRUST: u32 = 8;
+        const RETRY_EVERY: u32 = 16;
+        if self.no_inline || op.code != Code::Read || op.sys_flags != 0 || op.len > INLINE_MOST.min(batch.budget) {
+            return false;
+        }
+        if self.hint(op.fd) != Hint::Nothing {
+            return false;
+        }
+        // Relaxed: a statistic.
+        let misses = self.misses.load(Ordering::Relaxed);
+        if misses >= TRUST {
+            self.misses.store(misses + 1, Ordering::Relaxed);
+            if misses % RETRY_EVERY != 0 {
+                return false;
+            }
+        }
+        match batch.status_flags(op.fd) {
+            Some(flags) if flags & libc::O_DIRECT != 0 => {
+                self.set_hint(op.fd, Hint::Direct);
+                false
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    fn read_cached(&self, op: &Op, batch: &mut Checks) -> Cached {
+        let mut moved = 0;
+        loop {
+            match rw::read_cached(op.fd, op.buf.advanced(moved), op.len - moved, op.offset.wrapping_add(moved)) {
+                // A short answer may be the end of what is cached, or of the file: only a 0 is the latter.
+                Ok(more) if more > 0 && moved + more < op.len => moved += more,
+                Ok(more) => {
+                    self.misses.store(0, Ordering::Relaxed);
+                    batch.budget = batch.budget.saturating_sub(op.len);
+                    return Cached::Done((moved + more) as i64);
+                }
+                Err(Errno(libc::EAGAIN)) => {
+                    self.misses.fetch_add(1, Ordering::Relaxed);
+                    return Cached::Rest(moved);
+                }
+                Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {
+                    self.set_hint(op.fd, Hint::NoWaitUnknown);
+                    return Cached::Unknown(moved);
+                }
+                Err(errno) => return Cached::Done(ended(op, moved, errno)),
+            }
+        }
+    }
+
+    /// Whether the kernel's queue takes it with the plain call's meaning.
+    fn native_can(&self, op: &Op, batch: &mut Checks) -> bool {
+        let flags = (libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_APPEND) as u32;
+        let form = i64::try_from(op.offset).is_ok()
+            && op.sys_flags & !flags == 0
+            && (!op.code.vectored() || op.len <= libc::UIO_MAXIOV as u64)
+            && op.len <= i64::MAX as u64
+            && priority_is_plain(op.ioprio);
+        form && match self.kind {
+            Kind::Thread => false,
+            Kind::Uring => batch.positional(op.fd, op.code.reads()),
+            // io_submit runs buffered writes itself; without O_DIRECT they are a worker's.
+            Kind::Linux if op.code.reads() => batch.positional(op.fd, true),
+            Kind::Linux => self.is_direct(op.fd, batch) && batch.positional(op.fd, false),
+        }
+    }
+
+    fn is_direct(&self, fd: i32, batch: &mut Checks) -> bool {
+        if self.hint(fd) == Hint::Direct {
+            return true;
+        }
+        let direct = batch.status_flags(fd).is_some_and(|flags| flags & libc::O_DIRECT != 0);
+        if direct {
+            self.set_hint(fd, Hint::Direct);
+        }
+        direct
+    }
+
+    /// Each hint serves a while and is then found out anew.
+    fn hint(&self, fd: i32) -> Hint {
+        let place = &self.hints[fd as usize % HINTS];
+        // Relaxed: a hint that another thread changes at the same time is as good as the other one.
+        let value = place.load(Ordering::Relaxed);
+        let (whose, uses, kind) = ((value >> 32) as u32, (value >> 8) as u16, value as u8);
+        if whose != fd as u32 || uses == 0 {
+            return Hint::Nothing;
+        }
+        place.store(value - (1 << 8), Ordering::Relaxed);
+        match kind {
+            1 => Hint::NoWaitUnknown,
+            2 => Hint::Direct,
+            _ => Hint::Nothing,
+        }
+    }
+
+    fn set_hint(&self, fd: i32, hint: Hint) {
+        const USES: u64 = 64;
+        let value = u64::from(fd as u32) << 32 | USES << 8 | hint as u64;
+        self.hints[fd as usize % HINTS].store(value, Ordering::Relaxed);
+    }
+}
+
+enum Cached {
+    Done(i64),
+    /// Not in the page cache, after so many bytes that were.
+    Rest(u64),
+    /// The file system does not tell.
+    Unknown(u64),
+}
+
+/// Best-effort and idle priorities of a level that exists; the kernel's queues refuse others, which are a hint all the same.
+fn priority_is_plain(value: u16) -> bool {
+    const BEST_EFFORT: u16 = 2;
+    const IDLE: u16 = 3;
+    let (class, level) = (value >> 13, value & 0x1fff);
+    value == 0 || (matches!(class, BEST_EFFORT | IDLE) && level < 8)
+}
+
+/// What one submit asked about descriptors, so that it asks once for each.
+pub struct Checks {
+    kit: Kit,
+    budget: u64,
+    /// Entries of other submits are old.
+    submit: u32,
+    known: Box<[Known; CHECKS]>,
+}
+
+const CHECKS: usize = 64;
+
+#[derive(Clone, Copy)]
+struct Known {
+    fd: i32,
+    submit: u32,
+    status_flags: Answer<i32>,
+    reads: Answer<()>,
+    writes: Answer<()>,
+}
+
+type Answer<T> = Option<Result<T, Errno>>;
+
+const UNKNOWN: Known = Known { fd: -1, submit: 0, status_flags: None, reads: None, writes: None };
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self { kit: Kit::default(), budget: INLINE_BUDGET, submit: 0, known: Box::new([UNKNOWN; CHECKS]) }
+    }
+}
+
+impl Checks {
+    pub fn next_submit(&mut self) {
+        self.budget = INLINE_BUDGET;
+        self.submit = self.submit.wrapping_add(1);
+    }
+
+    fn known(&mut self, fd: i32) -> &mut Known {
+        let known = &mut self.known[fd as usize % CHECKS];
+        if known.fd != fd || known.submit != self.submit {
+            *known = Known { fd, submit: self.submit, ..UNKNOWN };
+        }
+        known
+    }
+
+    fn status_flags(&mut self, fd: i32) -> Option<i32> {
+        self.known(fd).status_flags.get_or_insert_with(|| rw::status_flags(fd)).ok()
+    }
+
+    /// The plain call would get as far as moving bytes. If not, a worker makes it and gets the errno.
+    fn positional(&mut self, fd: i32, reads: bool) -> bool {
+        let known = self.known(fd);
+        let answer = if reads { &mut known.reads } else { &mut known.writes };
+        answer.get_or_insert_with(|| rw::positional_check(fd, reads)).is_ok()
+    }
+}

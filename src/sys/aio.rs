@@ -1,0 +1,236 @@
+//! Linux kernel AIO: io_setup(2), io_submit(2), and its completion ring read in user space.
+
+use std::os::fd::RawFd;
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::aio_abi::{self, aio_context_t, io_event, iocb};
+use super::check;
+use super::mem::Memory;
+use crate::error::{Errno, Result};
+
+/// A kernel AIO context. Dropping it is a system call that waits some 30 ms; see `backend::aio` for who does that.
+pub struct Context {
+    id: aio_context_t,
+    entries: u32,
+    ring: Option<Ring>,
+}
+
+/// The kernel's ring of completions, mapped into this process (`struct aio_ring`, fs/aio.c).
+struct Ring {
+    header: *const Header,
+    entries: u32,
+    length: usize,
+}
+
+// SAFETY: the mapping lives as long as the context; one owner reaps it through `&mut`.
+unsafe impl Send for Ring {}
+
+#[repr(C)]
+struct Header {
+    id: u32,
+    nr: u32,
+    head: AtomicU32,
+    tail: AtomicU32,
+    magic: u32,
+    compat_features: u32,
+    incompat_features: u32,
+    header_length: u32,
+}
+
+const MAGIC: u32 = 0xa10a_10a1;
+
+impl Context {
+    /// A context that holds `entries` requests; EAGAIN when the machine's aio-max-nr is used up, ENOSYS without kernel AIO.
+    pub fn new(entries: u32) -> Result<Self> {
+        let mut id: aio_context_t = 0;
+        // SAFETY: a live number, zero as the call wants it.
+        check(unsafe { libc::syscall(libc::SYS_io_setup, entries, &raw mut id) } as i64)?;
+        Ok(Self { id, entries, ring: Ring::at(id) })
+    }
+
+    pub fn entries(&self) -> u32 {
+        self.entries
+    }
+
+    /// What [`submit`] needs.
+    pub fn id(&self) -> aio_context_t {
+        self.id
+    }
+
+    pub fn has_completions(&self) -> bool {
+        // Acquire pairs with the kernel's release of the tail after it wrote the event.
+        self.ring
+            .as_ref()
+            .is_none_or(|ring| ring.header().head.load(Ordering::Relaxed) != ring.header().tail.load(Ordering::Acquire))
+    }
+
+    /// Moves completions that are there to `events`, without sleeping; returns how many.
+    pub fn reap(&mut self, events: &mut [io_event]) -> usize {
+        match &mut self.ring {
+            Some(ring) => ring.reap(events),
+            None => self.get_events(events),
+        }
+    }
+
+    /// io_getevents(2) with no time to wait, where the ring is not one that we know.
+    fn get_events(&self, events: &mut [io_event]) -> usize {
+        let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let room = events.len() as libc::c_long;
+        // SAFETY: room for that many events, and a live timespec.
+        let got = unsafe {
+            libc::syscall(libc::SYS_io_getevents, self.id, 0 as libc::c_long, room, events.as_mut_ptr(), &raw const now)
+        };
+        got.max(0) as usize
+    }
+
+    /// Forgets a context that is another process's: a child of fork(2) has neither it nor its ring.
+    pub fn forget(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: the context is ours; the kernel waits for what is in flight and unmaps the ring.
+        unsafe { libc::syscall(libc::SYS_io_destroy, self.id) };
+    }
+}
+
+impl Ring {
+    /// The ring of a context, if it is of the kind we know, and kept from children, in whom the kernel has no context for it.
+    fn at(id: aio_context_t) -> Option<Self> {
+        let header = ptr::with_exposed_provenance::<Header>(id as usize);
+        // SAFETY: the kernel maps at least a page there; this is what libaio and fio read too.
+        let known = unsafe { (*header).magic == MAGIC && (*header).incompat_features == 0 };
+        // SAFETY: as above.
+        let (entries, header_length) = unsafe { ((*header).nr, (*header).header_length) };
+        if !known || header_length as usize != size_of::<Header>() {
+            return None;
+        }
+        let length = size_of::<Header>() + entries as usize * size_of::<io_event>();
+        let ring = Self { header, entries, length };
+        ring.keep_from_children();
+        Some(ring)
+    }
+
+    fn keep_from_children(&self) {
+        const PAGE: usize = 4096;
+        let length = self.length.next_multiple_of(PAGE);
+        // SAFETY: the mapping is that long. If it fails, a child maps a ring that it never looks at.
+        unsafe { libc::madvise(self.header.cast_mut().cast(), length, libc::MADV_DONTFORK) };
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: mapped as long as the context; its fields are atomics, or fixed since io_setup.
+        unsafe { &*self.header }
+    }
+
+    fn reap(&mut self, events: &mut [io_event]) -> usize {
+        let header = self.header();
+        // Acquire pairs with the kernel's release of the tail after it wrote the event. Only we move the head.
+        let tail = header.tail.load(Ordering::Acquire);
+        let mut head = header.head.load(Ordering::Relaxed);
+        let mut count = 0;
+        while head != tail && count < events.len() {
+            // SAFETY: `head` is below `entries`, and the kernel writes there only after the head moved on.
+            events[count] = unsafe { self.header.add(1).cast::<io_event>().add(head as usize).read() };
+            head = (head + 1) % self.entries;
+            count += 1;
+        }
+        // Release pairs with the kernel's read of the head before it reuses a place.
+        header.head.store(head, Ordering::Release);
+        count
+    }
+}
+
+/// Requests on their way to [`submit`]; a place to build them that is used again and again.
+#[derive(Default)]
+pub struct Batch {
+    requests: Vec<iocb>,
+    pointers: Vec<*const iocb>,
+}
+
+// SAFETY: the pointers are only used inside `submit`, which makes them anew; the addresses in `requests` are Memory's.
+unsafe impl Send for Batch {}
+
+/// A transfer at an explicit offset.
+#[derive(Clone, Copy)]
+pub struct Request {
+    pub user_data: u64,
+    pub fd: RawFd,
+    pub reads: bool,
+    pub vectored: bool,
+    pub memory: Memory,
+    pub count: u64,
+    pub offset: u64,
+    /// `RWF_*`.
+    pub rw_flags: u32,
+    pub ioprio: u16,
+    /// Made readable by the completion.
+    pub eventfd: RawFd,
+}
+
+impl Batch {
+    pub fn push(&mut self, request: Request) {
+        let Request { user_data, fd, reads, vectored, memory, count, offset, rw_flags, ioprio, eventfd } = request;
+        let opcode = match (reads, vectored) {
+            (true, false) => aio_abi::IOCB_CMD_PREAD,
+            (false, false) => aio_abi::IOCB_CMD_PWRITE,
+            (true, true) => aio_abi::IOCB_CMD_PREADV,
+            (false, true) => aio_abi::IOCB_CMD_PWRITEV,
+        };
+        let priority = if ioprio == 0 { 0 } else { aio_abi::IOCB_FLAG_IOPRIO };
+        self.requests.push(iocb {
+            aio_data: user_data,
+            aio_key: 0,
+            aio_rw_flags: rw_flags as i32,
+            aio_lio_opcode: opcode,
+            aio_reqprio: ioprio as i16,
+            aio_fildes: fd as u32,
+            aio_buf: memory.address().expose_provenance() as u64,
+            aio_nbytes: count,
+            aio_offset: offset as i64,
+            aio_reserved2: 0,
+            aio_flags: aio_abi::IOCB_FLAG_RESFD | priority,
+            aio_resfd: eventfd as u32,
+        });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.requests.clear();
+    }
+
+    /// Hands all to the kernel (io_submit(2)); the user data of each that it refused goes to `refused`. The kernel stops
+    /// at the first bad one and speaks only of that, so the rest is tried again without it.
+    pub fn submit(&mut self, context: aio_context_t, mut refused: impl FnMut(u64)) {
+        self.pointers.clear();
+        self.pointers.extend(self.requests.iter().map(ptr::from_ref));
+        let mut done = 0;
+        while done < self.pointers.len() {
+            let rest = &mut self.pointers[done..];
+            match submit(context, rest) {
+                Ok(taken) => done += taken,
+                Err(errno) if errno.0 == libc::EINTR => {}
+                Err(_) => {
+                    refused(self.requests[done].aio_data);
+                    done += 1;
+                }
+            }
+        }
+    }
+}
+
+fn submit(context: aio_context_t, requests: &mut [*const iocb]) -> Result<usize> {
+    let count = requests.len() as libc::c_long;
+    // SAFETY: live pointers to live requests, which the kernel copies; the memory in them is lent until the event (Memory).
+    let taken = unsafe { libc::syscall(libc::SYS_io_submit, context, count, requests.as_mut_ptr()) };
+    match check(taken as i64)? {
+        0 => Err(Errno(libc::EAGAIN)),
+        taken => Ok(taken as usize),
+    }
+}

@@ -1,0 +1,101 @@
+//! epoll(7).
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use super::{check, own};
+use crate::error::Result;
+
+/// An epoll instance; close-on-exec.
+pub struct Epoll(OwnedFd);
+
+/// What to be told about a descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Interest {
+    pub read: bool,
+    pub write: bool,
+}
+
+/// The descriptors that one wait found ready.
+pub struct Ready {
+    events: [libc::epoll_event; 32],
+    count: usize,
+}
+
+impl Epoll {
+    pub fn new() -> Result<Self> {
+        // SAFETY: takes no memory.
+        check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into()).map(|fd| Self(own(fd)))
+    }
+
+    /// Watches `fd`, level-triggered; EPERM if its kind cannot be watched.
+    pub fn add(&self, fd: RawFd, interest: Interest) -> Result<()> {
+        match self.control(libc::EPOLL_CTL_ADD, fd, interest.events()) {
+            // A leftover of a number that was closed while its file lived on under a dup.
+            Err(errno) if errno.0 == libc::EEXIST => self.modify(fd, interest),
+            other => other,
+        }
+    }
+
+    pub fn modify(&self, fd: RawFd, interest: Interest) -> Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, fd, interest.events())
+    }
+
+    /// Stops watching. It fails only for a number that the caller closed, which is no longer watched either.
+    pub fn remove(&self, fd: RawFd) {
+        self.control(libc::EPOLL_CTL_DEL, fd, 0).ok();
+    }
+
+    /// Watches an eventfd edge-triggered: every later write to it makes this instance readable once.
+    pub fn add_edges(&self, fd: RawFd) -> Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, (libc::EPOLLIN | libc::EPOLLET) as u32)
+    }
+
+    /// Sleeps until something is ready.
+    pub fn wait(&self, ready: &mut Ready) {
+        ready.count = self.fetch(ready, -1);
+    }
+
+    /// Takes what is ready without sleeping, so that the instance is not readable until the next edge.
+    pub fn drain(&self) {
+        self.fetch(&mut Ready::default(), 0);
+    }
+
+    fn fetch(&self, ready: &mut Ready, timeout: i32) -> usize {
+        let room = ready.events.len() as i32;
+        // SAFETY: `room` live events. EINTR counts as none ready.
+        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), ready.events.as_mut_ptr(), room, timeout) };
+        count.max(0) as usize
+    }
+
+    fn control(&self, what: i32, fd: RawFd, events: u32) -> Result<()> {
+        let mut event = libc::epoll_event { events, u64: fd as u64 };
+        // SAFETY: a live event.
+        check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), what, fd, &raw mut event) }.into()).map(drop)
+    }
+}
+
+impl AsRawFd for Epoll {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl Interest {
+    fn events(self) -> u32 {
+        let read = if self.read { libc::EPOLLIN | libc::EPOLLRDHUP } else { 0 };
+        let write = if self.write { libc::EPOLLOUT } else { 0 };
+        (read | write) as u32
+    }
+}
+
+impl Default for Ready {
+    fn default() -> Self {
+        Self { events: [libc::epoll_event { events: 0, u64: 0 }; 32], count: 0 }
+    }
+}
+
+impl Ready {
+    pub fn fds(&self) -> impl Iterator<Item = RawFd> + '_ {
+        self.events[..self.count].iter().map(|event| event.u64 as RawFd)
+    }
+}

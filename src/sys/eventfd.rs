@@ -1,0 +1,59 @@
+//! eventfd(2), and sleeping until one of two is readable.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use super::{check, own};
+use crate::error::Result;
+
+/// A counter that poll(2) calls readable while it is not 0. Non-blocking, close-on-exec.
+pub struct EventFd(OwnedFd);
+
+impl EventFd {
+    pub fn new() -> Result<Self> {
+        // SAFETY: takes no memory.
+        check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into()).map(|fd| Self(own(fd)))
+    }
+
+    /// Makes it readable. Async-signal-safe.
+    pub fn signal(&self) {
+        signal(self.0.as_raw_fd());
+    }
+
+    /// Makes it not readable.
+    pub fn clear(&self) {
+        let mut count = 0u64;
+        // SAFETY: 8 live bytes. EAGAIN says that it was clear already; nothing else can fail.
+        unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
+    }
+}
+
+impl AsRawFd for EventFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+fn signal(fd: RawFd) {
+    let one = 1u64;
+    // SAFETY: 8 live bytes. EAGAIN says that the counter is full, so readable already.
+    unsafe { libc::write(fd, (&raw const one).cast(), 8) };
+}
+
+/// Sleeps in ppoll(2) until one of them is readable, the time is over (None: forever), or a signal handler ran (EINTR).
+/// Says which are readable; a negative one never is.
+pub fn sleep_until_readable<const N: usize>(fds: [RawFd; N], timeout: Option<Duration>) -> Result<[bool; N]> {
+    let mut watched = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    let time = timeout.map(timespec);
+    let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: N live pollfds, and a timespec that outlives the call or NULL.
+    check(unsafe { libc::ppoll(watched.as_mut_ptr(), N as libc::nfds_t, time, std::ptr::null()) }.into())?;
+    Ok(watched.map(|fd| fd.revents != 0))
+}
+
+pub(super) fn timespec(duration: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: duration.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: duration.subsec_nanos() as _,
+    }
+}

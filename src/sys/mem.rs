@@ -1,0 +1,82 @@
+//! Memory that belongs to the caller and is lent to an operation until its event.
+
+use std::ffi::c_void;
+use std::ptr;
+
+/// An address from an operation. It may be wild: only system calls, which answer EFAULT, look behind it
+/// (the iovec array of a transfer that the kernel already accepted excepted).
+#[derive(Clone, Copy)]
+pub struct Memory(*mut c_void);
+
+// SAFETY: whoever made it promised that it stays valid and untouched until the event, whichever thread runs the operation.
+unsafe impl Send for Memory {}
+// SAFETY: as above; a shared Memory gives away nothing but an address.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// # Safety
+    /// What lies there is valid and untouched until the operation's event; or nothing is mapped there,
+    /// in which case the operation fails with EFAULT.
+    pub unsafe fn new(address: *mut c_void) -> Self {
+        Self(address)
+    }
+
+    pub fn address(self) -> *mut c_void {
+        self.0
+    }
+
+    /// The address `bytes` further.
+    pub fn advanced(self, bytes: u64) -> Self {
+        Self(self.0.wrapping_byte_add(bytes as usize))
+    }
+
+    /// The bytes that `count` iovecs ask for. Only for arrays that the kernel has accepted; 0 if it cannot be one.
+    pub fn iovec_total(self, count: u64) -> u64 {
+        self.iovecs(count).fold(0u64, |sum, part| sum.saturating_add(part.iov_len as u64))
+    }
+
+    /// What is left of `count` iovecs after `moved` bytes went through them.
+    pub fn iovecs_after(self, count: u64, moved: u64, rest: &mut IovecBuf) {
+        rest.0.clear();
+        let mut skip = moved;
+        for part in self.iovecs(count) {
+            let length = part.iov_len as u64;
+            let gone = skip.min(length);
+            skip -= gone;
+            if gone < length {
+                let iov_base = part.iov_base.wrapping_byte_add(gone as usize);
+                rest.0.push(libc::iovec { iov_base, iov_len: (length - gone) as usize });
+            }
+        }
+    }
+
+    fn iovecs(self, count: u64) -> impl Iterator<Item = libc::iovec> {
+        let possible = !self.0.is_null() && count <= libc::UIO_MAXIOV as u64;
+        let first = self.0.cast::<libc::iovec>();
+        (0..if possible { count as usize } else { 0 }).map(move |index| {
+            // SAFETY: `new`'s promise: the array stays valid and untouched until the event, and every caller asks before
+            // it. The kernel has read the same bytes: a transfer that it refused has no total and no rest to ask for.
+            unsafe { first.add(index).read_unaligned() }
+        })
+    }
+}
+
+/// A worker's own iovec array, for what is left of a vectored transfer.
+#[derive(Default)]
+pub struct IovecBuf(Vec<libc::iovec>);
+
+// SAFETY: the addresses in it are a Memory's.
+unsafe impl Send for IovecBuf {}
+
+impl IovecBuf {
+    pub fn as_memory(&self) -> Memory {
+        Memory(self.0.as_ptr().cast_mut().cast())
+    }
+
+    pub fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
+/// No memory.
+pub const NULL: Memory = Memory(ptr::null_mut());

@@ -1,0 +1,160 @@
+//! Reads, writes, and the questions asked about a descriptor before them.
+
+use std::ffi::c_void;
+
+use libc::{c_int, c_long};
+
+use super::check;
+use super::mem::{self, Memory};
+use crate::error::{Errno, Result};
+use crate::op::CURRENT;
+
+/// What one read or write system call moves at most (`MAX_RW_COUNT` of the kernel, read(2)).
+pub const MAX_TRANSFER: u64 = 0x7fff_f000;
+
+/// `offset` for the system calls that take one and know -1 as the current position.
+fn halves(offset: u64) -> (c_long, c_long) {
+    // The kernel builds `pos_high << 32 << 32 | pos_low` on 64-bit: only the low half counts there (readv(2)).
+    (offset as c_long, (offset >> 32) as c_long)
+}
+
+/// One plain transfer: pread(2), readv(2), preadv2(2) and their kin, the plainest that says it all.
+pub fn transfer(t: &Transfer) -> Result<u64> {
+    let Transfer { fd, reads, vectored, memory, count, offset, flags } = *t;
+    let address = memory.address();
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    if flags != 0 && !vectored {
+        let part = libc::iovec { iov_base: address, iov_len: count };
+        return vector_transfer(fd, reads, (&raw const part).cast(), 1, offset, flags);
+    }
+    if vectored {
+        return vector_transfer(fd, reads, address, count, offset, flags);
+    }
+    // SAFETY: the kernel checks every address; what lies there is lent to this operation (Memory).
+    let moved = unsafe {
+        match (reads, offset == CURRENT) {
+            (true, true) => libc::read(fd, address, count),
+            (false, true) => libc::write(fd, address, count),
+            (true, false) => libc::pread64(fd, address, count, offset as i64),
+            (false, false) => libc::pwrite64(fd, address, count, offset as i64),
+        }
+    };
+    check(moved as i64)
+}
+
+/// The array at `parts` is the caller's, or lives in the caller of this.
+fn vector_transfer(fd: i32, reads: bool, parts: *const c_void, count: usize, offset: u64, flags: u32) -> Result<u64> {
+    let (low, high) = halves(offset);
+    let plain = |positional, current| if offset == CURRENT { current } else { positional };
+    let call = match (reads, flags != 0) {
+        (true, true) => libc::SYS_preadv2,
+        (false, true) => libc::SYS_pwritev2,
+        (true, false) => plain(libc::SYS_preadv, libc::SYS_readv),
+        (false, false) => plain(libc::SYS_pwritev, libc::SYS_writev),
+    };
+    // SAFETY: the kernel checks every address, that of the array too; what lies there is lent to this operation (Memory).
+    // Calls that take fewer arguments ignore the rest.
+    check(unsafe { libc::syscall(call, fd, parts, count, low, high, flags as c_int) } as i64)
+}
+
+/// The arguments of [`transfer`].
+#[derive(Clone, Copy)]
+pub struct Transfer {
+    pub fd: i32,
+    pub reads: bool,
+    /// `memory` is an array of `count` iovecs, else `count` bytes.
+    pub vectored: bool,
+    pub memory: Memory,
+    pub count: u64,
+    /// `u64::MAX` for the current position.
+    pub offset: u64,
+    /// `RWF_*`.
+    pub flags: u32,
+}
+
+/// preadv2(2) with RWF_NOWAIT: what is in the page cache, else EAGAIN; EOPNOTSUPP where the file system does not know.
+pub fn read_cached(fd: i32, memory: Memory, count: u64, offset: u64) -> Result<u64> {
+    let flags = libc::RWF_NOWAIT as u32;
+    transfer(&Transfer { fd, reads: true, vectored: false, memory, count, offset, flags })
+}
+
+/// Whether a positional transfer may start: EBADF, ESPIPE or another errno of the plain call if not.
+///
+/// A transfer of no iovecs goes through the kernel's checks of descriptor and mode and then moves nothing.
+/// lseek(2) would take the file position's lock, and so wait behind a slow read(2).
+pub fn positional_check(fd: i32, reads: bool) -> Result<()> {
+    transfer(&Transfer { fd, reads, vectored: true, memory: mem::NULL, count: 0, offset: 0, flags: 0 }).map(drop)
+}
+
+/// The descriptor's status flags (fcntl(2) F_GETFL).
+pub fn status_flags(fd: i32) -> Result<i32> {
+    // SAFETY: takes no memory.
+    check(unsafe { libc::fcntl(fd, libc::F_GETFL) } as i64).map(|flags| flags as i32)
+}
+
+/// recvmsg(2) or sendmsg(2) that does not wait; ENOTSOCK if it is no socket.
+pub fn socket_attempt(t: &Transfer) -> Result<u64> {
+    let Transfer { fd, reads, vectored, memory, count, .. } = *t;
+    let mut part = libc::iovec { iov_base: memory.address(), iov_len: count as usize };
+    let (parts, parts_count) = if vectored { (memory.address().cast(), count as usize) } else { (&raw mut part, 1) };
+    // SAFETY: msghdr is plain data; all zero is an empty one.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = parts;
+    message.msg_iovlen = parts_count as _;
+    // SAFETY: the kernel checks every address behind the iovecs; `message` and `part` outlive the call.
+    let moved = unsafe {
+        if reads {
+            libc::recvmsg(fd, &raw mut message, libc::MSG_DONTWAIT)
+        } else {
+            libc::sendmsg(fd, &raw const message, libc::MSG_DONTWAIT)
+        }
+    };
+    check(moved as i64)
+}
+
+/// Whether [`reopen_nonblocking`] gives the same FIFO or terminal: opening /dev/ptmx again makes another one.
+pub fn can_reopen(fd: i32) -> bool {
+    // SAFETY: stat is plain data, filled by the call.
+    let mut stat: libc::stat64 = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` is live and large enough.
+    let answer = unsafe { libc::fstat64(fd, &raw mut stat) };
+    let ptmx = libc::makedev(5, 2);
+    answer == 0
+        && match stat.st_mode & libc::S_IFMT {
+            libc::S_IFIFO => true,
+            libc::S_IFCHR => stat.st_rdev != ptmx,
+            _ => false,
+        }
+}
+
+/// A second open file of the same FIFO or terminal with O_NONBLOCK, so that an attempt on it cannot wait
+/// though another reader was faster. The caller's own open file keeps its flags.
+pub fn reopen_nonblocking(fd: i32, reads: bool) -> Result<std::os::fd::OwnedFd> {
+    let path = format!("/proc/self/fd/{fd}\0");
+    let access = if reads { libc::O_RDONLY } else { libc::O_WRONLY };
+    let flags = access | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: the path is NUL-terminated and outlives the call.
+    let fd = check(unsafe { libc::open(path.as_ptr().cast(), flags) } as i64)?;
+    Ok(super::own(fd))
+}
+
+/// Whether poll(2) calls the descriptor ready for reading or writing now.
+pub fn is_ready(fd: i32, reads: bool) -> bool {
+    let events = if reads { libc::POLLIN } else { libc::POLLOUT };
+    let mut watched = libc::pollfd { fd, events, revents: 0 };
+    // SAFETY: one live pollfd.
+    unsafe { libc::poll(&raw mut watched, 1, 0) > 0 }
+}
+
+/// The file's size if it is a regular file or a block device that says one.
+pub fn size_of_file(fd: i32) -> Result<u64> {
+    // SAFETY: stat is plain data, filled by the call.
+    let mut stat: libc::stat64 = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` is live and large enough.
+    check(unsafe { libc::fstat64(fd, &raw mut stat) } as i64)?;
+    match stat.st_mode & libc::S_IFMT {
+        libc::S_IFREG => Ok(stat.st_size as u64),
+        // A block device's end is where seeking ends; the position is nobody's that uses offsets.
+        _ => Err(Errno(libc::EINVAL)),
+    }
+}

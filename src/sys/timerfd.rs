@@ -1,0 +1,44 @@
+//! timerfd_create(2), and the clock that deadlines are counted on.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use super::eventfd::timespec;
+use super::{check, own};
+use crate::error::Result;
+
+/// A timer that poll(2) calls readable once its time has come. Non-blocking, close-on-exec.
+pub struct TimerFd(OwnedFd);
+
+impl TimerFd {
+    pub fn new() -> Result<Self> {
+        // SAFETY: takes no memory.
+        let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) };
+        check(fd.into()).map(|fd| Self(own(fd)))
+    }
+
+    /// Fires at `at`, nanoseconds of [`now`]; never, if None. An older time not yet fired is forgotten.
+    pub fn arm(&self, at: Option<u64>) {
+        let value = timespec(Duration::from_nanos(at.map_or(0, |at| at.max(1))));
+        let interval = timespec(Duration::ZERO);
+        let setting = libc::itimerspec { it_interval: interval, it_value: value };
+        // SAFETY: a live itimerspec; the old one is not asked for. All values are in range, so it cannot fail.
+        unsafe {
+            libc::timerfd_settime(self.0.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &raw const setting, std::ptr::null_mut())
+        };
+    }
+}
+
+impl AsRawFd for TimerFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Nanoseconds of CLOCK_MONOTONIC.
+pub fn now() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a live timespec; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

@@ -1,0 +1,189 @@
+//! One io_uring(7): the `io-uring` crate's rings, entered and reaped as a context needs.
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use io_uring::{IoUring, Probe, opcode, squeue, types::Fd};
+
+use super::check;
+use super::mem::Memory;
+use crate::error::{Errno, Result};
+
+pub struct Ring {
+    ring: IoUring,
+    sqpoll: bool,
+}
+
+/// A request of the kernel.
+#[derive(Clone, Copy)]
+pub enum Request {
+    Nop,
+    /// Stop the request with that user data; the answer carries [`NOBODY`].
+    Cancel(u64),
+    Transfer {
+        fd: RawFd,
+        reads: bool,
+        vectored: bool,
+        memory: Memory,
+        count: u32,
+        offset: u64,
+        rw_flags: u32,
+        ioprio: u16,
+    },
+}
+
+/// User data of completions that stand for no operation.
+pub const NOBODY: u64 = u64::MAX;
+
+/// What a new ring should be.
+#[derive(Clone, Copy)]
+pub struct Setup {
+    pub entries: u32,
+    pub completions: u32,
+    pub sqpoll: bool,
+    /// Most io-wq threads: for regular files, and for the rest.
+    pub iowq_workers: [u32; 2],
+}
+
+impl Ring {
+    /// Sets up a ring that this process can use: the features that libcaio needs are there, entering it is allowed.
+    /// ENOSYS or EPERM where the kernel or a filter forbids it, EOPNOTSUPP where the kernel is too old.
+    pub fn new(setup: Setup) -> Result<Self> {
+        let ring = Self::build(setup)?;
+        let params = ring.params();
+        if !params.is_feature_nodrop() || !params.is_feature_submit_stable() {
+            return Err(Errno(libc::EOPNOTSUPP));
+        }
+        let mut probe = Probe::new();
+        ring.submitter().register_probe(&mut probe)?;
+        let needed = [
+            opcode::Nop::CODE,
+            opcode::Read::CODE,
+            opcode::Write::CODE,
+            opcode::Readv::CODE,
+            opcode::Writev::CODE,
+            opcode::AsyncCancel::CODE,
+        ];
+        if !needed.iter().all(|code| probe.is_supported(*code)) {
+            return Err(Errno(libc::EOPNOTSUPP));
+        }
+        // A cap that old kernels (before 5.15) do not know is only a cap.
+        let mut workers = setup.iowq_workers;
+        ring.submitter().register_iowq_max_workers(&mut workers).ok();
+        enter(ring.as_raw_fd(), 0, 0)?;
+        let sqpoll = params.is_setup_sqpoll();
+        Ok(Self { ring, sqpoll })
+    }
+
+    fn build(setup: Setup) -> Result<IoUring> {
+        let mut entries = setup.entries;
+        let (mut sqpoll, mut submit_all) = (setup.sqpoll, true);
+        loop {
+            let mut builder = IoUring::builder();
+            builder.dontfork().setup_clamp().setup_cqsize(setup.completions.max(entries));
+            if submit_all {
+                builder.setup_submit_all();
+            }
+            if sqpoll {
+                const IDLE_MS: u32 = 20;
+                builder.setup_sqpoll(IDLE_MS);
+            }
+            let errno = match builder.build(entries) {
+                Ok(ring) => return Ok(ring),
+                Err(error) => Errno::from(error),
+            };
+            // One wish less each time: a kernel thread is a hint, SUBMIT_ALL came with 5.18, memory may be locked only so far.
+            match errno.0 {
+                libc::EINVAL if submit_all => submit_all = false,
+                _ if sqpoll => sqpoll = false,
+                libc::ENOMEM if entries > 8 => entries /= 2,
+                _ => return Err(errno),
+            }
+        }
+    }
+
+    /// Every completion makes `eventfd` readable.
+    pub fn register_eventfd(&self, eventfd: RawFd) -> Result<()> {
+        Ok(self.ring.submitter().register_eventfd(eventfd)?)
+    }
+
+    pub fn entries(&self) -> u32 {
+        self.ring.params().sq_entries()
+    }
+
+    pub fn completion_entries(&self) -> u32 {
+        self.ring.params().cq_entries()
+    }
+
+    /// Puts a request where the next [`enter`] finds it; false if there is no room.
+    pub fn push(&mut self, request: Request, user_data: u64) -> bool {
+        let entry = entry(request).user_data(user_data);
+        // SAFETY: the memory in it is valid until the operation's event (Memory), which its completion precedes.
+        unsafe { self.ring.submission().push(&entry) }.is_ok()
+    }
+
+    /// How many requests the kernel has not taken yet.
+    pub fn unsubmitted(&mut self) -> u32 {
+        self.ring.submission().len() as u32
+    }
+
+    /// The flags that [`enter`] needs now, or None if the kernel's own thread will see the requests.
+    pub fn enter_flags(&mut self) -> Option<u32> {
+        const IORING_ENTER_SQ_WAKEUP: u32 = 1 << 1;
+        if !self.sqpoll {
+            return Some(0);
+        }
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst); // pairs with the kernel thread's before it sleeps
+        self.ring.submission().need_wakeup().then_some(IORING_ENTER_SQ_WAKEUP)
+    }
+
+    pub fn has_completions(&mut self) -> bool {
+        !self.ring.completion().is_empty()
+    }
+
+    /// A completion's user data and result.
+    pub fn pop(&mut self) -> Option<(u64, i32)> {
+        self.ring.completion().next().map(|entry| (entry.user_data(), entry.result()))
+    }
+
+    /// The kernel keeps completions that the ring had no room for; [`flush_overflow`] brings them.
+    pub fn overflowed(&mut self) -> bool {
+        self.ring.submission().cq_overflow()
+    }
+}
+
+impl AsRawFd for Ring {
+    fn as_raw_fd(&self) -> RawFd {
+        self.ring.as_raw_fd()
+    }
+}
+
+/// Hands up to `count` requests to the kernel (io_uring_enter(2)); returns how many it took. Waits for nothing.
+pub fn enter(ring: RawFd, count: u32, flags: u32) -> Result<u32> {
+    let none = std::ptr::null::<libc::c_void>();
+    // SAFETY: no memory beside the rings.
+    let taken = unsafe { libc::syscall(libc::SYS_io_uring_enter, ring, count, 0u32, flags, none, 0usize) };
+    check(taken as i64).map(|taken| taken as u32)
+}
+
+/// Moves completions that the ring had no room for into it.
+pub fn flush_overflow(ring: RawFd) -> Result<u32> {
+    const IORING_ENTER_GETEVENTS: u32 = 1;
+    enter(ring, 0, IORING_ENTER_GETEVENTS)
+}
+
+fn entry(request: Request) -> squeue::Entry {
+    let Request::Transfer { fd, reads, vectored, memory, count, offset, rw_flags, ioprio } = request else {
+        return match request {
+            Request::Cancel(user_data) => opcode::AsyncCancel::new(user_data).build(),
+            _ => opcode::Nop::new().build(),
+        };
+    };
+    let (fd, flags) = (Fd(fd), rw_flags as i32);
+    let (bytes, vectors) = (memory.address().cast::<u8>(), memory.address().cast::<libc::iovec>());
+    match (reads, vectored) {
+        (true, false) => opcode::Read::new(fd, bytes, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
+        (false, false) => opcode::Write::new(fd, bytes, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
+        (true, true) => opcode::Readv::new(fd, vectors, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
+        (false, true) => opcode::Writev::new(fd, vectors, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
+    }
+}
