@@ -46,8 +46,9 @@ struct Finished {
 
 impl Completions {
     pub fn new(capacity: usize) -> Result<Self> {
+        const EARLY: usize = 1024;
         Ok(Self {
-            waiting: VecDeque::with_capacity(capacity),
+            waiting: VecDeque::with_capacity(capacity.min(EARLY)),
             descriptor: EventFd::new()?,
             signalled: false,
             edge_sleepers: 0,

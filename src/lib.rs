@@ -19,6 +19,7 @@ mod context;
 mod error;
 mod op;
 mod route;
+mod sync;
 
 #[allow(unsafe_code)]
 mod sys;

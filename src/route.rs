@@ -94,21 +94,16 @@ impl Router {
     }
 
     fn may_be_cached(&self, op: &Op, batch: &mut Checks) -> bool {
-        const TRUST: u32 = 8;
         const RETRY_EVERY: u32 = 16;
-        if self.no_inline || op.code != Code::Read || op.sys_flags != 0 || op.len > INLINE_MOST.min(batch.budget) {
+        let fits = (1..=INLINE_MOST.min(batch.budget)).contains(&op.len);
+        if self.no_inline || op.code != Code::Read || op.sys_flags != 0 || !fits {
             return false;
         }
         if self.hint(op.fd) != Hint::Nothing {
             return false;
         }
-        // Relaxed: a statistic.
-        let misses = self.misses.load(Ordering::Relaxed);
-        if misses >= TRUST {
-            self.misses.store(misses + 1, Ordering::Relaxed);
-            if misses % RETRY_EVERY != 0 {
-                return false;
-            }
+        if !self.expects_hits() && !self.misses.fetch_add(1, Ordering::Relaxed).is_multiple_of(RETRY_EVERY) {
+            return false;
         }
         match batch.status_flags(op.fd) {
             Some(flags) if flags & libc::O_DIRECT != 0 => {
@@ -118,6 +113,13 @@ impl Router {
             Some(_) => true,
             None => false,
         }
+    }
+
+    /// Reads were in the page cache of late.
+    fn expects_hits(&self) -> bool {
+        const MISSES: u32 = 8;
+        // Relaxed, as all of `misses`: a statistic.
+        self.misses.load(Ordering::Relaxed) < MISSES
     }
 
     fn read_cached(&self, op: &Op, batch: &mut Checks) -> Cached {
@@ -147,7 +149,9 @@ impl Router {
     /// Whether the kernel's queue takes it with the plain call's meaning.
     fn native_can(&self, op: &Op, batch: &mut Checks) -> bool {
         let flags = (libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_APPEND) as u32;
+        // Of nothing to move, the plain calls still look at the file.
         let form = i64::try_from(op.offset).is_ok()
+            && op.len > 0
             && op.sys_flags & !flags == 0
             && (!op.code.vectored() || op.len <= libc::UIO_MAXIOV as u64)
             && op.len <= i64::MAX as u64
@@ -156,7 +160,10 @@ impl Router {
             Kind::Thread => false,
             Kind::Uring => batch.positional(op.fd, op.code.reads()),
             // io_submit runs buffered writes itself; without O_DIRECT they are a worker's.
-            Kind::Linux if op.code.reads() => batch.positional(op.fd, true),
+            // Buffered reads only while they are found in the page cache: RWF_NOWAIT sends the others back.
+            Kind::Linux if op.code.reads() => {
+                (self.expects_hits() || self.is_direct(op.fd, batch)) && batch.positional(op.fd, true)
+            }
             Kind::Linux => self.is_direct(op.fd, batch) && batch.positional(op.fd, false),
         }
     }

@@ -2,11 +2,11 @@
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::Wants;
 use crate::error::Result;
 use crate::op::{Code, Op};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sys::rw::MAX_TRANSFER;
 use crate::sys::uring::{self, NOBODY, Request, Ring, Setup};
 
@@ -26,6 +26,35 @@ pub struct Uring {
 struct Entering {
     threads: AtomicU32,
     broken: AtomicBool,
+}
+
+impl Entering {
+    /// Under the context's lock, and only while not broken.
+    fn comes(&self) {
+        // Relaxed: the lock orders it before every `is_over`.
+        self.threads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// True if the thread must look, under the lock, whether it is over.
+    fn goes(&self, works: bool) -> bool {
+        if !works {
+            self.broken.store(true, Ordering::Release);
+        }
+        // AcqRel pairs with itself: the last thread to go sees what those before it stored.
+        self.threads.fetch_sub(1, Ordering::AcqRel);
+        self.is_broken()
+    }
+
+    fn is_broken(&self) -> bool {
+        // Acquire pairs with the release in `goes`.
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Broken, and nobody is inside: what the kernel has not taken it never will.
+    fn is_over(&self) -> bool {
+        // Acquire pairs with the threads' going: their enters are over.
+        self.is_broken() && self.threads.load(Ordering::Acquire) == 0
+    }
 }
 
 /// One io_uring_enter to be made.
@@ -61,8 +90,7 @@ impl Uring {
 
     /// The kernel no longer lets us in: what is in flight ends, nothing new starts.
     pub fn is_broken(&self) -> bool {
-        // Acquire pairs with the release in `run`.
-        self.entering.broken.load(Ordering::Acquire)
+        self.entering.is_broken()
     }
 
     pub fn push(&mut self, token: u64, op: &Op, moved: u64) -> bool {
@@ -91,14 +119,13 @@ impl Uring {
             return None;
         }
         let flags = self.ring.enter_flags()?;
-        // SeqCst, as all of `threads` and `broken`: the last one out after a failure must see it.
-        self.entering.threads.fetch_add(1, Ordering::SeqCst);
+        self.entering.comes();
         Some(Enter { ring: self.fd(), count, flags, entering: self.entering.clone() })
     }
 
     /// After a failed enter, once nobody is inside: what the kernel did not take never starts there.
     pub fn flushed(&mut self, _: &Enter, mut refused: impl FnMut(u64)) {
-        if !self.is_broken() || self.entering.threads.load(Ordering::SeqCst) != 0 {
+        if !self.entering.is_over() {
             return;
         }
         let left = self.ring.unsubmitted() as usize;
@@ -136,12 +163,7 @@ impl Enter {
     /// True if it failed for good, or another one did while this one was inside.
     pub fn run(&mut self) -> bool {
         let works = self.enter_all();
-        if !works {
-            // Release pairs with the acquire in `is_broken`.
-            self.entering.broken.store(true, Ordering::SeqCst);
-        }
-        self.entering.threads.fetch_sub(1, Ordering::SeqCst);
-        self.entering.broken.load(Ordering::SeqCst)
+        self.entering.goes(works)
     }
 
     fn enter_all(&mut self) -> bool {
@@ -179,5 +201,35 @@ fn request(op: &Op, moved: u64) -> Request {
         offset: op.offset + moved,
         rw_flags: op.sys_flags,
         ioprio: op.ioprio,
+    }
+}
+
+#[cfg(all(test, loom))]
+mod tests {
+    use super::*;
+    use loom::sync::{Arc, Mutex};
+    use loom::thread;
+
+    #[test]
+    fn after_a_failure_somebody_takes_back_what_is_left() {
+        loom::model(|| {
+            let entering = Arc::new(Entering { threads: AtomicU32::new(0), broken: AtomicBool::new(false) });
+            let taken_back = Arc::new(Mutex::new(false));
+            let enter = |works: bool| {
+                let (entering, taken_back) = (entering.clone(), taken_back.clone());
+                move || {
+                    if entering.goes(works) {
+                        let mut taken_back = taken_back.lock().unwrap();
+                        *taken_back |= entering.is_over();
+                    }
+                }
+            };
+            entering.comes();
+            entering.comes();
+            let other = thread::spawn(enter(false));
+            enter(true)();
+            other.join().unwrap();
+            assert!(*taken_back.lock().unwrap());
+        });
     }
 }

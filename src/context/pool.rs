@@ -6,6 +6,9 @@ use super::slab::{Class, List, Place, Slab};
 /// Workers unless the caller says otherwise: cold reads gain up to here and lose beyond.
 pub const DEFAULT_WORKERS: u32 = 32;
 
+/// More threads than any machine has use for; keeps sums in range.
+const MOST_WORKERS: u32 = 1 << 20;
+
 pub struct Pool {
     fast: List,
     slow: List,
@@ -33,7 +36,16 @@ pub enum Staffing {
 impl Pool {
     pub fn new(limit: u32) -> Self {
         let (fast, slow) = (List::new(), List::new());
-        Self { fast, slow, slow_next: false, limit: limit.max(1), live: 0, idle: 0, slow_running: 0, lent: 0 }
+        Self {
+            fast,
+            slow,
+            slow_next: false,
+            limit: limit.clamp(1, MOST_WORKERS),
+            live: 0,
+            idle: 0,
+            slow_running: 0,
+            lent: 0,
+        }
     }
 
     pub fn queue(&mut self, slab: &mut Slab, index: u32, class: Class) {

@@ -79,9 +79,12 @@ pub struct Slab {
     used: u32,
 }
 
+/// Slots that have their place from the start; it costs address space only. More than these grow as they are needed.
+const EARLY: usize = 1024;
+
 impl Slab {
     pub fn new(capacity: usize) -> Self {
-        Self { slots: Vec::with_capacity(capacity), free: NONE, used: 0 }
+        Self { slots: Vec::with_capacity(capacity.min(EARLY)), free: NONE, used: 0 }
     }
 
     /// How many are in use.

@@ -414,20 +414,8 @@ pub fn stopped_result(op: &Op, moved: u64, errno: Errno) -> i64 {
     if moved > 0 && op.at_current() { moved as i64 } else { errno.as_result() }
 }
 
-/// Errors by which the kernel's queue may mean itself: the submitting thread ended, it would have blocked, it does not
-/// know this kind of file, memory of another context. The plain call says what is true.
+/// Whether the kernel's queue may mean itself by this error: the submitting thread ended, it would have blocked, it does
+/// not know this kind of file. The plain call says what is true, except of the disk, which is not asked twice.
 fn worth_a_second_way(errno: Errno) -> bool {
-    matches!(
-        errno.0,
-        libc::ECANCELED
-            | libc::EINTR
-            | libc::EAGAIN
-            | libc::EFAULT
-            | libc::EINVAL
-            | libc::EOPNOTSUPP
-            | libc::ENOMEM
-            | libc::ENOBUFS
-            | libc::EPERM
-            | libc::EBADF
-    )
+    !matches!(errno.0, libc::EIO | libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::EROFS)
 }

@@ -2,12 +2,8 @@
 
 use std::os::fd::{AsRawFd, RawFd};
 
-#[cfg(loom)]
-use loom::sync::atomic::{AtomicBool, Ordering};
-#[cfg(not(loom))]
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::error::Result;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::eventfd::EventFd;
 
 /// What [`Wake`] needs of a descriptor.
@@ -65,5 +61,67 @@ impl<S: Signal> Wake<S> {
 impl AsRawFd for Wake {
     fn as_raw_fd(&self) -> RawFd {
         self.descriptor.as_raw_fd()
+    }
+}
+
+#[cfg(all(test, loom))]
+mod tests {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// An eventfd: readable or not, and every access orders as a system call does.
+    struct Flag(AtomicBool);
+
+    impl Signal for Flag {
+        fn signal(&self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+        fn clear(&self) {
+            self.0.store(false, Ordering::SeqCst);
+        }
+    }
+
+    fn wake() -> Arc<Wake<Flag>> {
+        Arc::new(Wake { pending: AtomicBool::new(false), descriptor: Flag(AtomicBool::new(false)) })
+    }
+
+    /// What a sleeper does between two sleeps; false if it would go on sleeping.
+    fn look(wake: &Wake<Flag>) -> bool {
+        if wake.consume() {
+            return true;
+        }
+        if !wake.descriptor.0.load(Ordering::SeqCst) {
+            return false;
+        }
+        wake.settle();
+        wake.consume()
+    }
+
+    #[test]
+    fn no_wake_is_lost() {
+        loom::model(|| {
+            let wake = wake();
+            let other = wake.clone();
+            let waker = thread::spawn(move || other.wake());
+            let early = look(&wake);
+            waker.join().unwrap();
+            assert!(early || look(&wake), "a sleeper would sleep on though it was woken");
+        });
+    }
+
+    #[test]
+    fn a_wake_after_another_was_used_up_is_not_lost() {
+        loom::model(|| {
+            let wake = wake();
+            wake.wake();
+            let other = wake.clone();
+            let waker = thread::spawn(move || other.wake());
+            let mut used = u32::from(look(&wake)) + u32::from(look(&wake));
+            waker.join().unwrap();
+            used += u32::from(look(&wake));
+            assert!((1..=2).contains(&used));
+            assert!(!look(&wake) && !wake.descriptor.0.load(Ordering::SeqCst), "a used-up wake shows on");
+        });
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::MutexGuard;
 use super::Shared;
 use super::pool::Staffing;
 use super::slab::{Class, Place, Token};
-use super::state::{By, State, class_of};
+use super::state::{By, CANCELED, State, class_of};
 use crate::backend::streams;
 use crate::backend::threads::{self, Kit};
 use crate::error::Errno;
@@ -151,19 +151,21 @@ fn open(shared: Arc<Shared>, id: u64, task: Task) -> Option<Arc<Shared>> {
     // A copy of the directory's descriptor: the caller may close the number once the event is there.
     let copy = if task.op.fd == libc::AT_FDCWD { None } else { fs::duplicate(task.op.fd).ok() };
     let dir = copy.as_ref().map_or(task.op.fd, AsRawFd::as_raw_fd);
-    shared.with(|state| state.opens(id, task.token, Place::Opening));
+    if !shared.with(|state| state.opens(id, task.token, Place::Opening)) {
+        shared.task_done(task, CANCELED.as_result());
+        return Some(shared);
+    }
     let weak = Arc::downgrade(&shared);
     drop(shared);
 
     let path = threads::first_path(&task.paths);
     let may_block = fs::open_may_block(dir, path, task.op.sys_flags);
-    if may_block {
-        weak.upgrade()?.with(|state| {
-            state.opens(id, task.token, Place::OpeningBlocked);
+    let wanted = !may_block
+        || weak.upgrade()?.with(|state| {
             state.pool.lend();
+            state.opens(id, task.token, Place::OpeningBlocked)
         });
-    }
-    let opened = fs::openat(dir, path, task.op.sys_flags, task.op.mode);
+    let opened = if wanted { fs::openat(dir, path, task.op.sys_flags, task.op.mode) } else { Err(CANCELED) };
     let result = opened.map_or_else(Errno::as_result, |fd| fd as i64);
     come_back(&weak, id, task, may_block, result)
 }
@@ -231,16 +233,19 @@ impl State {
         }
     }
 
-    /// Notes that a worker is inside an open. One that was asked to stop meanwhile, and can be left behind, is.
-    fn opens(&mut self, id: u64, token: Token, place: Place) {
+    /// Notes that a worker is about to open, or that this will wait for somebody else. False if the operation was asked
+    /// to stop meanwhile: then it has its event, and nobody waits for the worker.
+    fn opens(&mut self, id: u64, token: Token, place: Place) -> bool {
+        let Some(index) = self.slab.find(token) else { return false };
+        if let Some(errno) = self.slab[index].stop {
+            self.finish(index, errno.as_result(), By::Worker);
+            return false;
+        }
+        self.slab[index].place = place;
         if let Some(worker) = self.worker(id) {
             worker.opening = true;
         }
-        let Some(index) = self.slab.find(token) else { return };
-        self.slab[index].place = place;
-        if let (Place::OpeningBlocked, Some(errno)) = (place, self.slab[index].stop) {
-            self.stop(index, errno);
-        }
+        true
     }
 
     /// No thread could be started, and there is none: what waits for one fails, once.

@@ -9,7 +9,22 @@ use crate::error::Result;
 /// Starts a thread with all signals blocked and a small stack.
 pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let _blocked_while_spawning = AllBlocked::new();
+    let body = move || {
+        let _whole_life = AbortOnPanic;
+        body();
+    };
     Ok(Builder::new().name(name.into()).stack_size(STACK).spawn(body)?)
+}
+
+/// A panic is a bug; a thread that died of one would take operations with it that somebody waits for.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
 }
 
 const STACK: usize = 256 * 1024;
