@@ -356,6 +356,12 @@ impl State {
     }
 }
 
+impl Chores {
+    pub fn is_nothing(&self) -> bool {
+        self.staffing == Staffing::Enough && self.flush.is_nothing() && !self.again && !self.poke
+    }
+}
+
 impl Shared {
     /// Works on the state under its lock, then does the chores that arose.
     pub fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
@@ -372,7 +378,7 @@ impl Shared {
         answer
     }
 
-    fn run(&self, chores: Chores, silent: bool) {
+    pub fn run(&self, chores: Chores, silent: bool) {
         let mut next = Some(chores);
         while let Some(Chores { staffing, mut flush, again, poke }) = next.take() {
             match staffing {

@@ -5,15 +5,12 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::MutexGuard;
-
 use super::Shared;
-use super::pool::Staffing;
 use super::slab::{Class, Place, Token};
 use super::state::{By, CANCELED, State, class_of};
 use crate::backend::streams;
 use crate::backend::threads::{self, Kit};
-use crate::error::Errno;
+use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
 use crate::sys::{fs, thread};
 
@@ -67,80 +64,74 @@ impl Shared {
         }
     }
 
-    /// The next operation for a worker; None when it should end.
-    fn next_task(&self, id: u64) -> Option<Task> {
-        let mut state = self.state.lock();
+    /// Takes in what a worker did and gives it the next operation; None when it should end.
+    fn next_task(&self, id: u64, mut done: Option<(Task, Outcome)>) -> Option<Task> {
         let mut timed_out = false;
         loop {
-            if state.pool.overstaffed() {
-                break;
+            let mut state = self.state.lock();
+            if let Some((task, outcome)) = done.take() {
+                state.settle(task, outcome);
             }
-            if let Some(task) = state.take_task() {
-                self.staff(state);
-                return Some(task);
+            let next = if state.pool.overstaffed() { None } else { state.take_task() };
+            let leaves = next.is_none() && (state.closing || timed_out || state.pool.overstaffed());
+            if leaves {
+                state.worker_leaves(id);
             }
-            if state.closing || timed_out {
-                break;
+            let chores = state.chores(false);
+            if next.is_none() && !leaves && chores.is_nothing() {
+                state.pool.sleeps();
+                timed_out = self.work.wait_for(&mut state, IDLE).timed_out() && state.pool.wakes_by_itself();
+                continue;
             }
-            state.pool.sleeps();
-            timed_out = self.work.wait_for(&mut state, IDLE).timed_out() && state.pool.wakes_by_itself();
-        }
-        state.worker_leaves(id);
-        self.staff(state);
-        None
-    }
-
-    /// Wakes or starts one more worker if operations are left.
-    fn staff(&self, mut state: MutexGuard<'_, State>) {
-        let staffing = state.pool.staff();
-        drop(state);
-        match staffing {
-            Staffing::Enough => {}
-            Staffing::Wake => drop(self.work.notify_one()),
-            Staffing::Start => self.start_worker(),
+            drop(state);
+            self.run(chores, false);
+            if next.is_some() || leaves {
+                return next;
+            }
         }
     }
 
-    fn run_task(&self, mut task: Task, kit: &mut Kit) {
+    fn run_task(&self, task: &Task, kit: &mut Kit) -> Outcome {
         if let Some(errno) = task.refused {
-            return self.task_done(task, errno.as_result());
+            return Outcome::Result(errno.as_result());
         }
         if !task.plain && streams::is_stream(&task.op) {
-            return match self.ensure_poller() {
-                true => self.with(|state| state.pass_to_poller(&mut task)),
-                false => self.task_done(task, Errno(libc::EAGAIN).as_result()),
+            return if self.ensure_poller() {
+                Outcome::Stream
+            } else {
+                Outcome::Result(Errno(libc::EAGAIN).as_result())
             };
         }
         let stopped = || self.stop_wish(task.token);
-        let result = threads::run(&task.op, task.moved, &task.paths, kit, stopped);
-        self.task_done(task, result);
+        Outcome::Result(threads::run(&task.op, task.moved, &task.paths, kit, stopped))
     }
 
     fn stop_wish(&self, token: Token) -> Option<Errno> {
         let state = self.state.lock();
         state.slab.find(token).and_then(|index| state.slab[index].stop)
     }
+}
 
-    fn task_done(&self, mut task: Task, result: i64) {
-        self.with(|state| {
-            if let Some(index) = state.give_back(&mut task) {
-                state.finish(index, result, By::Worker);
-            }
-        });
-    }
+/// What became of a task.
+enum Outcome {
+    Result(i64),
+    /// It goes to something without positions: the poller's.
+    Stream,
 }
 
 /// A worker's life.
 fn work(mut shared: Arc<Shared>, id: u64) {
     let mut kit = Kit::default();
-    while let Some(task) = shared.next_task(id) {
+    let mut done = None;
+    while let Some(task) = shared.next_task(id, done.take()) {
         if task.op.code == Code::Openat && task.refused.is_none() {
             match open(shared, id, task) {
                 Some(back) => shared = back,
                 None => return,
             }
         } else {
-            shared.run_task(task, &mut kit);
+            let outcome = shared.run_task(&task, &mut kit);
+            done = Some((task, outcome));
         }
     }
 }
@@ -151,11 +142,11 @@ fn open(shared: Arc<Shared>, id: u64, task: Task) -> Option<Arc<Shared>> {
     // A copy of the directory's descriptor: the caller may close the number once the event is there.
     let copy = if task.op.fd == libc::AT_FDCWD { None } else { fs::duplicate(task.op.fd).ok() };
     let dir = copy.as_ref().map_or(task.op.fd, AsRawFd::as_raw_fd);
-    if !shared.with(|state| state.opens(id, task.token, Place::Opening)) {
-        shared.task_done(task, CANCELED.as_result());
-        return Some(shared);
-    }
+    let wanted = shared.with(|state| state.opens(id, task.token, Place::Opening));
     let weak = Arc::downgrade(&shared);
+    if !wanted {
+        return come_back(&weak, id, task, false, Err(CANCELED));
+    }
     drop(shared);
 
     let path = threads::first_path(&task.paths);
@@ -166,11 +157,11 @@ fn open(shared: Arc<Shared>, id: u64, task: Task) -> Option<Arc<Shared>> {
             state.opens(id, task.token, Place::OpeningBlocked)
         });
     let opened = if wanted { fs::openat(dir, path, task.op.sys_flags, task.op.mode) } else { Err(CANCELED) };
-    let result = opened.map_or_else(Errno::as_result, |fd| fd as i64);
-    come_back(&weak, id, task, may_block, result)
+    come_back(&weak, id, task, may_block, opened)
 }
 
-fn come_back(weak: &Weak<Shared>, id: u64, mut task: Task, lent: bool, result: i64) -> Option<Arc<Shared>> {
+fn come_back(weak: &Weak<Shared>, id: u64, mut task: Task, lent: bool, opened: Result<u64>) -> Option<Arc<Shared>> {
+    let result = opened.map_or_else(Errno::as_result, |fd| fd as i64);
     let shared = weak.upgrade();
     let taken = shared.as_ref().is_some_and(|shared| {
         shared.with(|state| {
@@ -227,9 +218,11 @@ impl State {
         Some(index)
     }
 
-    fn pass_to_poller(&mut self, task: &mut Task) {
-        if let Some(index) = self.give_back(task) {
-            self.send_to_poller(index);
+    fn settle(&mut self, mut task: Task, outcome: Outcome) {
+        let Some(index) = self.give_back(&mut task) else { return };
+        match outcome {
+            Outcome::Result(result) => self.finish(index, result, By::Worker),
+            Outcome::Stream => self.send_to_poller(index),
         }
     }
 
