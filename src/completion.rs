@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
 
-use crate::error::Result;
+use crate::error::{Errno, Result};
 use crate::sys::eventfd::EventFd;
 
 /// What became of one operation.
@@ -47,13 +47,9 @@ struct Finished {
 impl Completions {
     pub fn new(capacity: usize) -> Result<Self> {
         const EARLY: usize = 1024;
-        Ok(Self {
-            waiting: VecDeque::with_capacity(capacity.min(EARLY)),
-            descriptor: EventFd::new()?,
-            signalled: false,
-            edge_sleepers: 0,
-            untold: false,
-        })
+        let mut waiting = VecDeque::new();
+        waiting.try_reserve_exact(capacity.min(EARLY)).map_err(|_| Errno(libc::ENOMEM))?;
+        Ok(Self { waiting, descriptor: EventFd::new()?, signalled: false, edge_sleepers: 0, untold: false })
     }
 
     pub fn fd(&self) -> RawFd {

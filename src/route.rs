@@ -149,12 +149,11 @@ impl Router {
     /// Whether the kernel's queue takes it with the plain call's meaning.
     fn native_can(&self, op: &Op, batch: &mut Checks) -> bool {
         let flags = (libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_APPEND) as u32;
-        // Of nothing to move, the plain calls still look at the file.
+        // Of nothing to move, the plain calls still look at the file; of too much, at all of the address range.
         let form = i64::try_from(op.offset).is_ok()
-            && op.len > 0
+            && (1..=rw::MAX_TRANSFER).contains(&op.len)
             && op.sys_flags & !flags == 0
             && (!op.code.vectored() || op.len <= libc::UIO_MAXIOV as u64)
-            && op.len <= i64::MAX as u64
             && priority_is_plain(op.ioprio);
         form && match self.kind {
             Kind::Thread => false,

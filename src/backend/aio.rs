@@ -9,7 +9,6 @@ use crate::error::{Errno, Result};
 use crate::op::Op;
 use crate::sys::aio::{Batch, Context, Request};
 use crate::sys::aio_abi::{aio_context_t, io_event};
-use crate::sys::rw::MAX_TRANSFER;
 use crate::sys::{fork, thread};
 
 /// Requests in the kernel per context. More than a disk's queue, and a small part of the machine's aio-max-nr.
@@ -69,7 +68,7 @@ impl Aio {
             reads: op.code.reads(),
             vectored,
             memory: if vectored { op.buf } else { op.buf.advanced(moved) },
-            count: if vectored { op.len } else { (op.len - moved).min(MAX_TRANSFER) },
+            count: if vectored { op.len } else { op.len - moved },
             offset: op.offset + moved,
             rw_flags: op.sys_flags | libc::RWF_NOWAIT as u32,
             ioprio: op.ioprio,

@@ -54,6 +54,8 @@ pub enum Way {
     NoWait,
     Socket,
     Reopened(OwnedFd),
+    /// It has O_NONBLOCK itself.
+    Plain,
     None,
 }
 
@@ -67,12 +69,16 @@ impl Way {
             Self::NoWait => no_wait(t),
             Self::Socket => rw::socket_attempt(t),
             Self::Reopened(file) => rw::transfer(&Transfer { fd: file.as_raw_fd(), ..*t }),
+            Self::Plain => rw::transfer(t),
             Self::None => Err(Errno(libc::EOPNOTSUPP)),
         }
     }
 
     /// The first way that this descriptor knows, and its answer.
     fn find(&mut self, t: &Transfer, may_reopen: bool) -> Result<u64, Errno> {
+        if t.count == 0 && !t.vectored {
+            return nothing(t);
+        }
         *self = Self::NoWait;
         match no_wait(t) {
             Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {}
@@ -83,15 +89,24 @@ impl Way {
             Err(Errno(libc::ENOTSOCK)) => {}
             answer => return answer,
         }
+        if asks_for_errors(t.fd) {
+            *self = Self::Plain;
+            return rw::transfer(t);
+        }
         *self = Self::None;
-        if may_reopen && rw::can_reopen(t.fd) && t.flags == 0 {
-            if let Ok(file) = rw::reopen_nonblocking(t.fd, t.reads) {
-                *self = Self::Reopened(file);
-                return self.transfer(t);
-            }
+        let possible = may_reopen && t.flags == 0 && rw::can_reopen(t.fd);
+        if possible && let Ok(file) = rw::reopen_nonblocking(t.fd, t.reads) {
+            *self = Self::Reopened(file);
+            return self.transfer(t);
         }
         Err(Errno(libc::EOPNOTSUPP))
     }
+}
+
+/// Of nothing to move, only the plain calls say what is wrong; none of them waits, but a datagram's sending.
+fn nothing(t: &Transfer) -> Result<u64, Errno> {
+    let sent = if t.reads { Err(Errno(libc::ENOTSOCK)) } else { rw::socket_attempt(t) };
+    if sent == Err(Errno(libc::ENOTSOCK)) { rw::transfer(t) } else { sent }
 }
 
 fn no_wait(t: &Transfer) -> Result<u64, Errno> {

@@ -58,6 +58,16 @@ fn second_path(paths: &[u8]) -> &CStr {
     first_path(&paths[first_path(paths).to_bytes_with_nul().len()..])
 }
 
+/// One plain call of a stream that could not be tried without the risk of waiting, but was ready: Ok with all that
+/// moved so far if FULL wants more.
+pub fn run_once(op: &Op, moved: u64, kit: &mut Kit) -> std::result::Result<u64, i64> {
+    match rw::transfer(&remaining(op, moved, kit)) {
+        Ok(more) if more > 0 && op.full && moved + more < op.wanted() => Ok(moved + more),
+        Ok(more) => Err((moved + more) as i64),
+        Err(errno) => Err(ended(op, moved, errno)),
+    }
+}
+
 fn transfer(op: &Op, mut moved: u64, kit: &mut Kit, stopped: impl Fn() -> Option<Errno>) -> i64 {
     loop {
         match rw::transfer(&remaining(op, moved, kit)) {

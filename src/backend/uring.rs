@@ -7,7 +7,6 @@ use super::Wants;
 use crate::error::Result;
 use crate::op::{Code, Op};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use crate::sys::rw::MAX_TRANSFER;
 use crate::sys::uring::{self, NOBODY, Request, Ring, Setup};
 
 pub struct Uring {
@@ -197,7 +196,7 @@ fn request(op: &Op, moved: u64) -> Request {
         reads: op.code.reads(),
         vectored: op.code.vectored(),
         memory: if op.code.vectored() { op.buf } else { op.buf.advanced(moved) },
-        count: if op.code.vectored() { op.len } else { (op.len - moved).min(MAX_TRANSFER) } as u32,
+        count: if op.code.vectored() { op.len } else { op.len - moved } as u32,
         offset: op.offset + moved,
         rw_flags: op.sys_flags,
         ioprio: op.ioprio,

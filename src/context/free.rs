@@ -31,6 +31,10 @@ impl Shared {
         if let Some(poller) = poller {
             poller.end();
         }
+        // Threads that nobody joins let go in a moment; the descriptors close here, not somewhere later.
+        while Arc::strong_count(self) > 1 {
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -52,7 +52,7 @@ impl Shared {
         }
         let fds = [epoll.as_raw_fd(), ends.timer.as_raw_fd(), ends.poke.as_raw_fd()];
         let shared = self.this.upgrade().ok_or(Errno(libc::EAGAIN))?;
-        let poller = Poller { shared, ends: ends.clone(), epoll, watches: HashMap::new(), kit: Kit::default() };
+        let poller = Poller::new(shared, ends.clone(), epoll);
         let handle = thread::spawn("caio-poller", move || poller.run())?;
         *ends.handle.lock() = Some(handle);
         fds.into_iter().for_each(|fd| self.fds.remember(fd));
@@ -68,11 +68,16 @@ impl Shared {
     }
 }
 
+/// Its vectors and queues are used again and again, so that nothing is allocated per operation.
 struct Poller {
     shared: Arc<Shared>,
     ends: Arc<Ends>,
     epoll: Epoll,
     watches: HashMap<RawFd, Watch>,
+    spare_watches: Vec<Watch>,
+    arrivals: VecDeque<Waiting>,
+    stopped: Vec<Token>,
+    leaving: Vec<(Token, Leave)>,
     kit: Kit,
 }
 
@@ -99,44 +104,54 @@ enum Leave {
 }
 
 impl Poller {
+    fn new(shared: Arc<Shared>, ends: Arc<Ends>, epoll: Epoll) -> Self {
+        Self {
+            shared,
+            ends,
+            epoll,
+            watches: HashMap::new(),
+            spare_watches: Vec::new(),
+            arrivals: VecDeque::new(),
+            stopped: Vec::new(),
+            leaving: Vec::new(),
+            kit: Kit::default(),
+        }
+    }
+
     fn run(mut self) {
         let mut ready = Ready::default();
         loop {
             self.epoll.wait(&mut ready);
-            let news = self.news();
-            if news.closing {
+            if self.fetch_news() {
                 return;
             }
-            for waiting in news.arrivals {
+            while let Some(waiting) = self.arrivals.pop_front() {
                 self.arrive(waiting);
             }
-            for (token, op, errno) in news.stopped {
-                self.stop(token, &op, errno);
+            while let Some(token) = self.stopped.pop() {
+                self.stop(token);
             }
             for fd in ready.fds() {
                 self.serve(fd);
             }
+            self.leave();
         }
     }
 
-    /// What others left for the poller since it last looked.
-    fn news(&self) -> News {
-        self.shared.with(|state| {
-            self.ends.poke.clear();
+    /// Takes what others left for the poller since it last looked; true if the context has ended.
+    fn fetch_news(&mut self) -> bool {
+        let Self { shared, ends, arrivals, stopped, .. } = self;
+        shared.with(|state| {
+            ends.poke.clear();
             state.poked = false;
             state.expire();
-            let mut news = News { arrivals: Vec::new(), stopped: Vec::new(), closing: state.is_over() };
             while let Some(index) = state.inbox.pop_front(&mut state.slab) {
                 let slot = &state.slab[index];
                 let way = Way::Unknown { may_reopen: true };
-                news.arrivals.push(Waiting { token: state.slab.token(index), op: slot.op, moved: slot.moved, way });
+                arrivals.push_back(Waiting { token: state.slab.token(index), op: slot.op, moved: slot.moved, way });
             }
-            for token in std::mem::take(&mut state.stopped) {
-                let Some(index) = state.slab.find(token) else { continue };
-                let slot = &state.slab[index];
-                news.stopped.extend(slot.stop.map(|errno| (token, slot.op, errno)));
-            }
-            news
+            std::mem::swap(&mut state.stopped, stopped);
+            state.is_over()
         })
     }
 
@@ -144,44 +159,45 @@ impl Poller {
     fn arrive(&mut self, mut waiting: Waiting) {
         let fd = waiting.op.fd;
         if let Some(leave) = attempt(&mut waiting, &mut self.kit) {
-            return self.leave(vec![(waiting.token, leave)]);
+            return self.leaving.push((waiting.token, leave));
         }
-        let watch = self.watches.entry(fd).or_default();
         let reads = waiting.op.code.reads();
-        let token = waiting.token;
-        if reads { &mut watch.readers } else { &mut watch.writers }.push_back(waiting);
-        if let Err(errno) = self.watch(fd) {
-            let watch = self.watches.entry(fd).or_default();
-            let unwatched = if reads { watch.readers.pop_back() } else { watch.writers.pop_back() };
-            let moved = unwatched.map_or(0, |waiting| waiting.moved);
-            self.unwatch(fd);
-            let leave = if errno.0 == libc::EPERM { Leave::Worker(moved) } else { Leave::Result(errno.as_result()) };
-            self.leave(vec![(token, leave)]);
-        }
+        let spare = &mut self.spare_watches;
+        let watch = self.watches.entry(fd).or_insert_with(|| spare.pop().unwrap_or_default());
+        watch.queue(reads).push_back(waiting);
+        let Err(errno) = self.watch(fd) else { return };
+        let Some(unwatched) = self.watches.get_mut(&fd).and_then(|watch| watch.queue(reads).pop_back()) else { return };
+        self.unwatch(fd);
+        let unwatchable = errno.0 == libc::EPERM;
+        let leave = if unwatchable { Leave::Worker(unwatched.moved) } else { Leave::Result(errno.as_result()) };
+        self.leaving.push((unwatched.token, leave));
     }
 
-    fn stop(&mut self, token: Token, op: &Op, errno: Errno) {
+    fn stop(&mut self, token: Token) {
+        let wish = self.shared.with(|state| {
+            let slot = &state.slab[state.slab.find(token)?];
+            slot.stop.map(|errno| (slot.op, errno))
+        });
+        let Some((op, errno)) = wish else { return };
         let Some(watch) = self.watches.get_mut(&op.fd) else { return };
-        let queue = if op.code.reads() { &mut watch.readers } else { &mut watch.writers };
+        let queue = watch.queue(op.code.reads());
         let Some(at) = queue.iter().position(|waiting| waiting.token == token) else { return };
         let moved = queue.remove(at).map_or(0, |waiting| waiting.moved);
         self.unwatch(op.fd);
-        self.leave(vec![(token, Leave::Result(stopped_result(op, moved, errno)))]);
+        self.leaving.push((token, Leave::Result(stopped_result(&op, moved, errno))));
     }
 
     /// Tries what waits for a descriptor that is ready.
     fn serve(&mut self, fd: RawFd) {
         let Some(watch) = self.watches.get_mut(&fd) else { return };
-        let mut left = Vec::new();
         for queue in [&mut watch.readers, &mut watch.writers] {
             while let Some(first) = queue.front_mut() {
                 let Some(leave) = attempt(first, &mut self.kit) else { break };
-                left.push((first.token, leave));
+                self.leaving.push((first.token, leave));
                 queue.pop_front();
             }
         }
         self.unwatch(fd);
-        self.leave(left);
     }
 
     /// Watches a descriptor for what its queues wait for.
@@ -200,20 +216,26 @@ impl Poller {
     /// Stops watching for what nobody waits for any more: before the events, after which the number may be another file's.
     fn unwatch(&mut self, fd: RawFd) {
         let Some(watch) = self.watches.get(&fd) else { return };
-        if watch.readers.is_empty() && watch.writers.is_empty() {
+        if !watch.readers.is_empty() || !watch.writers.is_empty() {
+            // Wider than needed for a moment at worst.
+            self.watch(fd).ok();
+        } else if let Some(mut watch) = self.watches.remove(&fd) {
             if watch.interest != Interest::default() {
                 self.epoll.remove(fd);
             }
-            self.watches.remove(&fd);
-        } else {
-            // Wider than needed for a moment at worst.
-            self.watch(fd).ok();
+            watch.interest = Interest::default();
+            self.spare_watches.push(watch);
         }
     }
 
-    fn leave(&self, left: Vec<(Token, Leave)>) {
-        self.shared.with(|state| {
-            for (token, leave) in left {
+    /// Sends off what is done here.
+    fn leave(&mut self) {
+        let Self { shared, leaving, .. } = self;
+        if leaving.is_empty() {
+            return;
+        }
+        shared.with(|state| {
+            for (token, leave) in leaving.drain(..) {
                 let Some(index) = state.slab.find(token) else { continue };
                 match leave {
                     Leave::Result(result) => state.finish(index, result, By::Worker),
@@ -228,10 +250,10 @@ impl Poller {
     }
 }
 
-struct News {
-    arrivals: Vec<Waiting>,
-    stopped: Vec<(Token, Op, Errno)>,
-    closing: bool,
+impl Watch {
+    fn queue(&mut self, reads: bool) -> &mut VecDeque<Waiting> {
+        if reads { &mut self.readers } else { &mut self.writers }
+    }
 }
 
 /// None while it must go on waiting.
@@ -244,7 +266,9 @@ fn attempt(waiting: &mut Waiting, kit: &mut Kit) -> Option<Leave> {
         }
         Attempt::MayWait(moved) => {
             waiting.moved = moved;
-            rw::is_ready(waiting.op.fd, waiting.op.code.reads()).then_some(Leave::Worker(moved))
+            // Flags that this descriptor does not know look the same: the plain call says so, ready or not.
+            let flagged = waiting.op.sys_flags != 0;
+            (flagged || rw::is_ready(waiting.op.fd, waiting.op.code.reads())).then_some(Leave::Worker(moved))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The operations that a context holds, each in a numbered slot, and lists through them.
 
-use crate::error::Errno;
+use crate::error::{Errno, Result};
 use crate::op::Op;
 
 /// No slot.
@@ -83,8 +83,10 @@ pub struct Slab {
 const EARLY: usize = 1024;
 
 impl Slab {
-    pub fn new(capacity: usize) -> Self {
-        Self { slots: Vec::with_capacity(capacity.min(EARLY)), free: NONE, used: 0 }
+    pub fn new(capacity: usize) -> Result<Self> {
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(capacity.min(EARLY)).map_err(|_| Errno(libc::ENOMEM))?;
+        Ok(Self { slots, free: NONE, used: 0 })
     }
 
     /// How many are in use.
@@ -260,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_token_dies_with_its_use_of_the_slot() {
-        let mut slab = Slab::new(2);
+        let mut slab = Slab::new(2).unwrap();
         let first = slab.insert(nop(1));
         let token = slab.token(first);
         assert_eq!(slab.find(token), Some(first));
@@ -274,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_list_gives_up_its_middle() {
-        let mut slab = Slab::new(4);
+        let mut slab = Slab::new(4).unwrap();
         let mut list = List::new();
         let all: Vec<u32> = (0..4).map(|n| slab.insert(nop(n))).collect();
         for index in &all[1..] {

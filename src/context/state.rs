@@ -13,7 +13,7 @@ use super::workers::Worker;
 use super::{Counters, Shared};
 use crate::backend::{Flush, Native};
 use crate::completion::{Completions, Event, Sink};
-use crate::error::Errno;
+use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
 use crate::sys::epoll::Epoll;
 use crate::sys::timerfd;
@@ -69,9 +69,9 @@ pub struct Chores {
 }
 
 impl State {
-    pub fn new(max_requests: u32, workers: u32, done: Completions, native: Native) -> Self {
-        Self {
-            slab: Slab::new(max_requests as usize),
+    pub fn new(max_requests: u32, workers: u32, done: Completions, native: Native) -> Result<Self> {
+        Ok(Self {
+            slab: Slab::new(max_requests as usize)?,
             done,
             counters: Counters::default(),
             pool: Pool::new(workers),
@@ -89,7 +89,7 @@ impl State {
             closing: false,
             spare: Vec::new(),
             spare_epolls: Vec::new(),
-        }
+        })
     }
 
     /// Notes an event, counts it, and frees the slot; then the chain goes on or breaks.

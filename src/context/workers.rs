@@ -33,7 +33,7 @@ struct Task {
     moved: u64,
     paths: Vec<u8>,
     refused: Option<Errno>,
-    /// The poller could not watch it: run the plain call.
+    /// The poller could not try or watch it: make one plain call.
     plain: bool,
 }
 
@@ -95,9 +95,13 @@ impl Shared {
         if let Some(errno) = task.refused {
             return Outcome::Result(errno.as_result());
         }
-        if !task.plain && streams::is_stream(&task.op) {
-            return if self.ensure_poller() {
-                Outcome::Stream
+        if task.plain {
+            return threads::run_once(&task.op, task.moved, kit).map_or_else(Outcome::Result, Outcome::Stream);
+        }
+        if streams::is_stream(&task.op) {
+            let watched = self.ensure_poller();
+            return if watched {
+                Outcome::Stream(task.moved)
             } else {
                 Outcome::Result(Errno(libc::EAGAIN).as_result())
             };
@@ -115,8 +119,8 @@ impl Shared {
 /// What became of a task.
 enum Outcome {
     Result(i64),
-    /// It goes to something without positions: the poller's.
-    Stream,
+    /// It goes to something without positions, after so many bytes: the poller's.
+    Stream(u64),
 }
 
 /// A worker's life.
@@ -222,7 +226,11 @@ impl State {
         let Some(index) = self.give_back(&mut task) else { return };
         match outcome {
             Outcome::Result(result) => self.finish(index, result, By::Worker),
-            Outcome::Stream => self.send_to_poller(index),
+            Outcome::Stream(moved) => {
+                self.slab[index].moved = moved;
+                self.slab[index].plain = false;
+                self.send_to_poller(index);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reads, writes, and the questions asked about a descriptor before them.
 
 use std::ffi::c_void;
+use std::io::Write;
 
 use libc::{c_int, c_long};
 
@@ -130,7 +131,8 @@ pub fn can_reopen(fd: i32) -> bool {
 /// A second open file of the same FIFO or terminal with O_NONBLOCK, so that an attempt on it cannot wait
 /// though another reader was faster. The caller's own open file keeps its flags.
 pub fn reopen_nonblocking(fd: i32, reads: bool) -> Result<std::os::fd::OwnedFd> {
-    let path = format!("/proc/self/fd/{fd}\0");
+    let mut path = [0; 32];
+    write!(&mut path[..31], "/proc/self/fd/{fd}").expect("shorter than that");
     let access = if reads { libc::O_RDONLY } else { libc::O_WRONLY };
     let flags = access | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: the path is NUL-terminated and outlives the call.

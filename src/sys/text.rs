@@ -33,9 +33,3 @@ pub fn trusted_env(name: &CStr) -> Option<String> {
     // SAFETY: getenv gives a NUL-terminated string.
     Some(unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned())
 }
-
-/// Whether environment and configuration may steer this process at all.
-pub fn is_trusted() -> bool {
-    // SAFETY: takes no memory.
-    unsafe { libc::getauxval(libc::AT_SECURE) == 0 }
-}
