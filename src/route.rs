@@ -1,6 +1,7 @@
 //! Which way an operation goes: finished inside submit, natively, to a worker, or to the poller.
 //! What is remembered about a descriptor's number is a hint only: neither results nor not blocking rest on it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::backend::Kind;
@@ -28,8 +29,7 @@ const INLINE_BUDGET: u64 = 1024 * 1024;
 pub struct Router {
     kind: Kind,
     no_inline: bool,
-    /// Reads in a row that were not in the page cache.
-    misses: AtomicU32,
+    hit_rate: Arc<HitRate>,
     hints: [AtomicU64; HINTS],
 }
 
@@ -47,7 +47,7 @@ enum Hint {
 
 impl Router {
     pub fn new(kind: Kind, no_inline: bool) -> Self {
-        Self { kind, no_inline, misses: AtomicU32::new(0), hints: [const { AtomicU64::new(0) }; HINTS] }
+        Self { kind, no_inline, hit_rate: Arc::default(), hints: [const { AtomicU64::new(0) }; HINTS] }
     }
 
     pub fn finishes_inline(&self) -> bool {
@@ -94,15 +94,15 @@ impl Router {
     }
 
     fn may_be_cached(&self, op: &Op, batch: &mut Checks) -> bool {
-        const RETRY_EVERY: u32 = 16;
         let fits = (1..=INLINE_MOST.min(batch.budget)).contains(&op.len);
         if self.no_inline || op.code != Code::Read || op.sys_flags != 0 || !fits {
             return false;
         }
-        if self.hint(op.fd) != Hint::Nothing {
+        if batch.is_decided(op.fd) || self.hint(op.fd) != Hint::Nothing {
             return false;
         }
-        if !self.expects_hits() && !self.misses.fetch_add(1, Ordering::Relaxed).is_multiple_of(RETRY_EVERY) {
+        const RETRY_EVERY: u32 = 16;
+        if !self.hit_rate.is_worth_a_try(RETRY_EVERY) {
             return false;
         }
         match batch.status_flags(op.fd) {
@@ -115,11 +115,9 @@ impl Router {
         }
     }
 
-    /// Reads were in the page cache of late.
-    fn expects_hits(&self) -> bool {
-        const MISSES: u32 = 8;
-        // Relaxed, as all of `misses`: a statistic.
-        self.misses.load(Ordering::Relaxed) < MISSES
+    /// What the native side tells about attempts that it made.
+    pub fn hit_rate(&self) -> Arc<HitRate> {
+        self.hit_rate.clone()
     }
 
     fn read_cached(&self, op: &Op, batch: &mut Checks) -> Cached {
@@ -129,12 +127,13 @@ impl Router {
                 // A short answer may be the end of what is cached, or of the file: only a 0 is the latter.
                 Ok(more) if more > 0 && moved + more < op.len => moved += more,
                 Ok(more) => {
-                    self.misses.store(0, Ordering::Relaxed);
+                    self.hit_rate.hit();
                     batch.budget = batch.budget.saturating_sub(op.len);
                     return Cached::Done((moved + more) as i64);
                 }
                 Err(Errno(libc::EAGAIN)) => {
-                    self.misses.fetch_add(1, Ordering::Relaxed);
+                    self.hit_rate.miss();
+                    batch.attempt_reached_data(op.fd);
                     return Cached::Rest(moved);
                 }
                 Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {
@@ -157,13 +156,16 @@ impl Router {
             && priority_is_plain(op.ioprio);
         form && match self.kind {
             Kind::Thread => false,
-            Kind::Uring => batch.positional(op.fd, op.code.reads()),
+            Kind::Uring => batch.natively(op.fd, op.code.reads()),
             // io_submit runs buffered writes itself; without O_DIRECT they are a worker's.
             // Buffered reads only while they are found in the page cache: RWF_NOWAIT sends the others back.
             Kind::Linux if op.code.reads() => {
-                (self.expects_hits() || self.is_direct(op.fd, batch)) && batch.positional(op.fd, true)
+                // Rarely: each miss is an event of the descriptor's that brings nothing.
+                const RETRY_EVERY: u32 = 64;
+                let wanted = self.hit_rate.is_worth_a_try(RETRY_EVERY) || self.is_direct(op.fd, batch);
+                wanted && batch.natively(op.fd, true)
             }
-            Kind::Linux => self.is_direct(op.fd, batch) && batch.positional(op.fd, false),
+            Kind::Linux => self.is_direct(op.fd, batch) && batch.natively(op.fd, false),
         }
     }
 
@@ -202,6 +204,32 @@ impl Router {
     }
 }
 
+/// How reads of what may be in the page cache went of late.
+#[derive(Default)]
+pub struct HitRate {
+    /// Misses in a row, and attempts not made since.
+    misses: AtomicU32,
+}
+
+impl HitRate {
+    // Relaxed in all of these: a statistic.
+
+    fn hit(&self) {
+        self.misses.store(0, Ordering::Relaxed);
+    }
+
+    pub fn miss(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Hits are to be expected, or it is time to see whether they are again.
+    fn is_worth_a_try(&self, retry_every: u32) -> bool {
+        const TRUST: u32 = 8;
+        self.misses.load(Ordering::Relaxed) < TRUST
+            || self.misses.fetch_add(1, Ordering::Relaxed).is_multiple_of(retry_every)
+    }
+}
+
 enum Cached {
     Done(i64),
     /// Not in the page cache, after so many bytes that were.
@@ -234,8 +262,8 @@ struct Known {
     fd: i32,
     submit: u32,
     status_flags: Answer<i32>,
-    reads: Answer<()>,
-    writes: Answer<()>,
+    reads: Option<bool>,
+    writes: Option<bool>,
 }
 
 type Answer<T> = Option<Result<T, Errno>>;
@@ -266,10 +294,24 @@ impl Checks {
         self.known(fd).status_flags.get_or_insert_with(|| rw::status_flags(fd)).ok()
     }
 
-    /// The plain call would get as far as moving bytes. If not, a worker makes it and gets the errno.
-    fn positional(&mut self, fd: i32, reads: bool) -> bool {
+    /// An attempt got far enough to answer [`Self::natively`] for reads.
+    fn attempt_reached_data(&mut self, fd: i32) {
+        self.known(fd).reads = Some(true);
+    }
+
+    /// This submit has sent reads of the descriptor elsewhere already.
+    fn is_decided(&mut self, fd: i32) -> bool {
         let known = self.known(fd);
-        let answer = if reads { &mut known.reads } else { &mut known.writes };
-        answer.get_or_insert_with(|| rw::positional_check(fd, reads)).is_ok()
+        known.reads.is_some() && known.status_flags.is_none()
+    }
+
+    /// The kernel's queue takes it, without waiting and with the plain call's errors. If not, a worker makes that call.
+    fn natively(&mut self, fd: i32, reads: bool) -> bool {
+        let known = self.known(fd);
+        if reads {
+            *known.reads.get_or_insert_with(|| rw::reads_without_waiting(fd))
+        } else {
+            *known.writes.get_or_insert_with(|| rw::writes_without_waiting(fd))
+        }
     }
 }

@@ -106,10 +106,11 @@ impl Context {
         let kind = native.kind();
         let fds = Descriptors::default();
         [eventfd, wake.as_raw_fd(), native.fd()].into_iter().for_each(|fd| fds.remember(fd));
-        let state = State::new(max_requests, workers, done, native)?;
+        let router = Router::new(kind, no_inline);
+        let state = State::new(max_requests, workers, done, native, &router)?;
         let shared = Arc::new_cyclic(|this| Shared {
             this: this.clone(),
-            router: Router::new(kind, no_inline),
+            router,
             state: Mutex::new(state),
             work: Condvar::new(),
             poller_start: Mutex::new(()),

@@ -15,6 +15,7 @@ use crate::backend::{Flush, Native};
 use crate::completion::{Completions, Event, Sink};
 use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
+use crate::route::{HitRate, Router};
 use crate::sys::epoll::Epoll;
 use crate::sys::timerfd;
 
@@ -43,6 +44,7 @@ pub struct State {
     armed: Option<u64>,
     pub workers: Vec<Worker>,
     pub worker_ids: u64,
+    hit_rate: Arc<HitRate>,
     /// The context is being freed.
     pub closing: bool,
     /// Scratch memory of submits, used again.
@@ -69,7 +71,7 @@ pub struct Chores {
 }
 
 impl State {
-    pub fn new(max_requests: u32, workers: u32, done: Completions, native: Native) -> Result<Self> {
+    pub fn new(max_requests: u32, workers: u32, done: Completions, native: Native, router: &Router) -> Result<Self> {
         Ok(Self {
             slab: Slab::new(max_requests as usize)?,
             done,
@@ -86,6 +88,7 @@ impl State {
             armed: None,
             workers: Vec::new(),
             worker_ids: 0,
+            hit_rate: router.hit_rate(),
             closing: false,
             spare: Vec::new(),
             spare_epolls: Vec::new(),
@@ -262,6 +265,9 @@ impl State {
             return self.native_moved(index, &op, moved, more);
         }
         let errno = Errno(-result as i32);
+        if errno.0 == libc::EAGAIN {
+            self.hit_rate.miss();
+        }
         match stop {
             Some(wish) if matches!(errno.0, libc::ECANCELED | libc::EINTR | libc::EAGAIN) => {
                 self.finish(index, stopped_result(&op, moved, wish), By::Kernel);

@@ -87,6 +87,36 @@ pub fn positional_check(fd: i32, reads: bool) -> Result<()> {
     transfer(&Transfer { fd, reads, vectored: true, memory: mem::NULL, count: 0, offset: 0, flags: 0 }).map(drop)
 }
 
+/// Whether reads at an offset may be handed to the kernel's queue: the descriptor has positions, is open for reading, and
+/// knows RWF_NOWAIT. io_uring waits inside its submission for files that do not but can be polled (FUSE).
+///
+/// Asked with a read of one byte from the end of all files, of which only devices without an end have something there.
+pub fn reads_without_waiting(fd: i32) -> bool {
+    const FAR: u64 = i64::MAX as u64 - 1;
+    let mut byte = 0u8;
+    // SAFETY: one live byte.
+    let memory = unsafe { Memory::new((&raw mut byte).cast()) };
+    let refusals = [libc::EBADF, libc::ESPIPE, libc::EOPNOTSUPP, libc::ENOSYS, libc::EPERM];
+    read_cached(fd, memory, 1, FAR).map_or_else(|errno| !refusals.contains(&errno.0), |_| true)
+}
+
+/// Whether writes at an offset may be handed to the kernel's queue; see [`reads_without_waiting`], which sees nothing of a
+/// descriptor that is only for writing. File systems on block devices do not wait there.
+pub fn writes_without_waiting(fd: i32) -> bool {
+    // SAFETY: statx is plain data, filled by the call.
+    let mut stat: libc::statx = unsafe { std::mem::zeroed() };
+    // Not synced: a network file system answers from what it knows.
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    // SAFETY: an empty path and a live buffer.
+    let answer = unsafe { libc::syscall(libc::SYS_statx, fd, c"".as_ptr(), flags, libc::STATX_TYPE, &raw mut stat) };
+    let on_disk = match u32::from(stat.stx_mode) & libc::S_IFMT {
+        libc::S_IFREG => stat.stx_dev_major != 0,
+        libc::S_IFBLK => true,
+        _ => false,
+    };
+    (answer == 0 && on_disk) || reads_without_waiting(fd)
+}
+
 /// The descriptor's status flags (fcntl(2) F_GETFL).
 pub fn status_flags(fd: i32) -> Result<i32> {
     // SAFETY: takes no memory.
