@@ -19,6 +19,8 @@ pub struct Pool {
     live: u32,
     /// Workers asleep for want of work, and nobody has woken them yet.
     idle: u32,
+    /// Workers that were woken or started and have not looked at the queues yet.
+    coming: u32,
     /// Workers on an operation of the slow class.
     slow_running: u32,
     /// Workers inside an open that waits for somebody else; they do not count against the limit.
@@ -43,6 +45,7 @@ impl Pool {
             limit: limit.clamp(1, MOST_WORKERS),
             live: 0,
             idle: 0,
+            coming: 0,
             slow_running: 0,
             lent: 0,
         }
@@ -65,7 +68,7 @@ impl Pool {
 
     /// An operation for the calling worker, which it must give back with [`Self::done`].
     pub fn take(&mut self, slab: &mut Slab) -> Option<u32> {
-        let slow = self.slow_allowed() && (self.slow_next || self.fast.is_empty());
+        let slow = !self.slow.is_empty() && self.slow_room() > 0 && (self.slow_next || self.fast.is_empty());
         self.slow_next = !slow;
         let index = self.list(if slow { Class::Slow } else { Class::Fast }).pop_front(slab)?;
         self.slow_running += u32::from(slow);
@@ -84,17 +87,24 @@ impl Pool {
 
     /// Whether a worker must be woken or started for what is queued. Counts it as done.
     pub fn staff(&mut self) -> Staffing {
-        if self.fast.is_empty() && !self.slow_allowed() {
+        if self.runnable() <= self.coming {
             Staffing::Enough
         } else if self.idle > 0 {
             self.idle -= 1;
+            self.coming += 1;
             Staffing::Wake
         } else if self.live < self.limit + self.lent {
             self.live += 1;
+            self.coming += 1;
             Staffing::Start
         } else {
             Staffing::Enough
         }
+    }
+
+    /// A worker that was woken or started is about to look, or could not be started.
+    pub fn arrives(&mut self) {
+        self.coming = self.coming.saturating_sub(1);
     }
 
     pub fn sleeps(&mut self) {
@@ -130,10 +140,15 @@ impl Pool {
         self.live > self.limit + self.lent
     }
 
+    /// Queued operations that a worker may take now.
+    fn runnable(&self) -> u32 {
+        self.fast.len() + self.slow.len().min(self.slow_room())
+    }
+
     /// Slow operations leave a quarter of the workers free for the rest.
-    fn slow_allowed(&self) -> bool {
+    fn slow_room(&self) -> u32 {
         let most = (self.limit - (self.limit / 4).max(1)).max(1);
-        !self.slow.is_empty() && self.slow_running < most + self.lent
+        (most + self.lent).saturating_sub(self.slow_running)
     }
 
     fn list(&mut self, class: Class) -> &mut List {

@@ -57,6 +57,7 @@ impl Shared {
                 }
             }
             Err(_) => {
+                state.pool.arrives();
                 state.worker_leaves(id);
                 drop(state);
                 self.with(State::nobody_works);
@@ -81,6 +82,9 @@ impl Shared {
             if next.is_none() && !leaves && chores.is_nothing() {
                 state.pool.sleeps();
                 timed_out = self.work.wait_for(&mut state, IDLE).timed_out() && state.pool.wakes_by_itself();
+                if !timed_out {
+                    state.pool.arrives();
+                }
                 continue;
             }
             drop(state);
@@ -127,6 +131,7 @@ enum Outcome {
 fn work(mut shared: Arc<Shared>, id: u64) {
     let mut kit = Kit::default();
     let mut done = None;
+    shared.state.lock().pool.arrives();
     while let Some(task) = shared.next_task(id, done.take()) {
         if task.op.code == Code::Openat && task.refused.is_none() {
             match open(shared, id, task) {
