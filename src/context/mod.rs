@@ -8,6 +8,7 @@ mod pool;
 mod slab;
 mod state;
 mod submit;
+mod sync_group;
 mod wait;
 mod wake;
 mod workers;

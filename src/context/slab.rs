@@ -14,6 +14,8 @@ pub enum Place {
     Waiting,
     /// In a worker queue.
     Queued(Class),
+    /// Waits for a sync that will serve it along with others.
+    Grouped,
     /// In a worker's hands.
     Running,
     /// In a worker's hands, inside openat(2), which touches nothing of the caller's.
@@ -154,6 +156,12 @@ impl Slab {
         (slot.place != Place::Free && u64::from(slot.generation) == token.0 >> 32).then(|| token.index())
     }
 
+    /// The list neighbour behind.
+    pub fn behind(&self, index: u32) -> Option<u32> {
+        let behind = self[index].behind;
+        (behind != NONE).then_some(behind)
+    }
+
     /// The numbers of all slots that ever were in use.
     pub fn indexes(&self) -> std::ops::Range<u32> {
         0..self.slots.len() as u32
@@ -191,6 +199,10 @@ impl List {
 
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    pub fn first(&self) -> Option<u32> {
+        (self.head != NONE).then_some(self.head)
     }
 
     pub fn push_back(&mut self, slab: &mut Slab, index: u32) {

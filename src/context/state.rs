@@ -9,6 +9,7 @@ use super::poller::Ends;
 use super::pool::{Pool, Staffing};
 use super::slab::{Class, List, NONE, Place, Slab, Token};
 use super::submit::Batch;
+use super::sync_group::Group;
 use super::workers::Worker;
 use super::{Counters, Shared};
 use crate::backend::{Flush, Native};
@@ -30,6 +31,8 @@ pub struct State {
     /// Operations that wait for room in the kernel's queue.
     backlog: List,
     deadlines: Deadlines,
+    /// Syncs that run or are queued, and who waits for them.
+    pub syncs: Vec<Group>,
     /// The poller, once there is one.
     pub poller: Option<Arc<Ends>>,
     /// Stream operations on their way to the poller.
@@ -80,6 +83,7 @@ impl State {
             native,
             backlog: List::new(),
             deadlines: Deadlines::default(),
+            syncs: Vec::new(),
             poller: None,
             inbox: List::new(),
             stopped: Vec::new(),
@@ -138,11 +142,16 @@ impl State {
     fn start(&mut self, index: u32) {
         self.slab[index].before = NONE;
         self.begin_deadline(index);
-        let class = class_of(&self.slab[index].op);
-        self.pool.queue_first(&mut self.slab, index, class);
+        if !self.joins_sync(index) {
+            let class = class_of(&self.slab[index].op);
+            self.pool.queue_first(&mut self.slab, index, class);
+        }
     }
 
     pub fn send_to_worker(&mut self, index: u32) {
+        if self.joins_sync(index) {
+            return;
+        }
         let class = class_of(&self.slab[index].op);
         self.pool.queue(&mut self.slab, index, class);
     }
@@ -221,6 +230,11 @@ impl State {
             }
             Place::Queued(class) => {
                 self.pool.unqueue(&mut self.slab, index, class);
+                self.sync_is_off(index);
+                self.finish_stopped(index, errno);
+            }
+            Place::Grouped => {
+                self.leaves_sync(index);
                 self.finish_stopped(index, errno);
             }
             Place::Backlog => {

@@ -206,6 +206,7 @@ impl State {
 
     fn take_task(&mut self) -> Option<Task> {
         let index = self.pool.take(&mut self.slab)?;
+        self.sync_starts(index);
         let token = self.slab.token(index);
         let slot = &mut self.slab[index];
         Some(Task {
@@ -230,7 +231,10 @@ impl State {
     fn settle(&mut self, mut task: Task, outcome: Outcome) {
         let Some(index) = self.give_back(&mut task) else { return };
         match outcome {
-            Outcome::Result(result) => self.finish(index, result, By::Worker),
+            Outcome::Result(result) => {
+                self.sync_ends(index, result);
+                self.finish(index, result, By::Worker);
+            }
             Outcome::Stream(moved) => {
                 self.slab[index].moved = moved;
                 self.slab[index].plain = false;
@@ -260,6 +264,7 @@ impl State {
             return;
         }
         while let Some(index) = self.pool.drain(&mut self.slab) {
+            self.sync_is_off(index);
             self.finish(index, Errno(libc::EAGAIN).as_result(), By::Worker);
         }
     }
