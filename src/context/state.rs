@@ -354,10 +354,20 @@ impl State {
     /// What the lock's holder must do after giving it back. Unless `silent`, the descriptor hears of new events first.
     pub fn chores(&mut self, silent: bool) -> Chores {
         self.refill();
+        let flush = self.native.flush();
+        self.chores_beside(silent, flush)
+    }
+
+    /// The same for a worker, which leaves the kernel's queue alone: io_uring finishes some operations in the thread that
+    /// submitted them, and a worker's next system call may be a long, uninterruptible sleep. Whoever pushed flushes.
+    pub fn worker_chores(&mut self) -> Chores {
+        self.chores_beside(false, Flush::Nothing)
+    }
+
+    fn chores_beside(&mut self, silent: bool, flush: Flush) -> Chores {
         if !silent {
             self.done.tell();
         }
-        let flush = self.native.flush();
         let poke = std::mem::take(&mut self.poke) && self.poller.is_some() && !std::mem::replace(&mut self.poked, true);
         Chores { staffing: self.pool.staff(), again: !flush.is_nothing() && !self.backlog.is_empty(), flush, poke }
     }
@@ -388,7 +398,17 @@ impl Shared {
         self.with_silence(false, work)
     }
 
-    /// The same, but if `silent` the descriptor is not told of new events: the caller takes them at once.
+    /// The same for a worker.
+    pub fn with_worker<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.state.lock();
+        let answer = work(&mut state);
+        let chores = state.worker_chores();
+        drop(state);
+        self.run(chores, false);
+        answer
+    }
+
+    /// As [`Self::with`], but if `silent` the descriptor is not told of new events: the caller takes them at once.
     pub fn with_silence<R>(&self, silent: bool, work: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.lock();
         let answer = work(&mut state);

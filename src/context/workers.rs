@@ -60,7 +60,7 @@ impl Shared {
                 state.pool.arrives();
                 state.worker_leaves(id);
                 drop(state);
-                self.with(State::nobody_works);
+                self.with_worker(State::nobody_works);
             }
         }
     }
@@ -78,7 +78,7 @@ impl Shared {
             if leaves {
                 state.worker_leaves(id);
             }
-            let chores = state.chores(false);
+            let chores = state.worker_chores();
             if next.is_none() && !leaves && chores.is_nothing() {
                 state.pool.sleeps();
                 timed_out = self.work.wait_for(&mut state, IDLE).timed_out() && state.pool.wakes_by_itself();
@@ -151,7 +151,7 @@ fn open(shared: Arc<Shared>, id: u64, task: Task) -> Option<Arc<Shared>> {
     // A copy of the directory's descriptor: the caller may close the number once the event is there.
     let copy = if task.op.fd == libc::AT_FDCWD { None } else { fs::duplicate(task.op.fd).ok() };
     let dir = copy.as_ref().map_or(task.op.fd, AsRawFd::as_raw_fd);
-    let wanted = shared.with(|state| state.opens(id, task.token, Place::Opening));
+    let wanted = shared.with_worker(|state| state.opens(id, task.token, Place::Opening));
     let weak = Arc::downgrade(&shared);
     if !wanted {
         return come_back(&weak, id, task, false, Err(CANCELED));
@@ -161,7 +161,7 @@ fn open(shared: Arc<Shared>, id: u64, task: Task) -> Option<Arc<Shared>> {
     let path = threads::first_path(&task.paths);
     let may_block = fs::open_may_block(dir, path, task.op.sys_flags);
     let wanted = !may_block
-        || weak.upgrade()?.with(|state| {
+        || weak.upgrade()?.with_worker(|state| {
             state.pool.lend();
             state.opens(id, task.token, Place::OpeningBlocked)
         });
@@ -173,7 +173,7 @@ fn come_back(weak: &Weak<Shared>, id: u64, mut task: Task, lent: bool, opened: R
     let result = opened.map_or_else(Errno::as_result, |fd| fd as i64);
     let shared = weak.upgrade();
     let taken = shared.as_ref().is_some_and(|shared| {
-        shared.with(|state| {
+        shared.with_worker(|state| {
             if lent {
                 state.pool.unlend();
             }
