@@ -98,11 +98,12 @@ impl Router {
         if self.no_inline || op.code != Code::Read || op.sys_flags != 0 || !fits {
             return false;
         }
-        if batch.is_decided(op.fd) || self.hint(op.fd) != Hint::Nothing {
+        if batch.is_decided(op.fd) {
+            self.hit_rate.leaves_out();
             return false;
         }
-        const RETRY_EVERY: u32 = 16;
-        if !self.hit_rate.is_worth_a_try(RETRY_EVERY) {
+        const RETRY_AFTER: u32 = 16;
+        if self.hint(op.fd) != Hint::Nothing || !self.hit_rate.is_worth_a_try(RETRY_AFTER) {
             return false;
         }
         match batch.status_flags(op.fd) {
@@ -158,15 +159,17 @@ impl Router {
             Kind::Thread => false,
             Kind::Uring => batch.natively(op.fd, op.code.reads()),
             // io_submit runs buffered writes itself; without O_DIRECT they are a worker's.
-            // Buffered reads only while they are found in the page cache: RWF_NOWAIT sends the others back.
-            Kind::Linux if op.code.reads() => {
-                // Rarely: each miss is an event of the descriptor's that brings nothing.
-                const RETRY_EVERY: u32 = 64;
-                let wanted = self.hit_rate.is_worth_a_try(RETRY_EVERY) || self.is_direct(op.fd, batch);
-                wanted && batch.natively(op.fd, true)
-            }
+            Kind::Linux if op.code.reads() => self.kernel_aio_reads(op.fd, batch),
             Kind::Linux => self.is_direct(op.fd, batch) && batch.natively(op.fd, false),
         }
+    }
+
+    /// Buffered reads only while they are found in the page cache: RWF_NOWAIT sends the others back, and each of those is
+    /// an event of the descriptor's that brings nothing.
+    fn kernel_aio_reads(&self, fd: i32, batch: &mut Checks) -> bool {
+        const RETRY_AFTER: u32 = 1024;
+        let wanted = batch.is_decided(fd) || self.hit_rate.is_worth_a_try(RETRY_AFTER) || self.is_direct(fd, batch);
+        wanted && batch.natively(fd, true)
     }
 
     fn is_direct(&self, fd: i32, batch: &mut Checks) -> bool {
@@ -207,8 +210,10 @@ impl Router {
 /// How reads of what may be in the page cache went of late.
 #[derive(Default)]
 pub struct HitRate {
-    /// Misses in a row, and attempts not made since.
+    /// Misses in a row.
     misses: AtomicU32,
+    /// Reads that were not tried since the last that was.
+    untried: AtomicU32,
 }
 
 impl HitRate {
@@ -222,11 +227,23 @@ impl HitRate {
         self.misses.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Hits are to be expected, or it is time to see whether they are again.
-    fn is_worth_a_try(&self, retry_every: u32) -> bool {
+    fn leaves_out(&self) {
+        self.untried.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Hits are to be expected, or enough reads were not tried that it is time to see whether they are again.
+    fn is_worth_a_try(&self, after: u32) -> bool {
         const TRUST: u32 = 8;
-        self.misses.load(Ordering::Relaxed) < TRUST
-            || self.misses.fetch_add(1, Ordering::Relaxed).is_multiple_of(retry_every)
+        if self.misses.load(Ordering::Relaxed) < TRUST {
+            return true;
+        }
+        let due = self.untried.load(Ordering::Relaxed) >= after;
+        if due {
+            self.untried.store(0, Ordering::Relaxed);
+        } else {
+            self.leaves_out();
+        }
+        due
     }
 }
 
