@@ -2,11 +2,10 @@
 
 use std::os::fd::RawFd;
 
-use parking_lot::Mutex;
-
 use super::Wants;
 use crate::error::{Errno, Result};
 use crate::op::Op;
+use crate::sync::{Mutex, MutexGuard};
 use crate::sys::aio::{Batch, Context, Request};
 use crate::sys::aio_abi::{aio_context_t, io_event};
 use crate::sys::{fork, thread};
@@ -141,7 +140,7 @@ struct Idle {
 /// Idle contexts kept for the next who asks.
 const KEPT: usize = 16;
 
-fn idle() -> Option<parking_lot::MutexGuard<'static, Idle>> {
+fn idle() -> Option<MutexGuard<'static, Idle>> {
     // Never waited for: a fork in another thread may have left it locked in this child for good.
     let mut idle = IDLE.try_lock()?;
     let process = fork::process();

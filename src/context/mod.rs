@@ -17,13 +17,12 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::backend::{self, Wants};
 use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
 use crate::op::Op;
 use crate::route::Router;
+use crate::sync::{Condvar, Mutex};
 use crate::sys::{fork, thread};
 use state::State;
 use wake::Wake;

@@ -6,8 +6,6 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
-
 use super::Shared;
 use super::slab::Token;
 use super::state::{By, State, stopped_result};
@@ -15,6 +13,7 @@ use crate::backend::streams::{self, Attempt, Way};
 use crate::backend::threads::Kit;
 use crate::error::{Errno, Result};
 use crate::op::Op;
+use crate::sync::Mutex;
 use crate::sys::epoll::{Epoll, Interest, Ready};
 use crate::sys::eventfd::EventFd;
 use crate::sys::timerfd::TimerFd;

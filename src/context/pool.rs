@@ -19,8 +19,10 @@ pub struct Pool {
     live: u32,
     /// Workers asleep for want of work, and nobody has woken them yet.
     idle: u32,
-    /// Workers that were woken or started and have not looked at the queues yet.
-    coming: u32,
+    /// Workers that were woken and have not looked at the queues yet.
+    woken: u32,
+    /// Workers that were started and have not looked at the queues yet.
+    starting: u32,
     /// Workers on an operation of the slow class.
     slow_running: u32,
     /// Workers inside an open that waits for somebody else; they do not count against the limit.
@@ -45,7 +47,8 @@ impl Pool {
             limit: limit.clamp(1, MOST_WORKERS),
             live: 0,
             idle: 0,
-            coming: 0,
+            woken: 0,
+            starting: 0,
             slow_running: 0,
             lent: 0,
         }
@@ -87,36 +90,37 @@ impl Pool {
 
     /// Whether a worker must be woken or started for what is queued. Counts it as done.
     pub fn staff(&mut self) -> Staffing {
-        if self.runnable() <= self.coming {
+        if self.runnable() <= self.woken + self.starting {
             Staffing::Enough
         } else if self.idle > 0 {
             self.idle -= 1;
-            self.coming += 1;
+            self.woken += 1;
             Staffing::Wake
         } else if self.live < self.limit + self.lent {
             self.live += 1;
-            self.coming += 1;
+            self.starting += 1;
             Staffing::Start
         } else {
             Staffing::Enough
         }
     }
 
-    /// A worker that was woken or started is about to look, or could not be started.
-    pub fn arrives(&mut self) {
-        self.coming = self.coming.saturating_sub(1);
+    /// A worker that was started looks at the queues, or could not be started.
+    pub fn started(&mut self) {
+        self.starting -= 1;
     }
 
     pub fn sleeps(&mut self) {
         self.idle += 1;
     }
 
-    /// A sleeper's time is over and nobody woke it: it counts as awake again. False if all idle ones were woken
-    /// meanwhile, so that a wake-up is meant for it.
-    pub fn wakes_by_itself(&mut self) -> bool {
-        let unwoken = self.idle > 0;
-        self.idle -= u32::from(unwoken);
-        unwoken
+    /// A worker is awake again: woken, or by itself. Which of several sleepers a wake-up was meant for is all the same.
+    pub fn wakes(&mut self) {
+        if self.woken > 0 {
+            self.woken -= 1;
+        } else {
+            self.idle -= 1;
+        }
     }
 
     pub fn leaves(&mut self) {

@@ -423,7 +423,7 @@ impl Shared {
         while let Some(Chores { staffing, mut flush, again, poke }) = next.take() {
             match staffing {
                 Staffing::Enough => {}
-                Staffing::Wake => drop(self.work.notify_one()),
+                Staffing::Wake => self.work.notify_one(),
                 Staffing::Start => self.start_worker(),
             }
             if poke {

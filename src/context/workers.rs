@@ -57,7 +57,7 @@ impl Shared {
                 }
             }
             Err(_) => {
-                state.pool.arrives();
+                state.pool.started();
                 state.worker_leaves(id);
                 drop(state);
                 self.with_worker(State::nobody_works);
@@ -81,10 +81,8 @@ impl Shared {
             let chores = state.worker_chores();
             if next.is_none() && !leaves && chores.is_nothing() {
                 state.pool.sleeps();
-                timed_out = self.work.wait_for(&mut state, IDLE).timed_out() && state.pool.wakes_by_itself();
-                if !timed_out {
-                    state.pool.arrives();
-                }
+                (state, timed_out) = self.work.wait_for(state, IDLE);
+                state.pool.wakes();
                 continue;
             }
             drop(state);
@@ -131,7 +129,7 @@ enum Outcome {
 fn work(mut shared: Arc<Shared>, id: u64) {
     let mut kit = Kit::default();
     let mut done = None;
-    shared.state.lock().pool.arrives();
+    shared.state.lock().pool.started();
     while let Some(task) = shared.next_task(id, done.take()) {
         if task.op.code == Code::Openat && task.refused.is_none() {
             match open(shared, id, task) {
