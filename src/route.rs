@@ -127,6 +127,8 @@ impl Router {
             match rw::read_cached(op.fd, op.buf.advanced(moved), op.len - moved, op.offset.wrapping_add(moved)) {
                 // A short answer may be the end of what is cached, or of the file: only a 0 is the latter.
                 Ok(more) if more > 0 && moved + more < op.len => moved += more,
+                // Not even that on Linux 5.9 and 5.10 (preadv2(2), BUGS).
+                Ok(0) if !rw::ends_before(op.fd, op.offset.wrapping_add(moved)) => return Cached::Unknown(moved),
                 Ok(more) => {
                     self.hit_rate.hit();
                     batch.budget = batch.budget.saturating_sub(op.len);

@@ -140,7 +140,7 @@ fn reason(kind: Kind, errno: Errno) -> String {
         }
         (Kind::Uring, libc::EOPNOTSUPP) => "this kernel's io_uring is too old; Linux 5.6 or newer is needed".into(),
         (Kind::Uring, libc::ENOMEM) => {
-            "too little memory may be locked; raise RLIMIT_MEMLOCK (ulimit -l), or run Linux 5.12 or newer, which does not count it".into()
+            "this user may lock too little memory, which this kernel counts io_uring's rings as; raise RLIMIT_MEMLOCK (ulimit -l), or make fewer contexts or smaller ones".into()
         }
         (Kind::Linux, libc::EAGAIN) => match aio_numbers() {
             Some((used, most)) => format!(

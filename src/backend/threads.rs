@@ -117,5 +117,5 @@ fn at_unaligned_end(op: &Op, moved: u64, errno: Errno) -> bool {
     errno.0 == libc::EINVAL
         && op.code.reads()
         && !op.at_current()
-        && rw::size_of_file(op.fd).is_ok_and(|size| op.offset.saturating_add(moved) >= size)
+        && rw::ends_before(op.fd, op.offset.saturating_add(moved))
 }

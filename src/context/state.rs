@@ -31,6 +31,8 @@ pub struct State {
     /// Operations that wait for room in the kernel's queue.
     backlog: List,
     deadlines: Deadlines,
+    /// Places that submits under way have set aside; part of `counters.inflight`.
+    pub set_aside: u32,
     /// Syncs that run or are queued, and who waits for them.
     pub syncs: Vec<Group>,
     /// The poller, once there is one.
@@ -83,6 +85,7 @@ impl State {
             native,
             backlog: List::new(),
             deadlines: Deadlines::default(),
+            set_aside: 0,
             syncs: Vec::new(),
             poller: None,
             inbox: List::new(),
@@ -295,8 +298,8 @@ impl State {
         let total = moved + more;
         let done = more == 0 || !op.code.transfers() || total >= op.wanted();
         // Kernel AIO was told not to wait, so that a short read may only be the end of what was cached.
-        let may_be_short = matches!(self.native, Native::Aio(_)) && op.code.reads();
-        if done || !(op.full || may_be_short) {
+        let may_be_short = matches!(self.native, Native::Aio(_)) && op.code.reads() && total < op.wanted();
+        if !may_be_short && (done || !op.full) {
             return self.finish(index, total as i64, By::Kernel);
         }
         self.slab[index].moved = total;

@@ -59,31 +59,52 @@ impl Shared {
         if source.count() == 0 {
             return Ok(0);
         }
-        let (mut batch, room) = self.admit(source.count());
-        let accepted = batch.fill(self, source, room);
-        if batch.needs_poller() && !self.ensure_poller() {
-            batch.do_without_poller();
+        loop {
+            let (mut batch, room) = self.admit(source.count());
+            let accepted = batch.fill(self, source, room);
+            if batch.needs_poller() && !self.ensure_poller() {
+                batch.do_without_poller();
+            }
+            let full = self.with_silence(silent, |state| {
+                state.settle_places(room, *accepted.as_ref().unwrap_or(&0));
+                let full = state.firmly_held() + batch.chain.len() as u64 > u64::from(self.max_requests);
+                batch.publish(state);
+                batch.retire(state);
+                full
+            });
+            if full || accepted != Err(Errno(libc::EAGAIN)) {
+                return accepted;
+            }
+            // Another submit has set aside what it will give back in a moment; the context is not full.
+            std::thread::yield_now();
         }
-        self.with_silence(silent, |state| {
-            let count = *accepted.as_ref().unwrap_or(&0);
-            state.counters.inflight -= room - count;
-            state.counters.submitted += u64::from(count);
-            batch.publish(state);
-            batch.retire(state);
-        });
-        accepted
     }
 
-    /// Sets places aside for up to `count` operations.
+    /// Sets places aside for up to `count` operations, before it is known how many are accepted.
     fn admit(&self, count: u32) -> (Batch, u32) {
         let mut state = self.state.lock();
         let room = count.min(self.max_requests - state.counters.inflight);
         state.counters.inflight += room;
+        state.set_aside += room;
         let batch = state.spare.pop();
         drop(state);
         let mut batch = batch.unwrap_or_default();
         batch.checks.next_submit();
         (batch, room)
+    }
+}
+
+impl State {
+    /// Of `room` places that were set aside, `accepted` are taken and the rest given back.
+    fn settle_places(&mut self, room: u32, accepted: u32) {
+        self.set_aside -= room;
+        self.counters.inflight -= room - accepted;
+        self.counters.submitted += u64::from(accepted);
+    }
+
+    /// Places of operations that were accepted.
+    fn firmly_held(&self) -> u64 {
+        u64::from(self.counters.inflight - self.set_aside)
     }
 }
 

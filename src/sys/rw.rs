@@ -178,15 +178,19 @@ pub fn is_ready(fd: i32, reads: bool) -> bool {
     unsafe { libc::poll(&raw mut watched, 1, 0) > 0 }
 }
 
-/// The file's size if it is a regular file or a block device that says one.
-pub fn size_of_file(fd: i32) -> Result<u64> {
+/// Whether a regular file has nothing at `offset` and behind.
+pub fn ends_before(fd: i32, offset: u64) -> bool {
+    size_of_file(fd).is_ok_and(|size| size <= offset)
+}
+
+/// The file's size if it is a regular file.
+fn size_of_file(fd: i32) -> Result<u64> {
     // SAFETY: stat is plain data, filled by the call.
     let mut stat: libc::stat64 = unsafe { std::mem::zeroed() };
     // SAFETY: `stat` is live and large enough.
     check(unsafe { libc::fstat64(fd, &raw mut stat) } as i64)?;
     match stat.st_mode & libc::S_IFMT {
         libc::S_IFREG => Ok(stat.st_size as u64),
-        // A block device's end is where seeking ends; the position is nobody's that uses offsets.
         _ => Err(Errno(libc::EINVAL)),
     }
 }

@@ -1,0 +1,130 @@
+//! Compiles the C programs of the tests with the `cc` crate, and links them with the library of this build.
+
+#![allow(dead_code)] // every test binary uses its own part
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// How a program gets the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Link {
+    Shared,
+    Static,
+    Not,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Language {
+    C,
+    Cpp,
+}
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where cargo put the libraries that this test was built with.
+fn built(name: &str) -> PathBuf {
+    let program = std::env::current_exe().expect("this program");
+    let path = program.parent().expect("its folder").join(name);
+    assert!(path.exists(), "{} is built with the tests", path.display());
+    path
+}
+
+pub fn shared_library() -> PathBuf {
+    built("libcaio.so")
+}
+
+/// A folder of this process, where the library has the name that programs ask for.
+fn stage() -> &'static Path {
+    static STAGE: OnceLock<PathBuf> = OnceLock::new();
+    STAGE.get_or_init(|| {
+        let program = std::env::current_exe().expect("this program");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(program.file_name().expect("its name"));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).expect("a folder for C programs");
+        std::os::unix::fs::symlink(shared_library(), folder.join("libcaio.so.0")).expect("the soname's link");
+        folder
+    })
+}
+
+/// The C or C++ compiler, as the `cc` crate finds it (`CC`, `CXX`, `CFLAGS`, ... are honoured).
+pub fn compiler(language: Language) -> Command {
+    let host = host();
+    let mut build = cc::Build::new();
+    build.cpp(language == Language::Cpp).target(&host).host(&host).out_dir(stage()).opt_level(1).debug(true);
+    build.cargo_metadata(false).cargo_warnings(false).cargo_debug(false);
+    let mut command = build.get_compiler().to_command();
+    command.args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"]).arg(root().join("include"));
+    command
+}
+
+fn host() -> String {
+    let arch = match std::env::consts::ARCH {
+        "x86" => "i686",
+        "riscv64" => "riscv64gc",
+        arch => arch,
+    };
+    let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
+    format!("{arch}-unknown-linux-{libc}")
+}
+
+/// Compiles one source without a warning, or panics with what the compiler said.
+pub fn compiles(source: &Path, language: Language, standard: &str) {
+    let mut command = compiler(language);
+    command.arg(format!("-std={standard}")).arg("-fsyntax-only").args(["-x", dialect(language)]).arg(source);
+    succeeds(&mut command);
+}
+
+fn dialect(language: Language) -> &'static str {
+    match language {
+        Language::C => "c",
+        Language::Cpp => "c++",
+    }
+}
+
+fn standard(language: Language) -> &'static str {
+    match language {
+        Language::C => "-std=c11",
+        Language::Cpp => "-std=c++17",
+    }
+}
+
+/// Builds `tests/c/<name>.c` and returns the program's path.
+pub fn program(name: &str, language: Language, link: Link) -> PathBuf {
+    let program = stage().join(format!("{name}-{language:?}-{link:?}"));
+    let mut command = compiler(language);
+    command.arg(standard(language)).args(["-x", dialect(language)]).arg(root().join(format!("tests/c/{name}.c")));
+    command.args(["-x", "none", "-pthread", "-o"]).arg(&program);
+    match link {
+        Link::Shared => {
+            let mut runpath = std::ffi::OsString::from("-Wl,-rpath,");
+            runpath.push(stage());
+            command.arg(shared_library()).arg(runpath);
+        }
+        Link::Static => {
+            command.arg(built("libcaio.a")).args(["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"]);
+        }
+        Link::Not => {
+            command.arg("-ldl");
+        }
+    }
+    succeeds(&mut command);
+    program
+}
+
+/// Runs a command to its end; panics with what it said unless it exits with 0.
+pub fn succeeds(command: &mut Command) -> Output {
+    let output = output(command);
+    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, said(&output));
+    output
+}
+
+pub fn output(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+pub fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}

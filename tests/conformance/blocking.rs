@@ -1,0 +1,138 @@
+//! Promise 3: submit does not wait for data to be read, written or synced. And who works meanwhile (promise 10).
+
+use crate::gate::Gate;
+use crate::support::case::Case;
+use crate::support::files::pattern;
+use crate::support::stuck::{Full, Stuck};
+use crate::support::*;
+use std::os::fd::AsRawFd;
+
+crate::promises! {
+    Plan::EVERY => {
+        submit_returns_while_the_disk_waits,
+        submit_returns_while_streams_wait,
+        streams_do_not_hold_up_the_disk,
+        waiting_operations_do_not_hold_up_streams,
+    }
+    Plan::PLAIN => { slow_operations_do_not_hold_up_the_rest }
+}
+
+fn submit_returns_while_the_disk_waits(case: &Case) {
+    let Some(mut gate) = Gate::new() else { return };
+    let file = gate.file();
+    let fd = file.as_raw_fd();
+    let (mut room, data) = (vec![0; 4096], vec![b'w'; 4096]);
+    let (into, from) = ([ops::iovec(&room)], [ops::iovec(&data)]);
+    let waiting = [
+        (ops::read(fd, &mut room, 0), 4096),
+        (ops::readv(fd, &into, 78 << 12), 4096),
+        (ops::write(fd, &data, 0), 4096),
+        (ops::writev(fd, &from, 8192), 4096),
+        (ops::fsync(fd), 0),
+        (ops::fdsync(fd), 0),
+        (ops::read(fd, &mut room, 147 << 12).full(), 4096),
+    ];
+    let ctx = case.ctx();
+    for (op, result) in waiting {
+        // It comes back, though nothing has gone yet.
+        ctx.accept(&[op.tag(1)]);
+        gate.await_held();
+        assert_eq!(ctx.poll(1), [], "opcode {}", op.opcode);
+        gate.go();
+        assert_eq!(ctx.collect(1), [Event { user_data: 1, result }], "opcode {}", op.opcode);
+    }
+    assert_eq!(room, vec![b'g'; 4096]);
+}
+
+fn submit_returns_while_streams_wait(case: &Case) {
+    let full = Full::pipe();
+    let kinds = Stuck::kinds();
+    let ctx = case.ctx();
+    for (tag, stuck) in kinds.iter().enumerate() {
+        ctx.accept(&[stuck.read().tag(tag as u64), stuck.read().full().tag(10 + tag as u64)]);
+    }
+    ctx.accept(&[ops::write(full.fd(), b"x", CAIO_OFFSET_CURRENT).tag(20)]);
+    assert_eq!(ctx.run_beside(ops::nop()), 0);
+    full.drain(4096);
+    assert_eq!(ctx.collect(1), [Event { user_data: 20, result: 1 }]);
+    assert_eq!(ctx.cancel_all(), 6);
+    assert_eq!(results(&ctx.collect(6)), [-ECANCELED; 6]);
+}
+
+/// However many operations are blocked on pipes and sockets, disk operations go on; with one worker thread, too.
+fn streams_do_not_hold_up_the_disk(case: &Case) {
+    const MANY: usize = 64;
+    let file = case.dir.cold("file", 1 << 20);
+    let (fd, mut room) = (file.as_raw_fd(), vec![0; 65536]);
+    let (name, made) = (case.dir.c("file"), case.dir.c("made"));
+    let mut stat = sys::statx_room();
+    let (pipes, sockets): (Vec<Stuck>, Vec<Stuck>) = (0..MANY).map(|_| (Stuck::pipe(), Stuck::socket())).unzip();
+    let fulls: Vec<Full> = (0..MANY).map(|_| Full::pipe()).collect();
+    let ctx = case.ctx();
+    for stuck in pipes.iter().chain(&sockets) {
+        ctx.accept(&[stuck.read()]);
+    }
+    for full in &fulls {
+        ctx.accept(&[ops::write(full.fd(), b"x", CAIO_OFFSET_CURRENT)]);
+    }
+    assert_eq!(ctx.run_beside(ops::read(fd, &mut room, 100_000)), 65536);
+    assert!(room == pattern(1 << 20)[100_000..165_536]);
+    for (op, result) in [
+        (ops::read(fd, &mut room, 500_000).full(), 65536),
+        (ops::write(fd, &room, 0), 65536),
+        (ops::read(fd, &mut room[..5], CAIO_OFFSET_CURRENT), 5),
+        (ops::fsync(fd), 0),
+        (ops::fdsync(fd), 0),
+        (op(CAIO_OP_ALLOCATE, fd).len(4096), 0),
+        (ops::truncate(fd, 1 << 20), 0),
+        (ops::statx(libc::AT_FDCWD, &name, &mut stat), 0),
+        (ops::mkdirat(libc::AT_FDCWD, &made, 0o700), 0),
+        (ops::close(-1), -EBADF),
+    ] {
+        assert_eq!(ctx.run_beside(op), result, "opcode {}", op.opcode);
+    }
+    assert_eq!(ctx.cancel_all() as usize, 3 * MANY);
+    assert!(ctx.collect(3 * MANY).iter().all(|event| event.result == -ECANCELED));
+}
+
+/// Members of chains that wait take no thread from those that can run.
+fn waiting_operations_do_not_hold_up_streams(case: &Case) {
+    let (stuck, other) = (Stuck::pipe(), Stuck::pipe());
+    let file = case.dir.file("file", &pattern(100));
+    let mut room = [0; 10];
+    let ctx = case.ctx();
+    for _ in 0..100 {
+        ctx.accept(&[stuck.byte().link(), ops::nop()]);
+    }
+    ctx.accept(&[other.read().tag(7)]);
+    assert_eq!(ctx.run_beside(ops::read(file.as_raw_fd(), &mut room, 0)), 10);
+    other.feed(3);
+    assert_eq!(ctx.collect(1), [Event { user_data: 7, result: 3 }]);
+    assert_eq!(ctx.cancel_fd(stuck.fd()), 100, "the reads; a NOP uses no descriptor");
+    assert_eq!(ctx.collect(200).len(), 200);
+}
+
+/// Opens that block, and syncs that take long, must not starve reads of a file.
+fn slow_operations_do_not_hold_up_the_rest(case: &Case) {
+    let Some(mut gate) = Gate::new() else { return };
+    let (slow, file) = (gate.file(), case.dir.cold("file", 1 << 20));
+    let fifo = case.dir.c("fifo");
+    crate::errno::make_fifo(&fifo);
+    let mut room = vec![0; 65536];
+    let ctx = case.ctx();
+    for _ in 0..8 {
+        ctx.accept(&[ops::openat(libc::AT_FDCWD, &fifo, libc::O_RDONLY, 0).tag(2)]);
+    }
+    ctx.accept(&[ops::fsync(slow.as_raw_fd()).tag(1)]);
+    gate.await_held();
+    assert_eq!(ctx.run_beside(ops::read(file.as_raw_fd(), &mut room, 0)), 65536);
+    assert_eq!(ctx.run_beside(ops::write(file.as_raw_fd(), &room, 4096)), 65536);
+    gate.go();
+    assert_eq!(ctx.collect(1), [Event { user_data: 1, result: 0 }]);
+    let other_end = sys::open(&fifo, libc::O_RDWR);
+    for event in ctx.collect(8) {
+        assert!(event.user_data == 2 && event.result >= 0, "{event:?}");
+        assert_eq!(sys::plain(&ops::close(event.result as i32)), 0);
+    }
+    drop(other_end);
+}

@@ -1,0 +1,298 @@
+//! Promise 8: cancel asks, says how many it found, and each still yields its one event.
+
+use crate::gate::Gate;
+use crate::support::case::Case;
+use crate::support::files::pattern_at;
+use crate::support::ops::chain;
+use crate::support::stuck::{Full, Stuck};
+use crate::support::*;
+use std::os::fd::AsRawFd;
+
+crate::promises! {
+    Plan::EVERY => {
+        by_user_data,
+        by_descriptor,
+        all_of_them,
+        finds_nothing_where_nothing_is,
+        counts_what_it_finds,
+        counts_only_what_uses_the_descriptor,
+        takes_no_bytes,
+        moves_no_bytes_of_a_blocked_write,
+        reaches_waiting_members,
+        breaks_the_chain_behind,
+        leaves_other_operations_alone,
+        leaves_a_running_disk_operation_alone,
+        leaves_a_close_open_or_closed,
+        of_a_blocked_open,
+        tells_the_truth_in_a_race,
+        again_finds_it_still_or_not,
+    }
+    Plan::FOLDERS => { tells_the_truth_about_cold_reads }
+}
+
+const CURRENT: u64 = CAIO_OFFSET_CURRENT;
+const NONE: i32 = -libc::ENOENT;
+
+fn by_user_data(case: &Case) {
+    let ctx = case.ctx();
+    for stuck in Stuck::kinds() {
+        ctx.accept(&[stuck.read().tag(1), stuck.read().full().tag(2), stuck.read().tag(3)]);
+        for tag in [2, 1, 3] {
+            assert_eq!(ctx.cancel(tag), 1);
+            assert_eq!(ctx.collect(1), [Event { user_data: tag, result: -ECANCELED }]);
+        }
+    }
+    assert_eq!(ctx.stats().cancelled, 9);
+}
+
+fn by_descriptor(case: &Case) {
+    let (stuck, other) = (Stuck::pipe(), Stuck::socket());
+    let ctx = case.ctx();
+    ctx.accept(&[stuck.read().tag(1), other.read().tag(2), stuck.read().tag(3)]);
+    assert_eq!(ctx.cancel_fd(stuck.fd()), 2);
+    let mut events = ctx.collect(2);
+    events.sort();
+    assert_eq!(events, [1, 3].map(|user_data| Event { user_data, result: -ECANCELED }));
+    other.feed(2);
+    assert_eq!(ctx.collect(1), [Event { user_data: 2, result: 2 }]);
+}
+
+fn all_of_them(case: &Case) {
+    let kinds = Stuck::kinds();
+    let ctx = case.ctx();
+    for stuck in &kinds {
+        ctx.accept(&chain(&[stuck.read(), ops::nop(), ops::nop()]));
+    }
+    assert_eq!(ctx.cancel_all(), 9);
+    assert_eq!(results(&ctx.collect(9)), [-ECANCELED; 9]);
+    assert_eq!(ctx.cancel_all(), 0, "0 if there is none");
+}
+
+fn finds_nothing_where_nothing_is(case: &Case) {
+    let stuck = Stuck::pipe();
+    let ctx = case.ctx();
+    assert_eq!((ctx.cancel(0), ctx.cancel_fd(0), ctx.cancel_fd(-1), ctx.cancel_all()), (NONE, NONE, NONE, 0));
+    ctx.accept(&[ops::nop().tag(4)]);
+    until("the event is there", || ctx.stats().completed == 1);
+    assert_eq!((ctx.cancel(4), ctx.cancel_all()), (NONE, 0), "it has its event, polled or not");
+    ctx.accept(&[stuck.read().tag(5)]);
+    assert_eq!((ctx.cancel(6), ctx.cancel_fd(stuck.fd() + 1)), (NONE, NONE));
+    stuck.feed(1);
+    assert_eq!(ctx.collect(2).len(), 2);
+}
+
+fn counts_what_it_finds(case: &Case) {
+    let stuck = Stuck::pipe();
+    let ctx = case.ctx();
+    for count in [1, 2, 5, 100] {
+        ctx.accept(&vec![stuck.read().tag(8); count]);
+        assert_eq!(ctx.cancel(8), count as i32, "the same user_data for many");
+        assert!(ctx.collect(count).iter().all(|event| event.user_data == 8 && event.result == -ECANCELED));
+    }
+}
+
+fn counts_only_what_uses_the_descriptor(case: &Case) {
+    let (stuck, folder) = (Stuck::pipe(), case.dir.open());
+    let fd = folder.as_raw_fd();
+    let mut stat = sys::statx_room();
+    let mut nop = ops::nop();
+    nop.fd = fd;
+    let ctx = case.ctx();
+    ctx.accept(&chain(&[
+        stuck.byte().tag(1),
+        nop.tag(2),
+        ops::mkdirat(fd, c"never", 0o700).tag(3),
+        ops::statx(fd, c".", &mut stat).tag(4),
+        ops::fsync(fd).tag(5),
+    ]));
+    assert_eq!(ctx.cancel_fd(fd), 3, "a NOP ignores it");
+    assert_eq!(ctx.cancel_fd(stuck.fd()), 1);
+    let mut events = ctx.collect(5);
+    events.sort();
+    assert!(events.iter().all(|event| event.result == -ECANCELED), "{events:?}");
+    assert!(!case.dir.join("never").exists());
+}
+
+fn takes_no_bytes(case: &Case) {
+    let ctx = case.ctx();
+    for stuck in Stuck::kinds() {
+        ctx.accept(&[stuck.read(), stuck.read().full()]);
+        assert_eq!(ctx.cancel_fd(stuck.fd()), 2);
+        assert_eq!(results(&ctx.collect(2)), [-ECANCELED; 2]);
+        stuck.fill(9);
+        assert_eq!(ctx.run_beside(ops::nop()), 0);
+        assert_eq!(stuck.waiting(), 9, "nobody reads any more");
+    }
+}
+
+fn moves_no_bytes_of_a_blocked_write(case: &Case) {
+    let full = Full::pipe();
+    let ctx = case.ctx();
+    ctx.accept(&[ops::write(full.fd(), b"never", CURRENT), ops::write(full.fd(), b"never", CURRENT).full()]);
+    assert_eq!(ctx.cancel_all(), 2);
+    assert_eq!(results(&ctx.collect(2)), [-ECANCELED; 2]);
+    full.drain(full.size);
+    assert_eq!(ctx.run_beside(ops::nop()), 0);
+    assert_eq!(sys::waiting(&full.reader), 0);
+}
+
+/// A member that waits yields its event at once; what runs before it goes on.
+fn reaches_waiting_members(case: &Case) {
+    let stuck = Stuck::pipe();
+    let ctx = case.ctx();
+    ctx.accept(&chain(&[stuck.byte().tag(1), ops::nop().tag(2), ops::nop().tag(3), ops::nop().tag(4)]));
+    assert_eq!(ctx.cancel(3), 1);
+    stuck.feed(1);
+    let mut events = ctx.collect(4);
+    events.sort();
+    assert_eq!(results(&events), [1, 0, -ECANCELED, -ECANCELED], "and the rest of its chain with it");
+}
+
+fn breaks_the_chain_behind(case: &Case) {
+    let stuck = Stuck::pipe();
+    let ctx = case.ctx();
+    ctx.accept(&chain(&[stuck.byte().tag(1), ops::nop().tag(2), ops::nop().tag(3)]));
+    assert_eq!(ctx.cancel(1), 1, "it finds the one asked for");
+    assert_eq!(results(&ctx.collect(3)), [-ECANCELED; 3]);
+    assert_eq!(ctx.stats().cancelled, 3);
+}
+
+fn leaves_other_operations_alone(case: &Case) {
+    let stuck = Stuck::pipe();
+    let others: Vec<Stuck> = (0..20).map(|_| Stuck::socket()).collect();
+    let ctx = case.ctx();
+    for (tag, other) in others.iter().enumerate() {
+        ctx.accept(&[other.read().tag(tag as u64), stuck.read().tag(100)]);
+    }
+    assert_eq!(ctx.cancel(100), 20);
+    assert!(ctx.collect(20).iter().all(|event| event.user_data == 100 && event.result == -ECANCELED));
+    for (tag, other) in others.iter().enumerate() {
+        other.feed(tag + 1);
+        assert_eq!(ctx.collect(1), [Event { user_data: tag as u64, result: tag as i64 + 1 }]);
+    }
+}
+
+fn leaves_a_running_disk_operation_alone(case: &Case) {
+    let Some(mut gate) = Gate::new() else { return };
+    let file = gate.file();
+    let (mut room, data) = (vec![0; 4096], vec![b'w'; 4096]);
+    let ctx = case.ctx();
+    let fd = file.as_raw_fd();
+    for (op, result) in [(ops::read(fd, &mut room, 0), 4096), (ops::write(fd, &data, 0), 4096), (ops::fsync(fd), 0)] {
+        ctx.accept(&[op.tag(1)]);
+        gate.await_held();
+        assert_eq!((ctx.cancel(1), ctx.cancel_fd(fd)), (1, 1), "it has no event yet");
+        assert_eq!(ctx.wait(1, 1, 100_000_000), Ok(vec![]), "its memory is still the kernel's");
+        gate.go();
+        assert_eq!(ctx.collect(1), [Event { user_data: 1, result }], "its true result, opcode {}", op.opcode);
+    }
+    assert_eq!(room, vec![b'g'; 4096]);
+}
+
+/// -ECANCELED means still open; any other result means the number is gone.
+fn leaves_a_close_open_or_closed(case: &Case) {
+    let stuck = Stuck::pipe();
+    let ctx = case.ctx();
+    for round in 0..50 {
+        let (reader, writer) = sys::pipe();
+        let closing = std::os::fd::IntoRawFd::into_raw_fd(writer);
+        let close = ops::close(closing).tag(2);
+        if round % 2 == 0 {
+            ctx.accept(&[stuck.byte().tag(1).link(), close]);
+        } else {
+            ctx.accept(&[close]);
+        }
+        let found = ctx.cancel(2);
+        stuck.feed(1 - round % 2);
+        let mut events = ctx.collect(2 - round % 2);
+        events.sort();
+        let result = events[events.len() - 1].result;
+        assert!(found == 1 || result == 0, "not found, so it had its event");
+        assert!(round % 2 == 1 || result == -ECANCELED, "a waiting member is stopped");
+        if result == -ECANCELED {
+            assert_eq!(sys::plain(&ops::close(closing)), 0, "still open");
+        } else {
+            assert_eq!(result, 0);
+        }
+        let mut room = [0];
+        assert_eq!(sys::read_all(&reader, &mut room), 0, "and now it is gone");
+    }
+}
+
+/// It may not stop it, but there is one event, and no descriptor is lost.
+fn of_a_blocked_open(case: &Case) {
+    let fifo = case.dir.c("fifo");
+    crate::errno::make_fifo(&fifo);
+    let ctx = case.ctx();
+    ctx.accept(&[ops::openat(libc::AT_FDCWD, &fifo, libc::O_WRONLY | libc::O_CLOEXEC, 0).tag(1)]);
+    assert_eq!(ctx.run_beside(ops::nop()), 0);
+    assert_eq!(ctx.cancel(1), 1);
+    let reader = sys::open(&fifo, libc::O_RDONLY | libc::O_NONBLOCK);
+    let result = ctx.collect(1)[0].result;
+    assert!(result == -ECANCELED || result >= 0, "{result}");
+    if result >= 0 {
+        assert_eq!(sys::plain(&ops::close(result as i32)), 0);
+    }
+    let mut room = [0];
+    // Once nobody has it open for writing, a read says end of file; before, that there is nothing.
+    until("the other end is closed", || sys::plain(&ops::read(reader.as_raw_fd(), &mut room, CURRENT)) == 0);
+    drop(ctx);
+}
+
+/// Cancel comes while the operation finishes: one event, and if nothing was found, the true one is there already.
+fn tells_the_truth_in_a_race(case: &Case) {
+    let file = case.dir.file("file", &files::pattern(1 << 20));
+    let ctx = case.ctx();
+    for round in 0..500usize {
+        let mut room = vec![0xee; 4096];
+        let at = round % 256 * 4096;
+        ctx.accept(&[ops::read(file.as_raw_fd(), &mut room, at as u64).tag(round as u64)]);
+        let found = ctx.cancel(round as u64);
+        let event = if found == NONE { ctx.poll(1)[0] } else { ctx.collect(1)[0] };
+        assert_eq!(event.user_data, round as u64);
+        judge(found, event.result, &room, at);
+        assert_eq!(ctx.poll(1), [], "never two");
+    }
+}
+
+fn judge(found: i32, result: i64, room: &[u8], at: usize) {
+    match (found, result) {
+        (1 | NONE, 4096) => assert!(room.iter().enumerate().all(|(i, byte)| *byte == pattern_at(at + i))),
+        (1, result) => assert_eq!(result, -ECANCELED),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn again_finds_it_still_or_not(case: &Case) {
+    let Some(mut gate) = Gate::new() else { return };
+    let file = gate.file();
+    let ctx = case.ctx();
+    ctx.accept(&[ops::fsync(file.as_raw_fd()).tag(1)]);
+    gate.await_held();
+    for _ in 0..3 {
+        assert_eq!((ctx.cancel(1), ctx.cancel_all()), (1, 1), "it has no event yet");
+    }
+    gate.go();
+    assert_eq!(ctx.collect(1), [Event { user_data: 1, result: 0 }]);
+    assert_eq!((ctx.cancel(1), ctx.cancel_all()), (NONE, 0));
+}
+
+fn tells_the_truth_about_cold_reads(case: &Case) {
+    const DEPTH: usize = 64;
+    let file = case.dir.cold("file", DEPTH * 16384);
+    let mut rooms = vec![vec![0xee; 4096]; DEPTH];
+    let ctx = case.ctx();
+    let place = |number: usize| number * 37 % DEPTH * 16384;
+    for (number, room) in rooms.iter_mut().enumerate() {
+        ctx.accept(&[ops::read(file.as_raw_fd(), room, place(number) as u64).tag(number as u64)]);
+    }
+    let found = ctx.cancel_all();
+    let events = ctx.collect(DEPTH);
+    let stopped = events.iter().filter(|event| event.result == -ECANCELED).count();
+    assert!(stopped <= found as usize, "{stopped} stopped, {found} found");
+    for event in events {
+        let number = event.user_data as usize;
+        judge(1, event.result, &rooms[number], place(number));
+    }
+    assert_eq!(ctx.poll(1), []);
+}

@@ -1,0 +1,65 @@
+//! A file whose reads, writes and syncs run for as long as a test wants: a disk as slow as need be.
+
+use crate::c;
+use crate::support::files::{Dir, Folder};
+use crate::support::skipped;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+pub struct Gate {
+    server: Child,
+    orders: Option<ChildStdin>,
+    says: BufReader<ChildStdout>,
+    dir: Dir,
+}
+
+impl Gate {
+    /// Mounts the file system of one file, or says why it cannot.
+    pub fn new() -> Option<Self> {
+        static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+        let program = PROGRAM.get_or_init(|| c::program("fuse_gate", c::Language::C, c::Link::Not));
+        let dir = Folder::Default.make();
+        let mut command = Command::new(program);
+        let mut server =
+            command.arg(&dir.path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the gate's server");
+        let orders = server.stdin.take();
+        let says = BufReader::new(server.stdout.take().expect("a pipe"));
+        let mut gate = Self { server, orders, says, dir };
+        if gate.line() != "ready" {
+            skipped("operations that run for long need /dev/fuse, and root to mount");
+            return None;
+        }
+        Some(gate)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.says.read_line(&mut line).expect("the gate's server");
+        line.trim_end().to_owned()
+    }
+
+    /// The file: 1 MiB of `g`.
+    pub fn file(&self) -> File {
+        OpenOptions::new().read(true).write(true).open(self.dir.join("gated")).expect("the gated file")
+    }
+
+    /// Waits until one more operation is running.
+    pub fn await_held(&mut self) {
+        assert_eq!(self.line(), "held");
+    }
+
+    /// Lets everything that runs now come to its end.
+    pub fn go(&mut self) {
+        self.orders.as_mut().expect("a pipe").write_all(b"go\n").expect("the gate's server");
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        let _ = self.server.wait();
+    }
+}

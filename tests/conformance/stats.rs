@@ -1,0 +1,127 @@
+//! Promise 15: what the counters say.
+
+use crate::support::case::{Case, Variant};
+use crate::support::stuck::Stuck;
+use crate::support::*;
+use std::os::fd::AsRawFd;
+
+crate::promises! {
+    Plan::EVERY => { count_what_happens, add_up, count_finished_not_polled }
+    Plan::FOLDERS => { say_who_did_it }
+    Plan::EVERY => { say_nothing_is_inline_if_asked }
+}
+
+/// The three ways to be done add up to between `completed - cancelled` and `completed`.
+fn check(stats: &caio_stats) {
+    let done = stats.done_inline + stats.done_native + stats.done_worker;
+    assert!(done <= stats.completed, "{done} done of {} completed", stats.completed);
+    assert!(done >= stats.completed - stats.cancelled, "{done} done, {} cancelled", stats.cancelled);
+    assert!(stats.completed <= stats.submitted && stats.cancelled <= stats.completed);
+    assert_eq!(stats.reserved, [0; 8]);
+}
+
+fn count_what_happens(case: &Case) {
+    let stuck = Stuck::pipe();
+    let ctx = case.ctx();
+    let counts = || {
+        let stats = ctx.stats();
+        check(&stats);
+        (stats.inflight, stats.submitted, stats.completed, stats.cancelled)
+    };
+    assert_eq!(counts(), (0, 0, 0, 0));
+    ctx.accept(&[stuck.read(), stuck.read()]);
+    assert_eq!(counts(), (2, 2, 0, 0));
+    assert_eq!(ctx.submit(&[ops::nop().len(1)]), -libc::EINVAL);
+    assert_eq!(counts(), (2, 2, 0, 0), "a refused one never was");
+    stuck.feed(1);
+    ctx.collect(1);
+    assert_eq!(counts(), (1, 2, 1, 0));
+    ctx.cancel_all();
+    ctx.collect(1);
+    assert_eq!(counts(), (0, 2, 2, 1));
+    assert_eq!(ctx.one(stuck.read().timeout(Duration::from_millis(5))), -ETIMEDOUT);
+    assert_eq!(counts(), (0, 3, 3, 1), "a timeout is not -ECANCELED");
+    assert_eq!(ctx.run(&ops::chain(&[ops::fsync(-1), ops::nop()])), [-EBADF, -ECANCELED]);
+    assert_eq!(counts(), (0, 5, 5, 2));
+}
+
+fn add_up(case: &Case) {
+    let file = case.dir.file("file", &files::pattern(1 << 20));
+    let (fd, stuck) = (file.as_raw_fd(), Stuck::pipe());
+    let name = case.dir.c("file");
+    let mut rooms = vec![[0; 256]; 64];
+    let ctx = case.ctx();
+    for round in 0..10u64 {
+        let mut stat = sys::statx_room();
+        for (at, room) in rooms.iter_mut().enumerate() {
+            ctx.accept(&[ops::read(fd, room, at as u64 * 1000 + round)]);
+            check(&ctx.stats());
+        }
+        ctx.accept(&[ops::fsync(fd), ops::statx(libc::AT_FDCWD, &name, &mut stat), ops::nop(), ops::fsync(-1)]);
+        ctx.accept(&ops::chain(&[stuck.read(), ops::nop(), ops::nop()]));
+        assert!(ctx.cancel_fd(stuck.fd()) >= 1);
+        ctx.collect(71);
+        check(&ctx.stats());
+    }
+    let stats = ctx.stats();
+    assert_eq!((stats.submitted, stats.completed, stats.cancelled, stats.inflight), (710, 710, 30, 0));
+    let done = stats.done_inline + stats.done_native + stats.done_worker;
+    assert!((680..=710).contains(&done), "{done}");
+}
+
+fn count_finished_not_polled(case: &Case) {
+    let ctx = case.ctx();
+    ctx.accept(&[ops::nop(); 7]);
+    until("all have their events", || ctx.stats().completed == 7);
+    assert_eq!(ctx.stats().inflight, 7, "accepted and not yet polled");
+    ctx.poll(3);
+    assert_eq!((ctx.stats().inflight, ctx.stats().completed), (4, 7));
+    ctx.collect(4);
+    assert_eq!(ctx.stats().inflight, 0);
+}
+
+/// NO_INLINE: nothing finishes inside submit, cached or not.
+fn say_nothing_is_inline_if_asked(case: &Case) {
+    let file = case.dir.file("file", &files::pattern(65536));
+    let (fd, name) = (file.as_raw_fd(), case.dir.c("file"));
+    let (mut room, mut stat, stuck) = ([0; 512], sys::statx_room(), Stuck::pipe());
+    stuck.feed(64);
+    let ops = [
+        ops::nop(),
+        ops::read(fd, &mut room, 100),
+        ops::write(fd, b"x", 100),
+        ops::read(fd, &mut room[..1], CAIO_OFFSET_CURRENT),
+        stuck.read(),
+        ops::statx(libc::AT_FDCWD, &name, &mut stat),
+        ops::read(-1, &mut [0], 0),
+        op(CAIO_OP_MKDIRAT, -1),
+    ];
+    let ctx = case.ctx();
+    let results = ctx.run(&ops);
+    assert_eq!(results, [0, 512, 1, 1, 64, 0, -EBADF, -i64::from(libc::EFAULT)]);
+    let inline = ctx.stats().done_inline;
+    assert!(inline == 0 || case.variant != Variant::NoInline, "{inline} finished inside submit");
+    assert!(inline > 0 || case.variant == Variant::NoInline, "a NOP and a cached read finish inside submit");
+}
+
+/// The difference between backends that a caller can see.
+fn say_who_did_it(case: &Case) {
+    let file = case.dir.cold("file", 64 * 65536);
+    let mut room = [0; 512];
+    let ctx = case.ctx();
+    for at in 0..64 {
+        assert_eq!(ctx.one(ops::read(file.as_raw_fd(), &mut room, at * 65536)), 512);
+    }
+    let stats = ctx.stats();
+    check(&stats);
+    assert_eq!(stats.done_inline + stats.done_native + stats.done_worker, 64);
+    if case.variant == Variant::NoInline {
+        assert_eq!(stats.done_inline, 0, "NO_INLINE: nothing finishes inside submit");
+    }
+    if case.backend == CAIO_BACKEND_THREAD {
+        assert_eq!(stats.done_native, 0, "there is no kernel queue");
+    }
+    if case.dir.on_disk() && case.backend == CAIO_BACKEND_URING {
+        assert!(stats.done_native > 0, "cold reads are io_uring's");
+    }
+}

@@ -1,0 +1,375 @@
+//! Promise 2: what submit accepts, and what it says when it does not.
+
+use crate::support::case::Case;
+use crate::support::ops::chain;
+use crate::support::stuck::Stuck;
+use crate::support::*;
+use std::os::fd::AsRawFd;
+
+const EINVAL: i32 = -libc::EINVAL;
+const EAGAIN: i32 = -libc::EAGAIN;
+const E2BIG: i32 = -libc::E2BIG;
+
+crate::promises! {
+    Plan::EVERY => {
+        accepts_all_that_fit,
+        accepts_a_prefix_when_full,
+        counts_until_polled,
+        accepts_chains_whole_or_not_at_all,
+        refuses_chains_that_never_fit,
+        stops_before_the_malformed,
+        refuses_a_chain_with_a_malformed_member,
+        refuses_link_on_the_last,
+        says_malformed_before_full,
+        takes_nothing_of_nothing,
+        follows_its_model,
+    }
+    Plan::DEFAULT => {
+        refuses_unknown_opcodes_and_flags,
+        refuses_every_unused_field,
+        takes_every_used_field,
+        refuses_full_without_a_transfer,
+        returns_user_data_untouched,
+        serves_every_max_requests,
+    }
+    Plan::EVERY => { copies_operations_and_paths, never_modifies_iovecs }
+}
+
+/// An operation that no version of the library takes.
+fn malformed() -> caio_op {
+    ops::nop().len(1)
+}
+
+fn nops(count: usize) -> Vec<caio_op> {
+    vec![ops::nop(); count]
+}
+
+fn accepts_all_that_fit(case: &Case) {
+    let ctx = case.ctx_of(64);
+    for count in [1, 2, 63, 64] {
+        assert_eq!(ctx.submit(&nops(count)), count as i32);
+        assert!(ctx.collect(count).iter().all(|event| event.result == 0));
+    }
+}
+
+fn accepts_a_prefix_when_full(case: &Case) {
+    let ctx = case.ctx_of(4);
+    let ops: Vec<caio_op> = (0..6).map(|tag| ops::nop().tag(tag)).collect();
+    assert_eq!(ctx.submit(&ops), 4, "as many as fit");
+    assert_eq!(ctx.submit(&ops[4..]), EAGAIN, "calling again says why");
+    let mut events = ctx.collect(4);
+    events.sort();
+    assert_eq!(events.iter().map(|event| event.user_data).collect::<Vec<_>>(), [0, 1, 2, 3], "a prefix");
+    assert_eq!(ctx.submit(&ops[4..]), 2, "polling makes room");
+    ctx.collect(2);
+}
+
+fn counts_until_polled(case: &Case) {
+    let ctx = case.ctx_of(2);
+    ctx.accept(&nops(2));
+    until("both are finished", || ctx.stats().completed == 2);
+    assert_eq!(ctx.submit(&nops(1)), EAGAIN, "finished, but not polled");
+    assert_eq!(ctx.poll(1).len(), 1);
+    assert_eq!(ctx.submit(&nops(2)), 1);
+    ctx.collect(2);
+}
+
+fn accepts_chains_whole_or_not_at_all(case: &Case) {
+    let ctx = case.ctx_of(4);
+    let ops = [nops(2), chain(&nops(3))].concat();
+    assert_eq!(ctx.submit(&ops), 2, "the chain does not fit");
+    assert_eq!(ctx.submit(&ops[2..]), EAGAIN);
+    ctx.collect(2);
+    assert_eq!(ctx.submit(&[chain(&nops(3)), nops(3)].concat()), 4, "the chain, and one");
+    assert_eq!(ctx.submit(&chain(&nops(2))), EAGAIN);
+    ctx.collect(4);
+}
+
+fn refuses_chains_that_never_fit(case: &Case) {
+    let ctx = case.ctx_of(4);
+    assert_eq!(ctx.submit(&chain(&nops(5))), E2BIG);
+    let ops = [nops(1), chain(&nops(5)), nops(1)].concat();
+    assert_eq!(ctx.submit(&ops), 1);
+    assert_eq!(ctx.submit(&ops[1..]), E2BIG);
+    ctx.collect(1);
+    assert_eq!(ctx.run(&chain(&nops(4))), [0; 4], "as long as max_requests is not too long");
+}
+
+fn stops_before_the_malformed(case: &Case) {
+    let ctx = case.ctx_of(8);
+    let ops = [nops(2), vec![malformed()], nops(1)].concat();
+    assert_eq!(ctx.submit(&ops), 2);
+    assert_eq!(ctx.submit(&ops[2..]), EINVAL, "calling again says why");
+    assert_eq!(ctx.submit(&ops[3..]), 1);
+    ctx.collect(3);
+    assert_eq!(ctx.stats().submitted, 3);
+}
+
+fn refuses_a_chain_with_a_malformed_member(case: &Case) {
+    let never = case.dir.c("never");
+    let ctx = case.ctx_of(8);
+    for bad in 0..3 {
+        let mut members = vec![ops::mkdirat(libc::AT_FDCWD, &never, 0o700); 3];
+        members[bad] = malformed();
+        assert_eq!(ctx.submit(&chain(&members)), EINVAL, "member {bad}");
+        let ops = [nops(1), chain(&members)].concat();
+        assert_eq!(ctx.submit(&ops), 1);
+        assert_eq!(ctx.submit(&ops[1..]), EINVAL);
+        ctx.collect(1);
+    }
+    assert!(!case.dir.join("never").exists(), "nothing of a refused chain runs");
+}
+
+fn refuses_link_on_the_last(case: &Case) {
+    let ctx = case.ctx_of(8);
+    assert_eq!(ctx.submit(&[ops::nop().link()]), EINVAL);
+    assert_eq!(ctx.submit(&[ops::nop().link(), ops::nop().link()]), EINVAL);
+    let ops = [ops::nop(), ops::nop().link()];
+    assert_eq!(ctx.submit(&ops), 1);
+    assert_eq!(ctx.submit(&ops[1..]), EINVAL);
+    ctx.collect(1);
+}
+
+fn says_malformed_before_full(case: &Case) {
+    let ctx = case.ctx_of(2);
+    ctx.accept(&nops(2));
+    assert_eq!(ctx.submit(&[malformed()]), EINVAL);
+    assert_eq!(ctx.submit(&[malformed(), ops::nop()]), EINVAL);
+    assert_eq!(ctx.submit(&[ops::nop().link(), malformed()]), EINVAL);
+    assert_eq!(ctx.submit(&[ops::nop().link()]), EINVAL, "LINK on the last");
+    assert_eq!(ctx.submit(&[ops::nop(), malformed()]), EAGAIN, "the first one is full's");
+    ctx.collect(2);
+}
+
+fn takes_nothing_of_nothing(case: &Case) {
+    let ctx = case.ctx_of(1);
+    let null = std::ptr::null();
+    // SAFETY: a live context; a count of 0 never touches its array.
+    unsafe {
+        assert_eq!(caio::capi::caio_ctx_submit(ctx.raw(), null, 0), 0);
+        assert_eq!(caio::capi::caio_ctx_submit(ctx.raw(), sys::nowhere().cast(), 0), 0);
+        assert_eq!(caio::capi::caio_ctx_submit(ctx.raw(), null, 1), EINVAL);
+        assert_eq!(caio::capi::caio_ctx_submit(std::ptr::null_mut(), &ops::nop(), 1), EINVAL);
+    }
+    ctx.accept(&nops(1));
+    assert_eq!(ctx.submit(&[]), 0, "full or not");
+    ctx.collect(1);
+    assert_eq!(ctx.stats().submitted, 1);
+}
+
+/// Thousands of random calls against the rules written down anew.
+fn follows_its_model(case: &Case) {
+    let mut random = Random::new(case.backend);
+    for max in [1, 2, 3, 5, 8] {
+        let ctx = case.ctx_of(max);
+        let mut inside = 0;
+        for rounds in 0..300 {
+            let mut op = |_| {
+                let op = if random.below(12) == 0 { malformed() } else { ops::nop() };
+                if random.below(3) == 0 { op.link() } else { op }
+            };
+            let ops: Vec<caio_op> = (0..rounds % (max + 4)).map(&mut op).collect();
+            let answer = ctx.submit(&ops);
+            let expected = model(&ops, max as usize, inside);
+            assert!(
+                expected.contains(&answer),
+                "max {max}, {inside} inside: {answer}, not {expected:?}: {}",
+                shape(&ops)
+            );
+            inside += answer.max(0) as usize;
+            let take = random.below(inside + 1);
+            ctx.collect(take);
+            inside -= take;
+        }
+        ctx.collect(inside);
+    }
+}
+
+/// What submit may answer. (Two errors at once leave it the choice, except that malformed goes before full.)
+fn model(ops: &[caio_op], max: usize, inside: usize) -> Vec<i32> {
+    let mut accepted = 0;
+    while accepted < ops.len() {
+        let chain = chain_length(&ops[accepted..]);
+        let unit = &ops[accepted..accepted + chain];
+        let bad = unit.iter().any(|op| op.len != 0) || unit[chain - 1].flags & CAIO_FLAG_LINK != 0;
+        let full = inside + accepted + chain > max;
+        if accepted > 0 && (bad || full) {
+            return vec![accepted as i32];
+        }
+        match (bad, chain > max, full) {
+            (true, true, _) => return vec![EINVAL, E2BIG],
+            (true, false, _) => return vec![EINVAL],
+            (false, true, _) if inside > 0 => return vec![E2BIG, EAGAIN],
+            (false, true, _) => return vec![E2BIG],
+            (false, false, true) => return vec![EAGAIN],
+            (false, false, false) => accepted += chain,
+        }
+    }
+    vec![accepted as i32]
+}
+
+fn chain_length(ops: &[caio_op]) -> usize {
+    let last = ops.iter().position(|op| op.flags & CAIO_FLAG_LINK == 0);
+    last.map_or(ops.len(), |last| last + 1)
+}
+
+/// `.` fine, `x` malformed, `-` linked to the next.
+fn shape(ops: &[caio_op]) -> String {
+    let name = |op: &caio_op| if op.len != 0 { "x" } else { "." };
+    ops.iter().map(|op| name(op).to_owned() + if op.flags & CAIO_FLAG_LINK != 0 { "-" } else { " " }).collect()
+}
+
+fn refuses_unknown_opcodes_and_flags(case: &Case) {
+    let ctx = case.ctx();
+    for opcode in 16..=255 {
+        assert_eq!(ctx.submit(&[op(opcode, -1)]), EINVAL, "opcode {opcode}");
+    }
+    for opcode in 0..16 {
+        for bit in 2..8 {
+            assert_eq!(ctx.submit(&[op(opcode, -1).flag(1 << bit)]), EINVAL, "opcode {opcode}, flag bit {bit}");
+        }
+    }
+}
+
+/// A way to set one field.
+type Setter = fn(caio_op) -> caio_op;
+
+const FIELDS: [(&str, Setter); 6] = [
+    ("buf", |op| op.buf(c"/missing/x".as_ptr())),
+    ("len", |op| op.len(1)),
+    ("offset", |op| op.at(1)),
+    ("sys_flags", |op| op.sys(1)),
+    ("mode", |op| op.mode(1)),
+    ("buf2", |op| op.buf2(c"/missing/y".as_ptr())),
+];
+
+/// The contract's list of what each opcode uses, beside `user_data flags timeout_ns ioprio` and `fd`.
+const USED: [(u8, &[&str]); 16] = [
+    (CAIO_OP_NOP, &[]),
+    (CAIO_OP_READ, &["buf", "len", "offset", "sys_flags"]),
+    (CAIO_OP_WRITE, &["buf", "len", "offset", "sys_flags"]),
+    (CAIO_OP_FSYNC, &[]),
+    (CAIO_OP_FDSYNC, &[]),
+    (CAIO_OP_READV, &["buf", "len", "offset", "sys_flags"]),
+    (CAIO_OP_WRITEV, &["buf", "len", "offset", "sys_flags"]),
+    (CAIO_OP_SYNC_RANGE, &["len", "offset", "sys_flags"]),
+    (CAIO_OP_ALLOCATE, &["len", "offset", "sys_flags"]),
+    (CAIO_OP_TRUNCATE, &["offset"]),
+    (CAIO_OP_OPENAT, &["buf", "sys_flags", "mode"]),
+    (CAIO_OP_CLOSE, &[]),
+    (CAIO_OP_STATX, &["buf", "sys_flags", "mode", "buf2"]),
+    (CAIO_OP_RENAMEAT, &["buf", "buf2", "sys_flags"]),
+    (CAIO_OP_UNLINKAT, &["buf", "sys_flags"]),
+    (CAIO_OP_MKDIRAT, &["buf", "mode"]),
+];
+
+fn refuses_every_unused_field(case: &Case) {
+    let ctx = case.ctx();
+    for (opcode, used) in USED {
+        for (field, set) in FIELDS.iter().filter(|(field, _)| !used.contains(field)) {
+            assert_eq!(ctx.submit(&[set(op(opcode, -1))]), EINVAL, "opcode {opcode}, field {field}");
+        }
+    }
+    assert_eq!(ctx.stats().submitted, 0);
+}
+
+/// Every used field set, on a descriptor that is none: accepted, and an event.
+fn takes_every_used_field(case: &Case) {
+    let ctx = case.ctx();
+    for (opcode, used) in USED {
+        let plain = op(opcode, -1).ioprio(7).timeout(PATIENCE);
+        for (field, set) in FIELDS.iter().filter(|(field, _)| used.contains(field)) {
+            assert_ne!(ctx.one(set(plain)), 1, "opcode {opcode}, field {field}: an event, and no success");
+        }
+        let all = FIELDS.iter().filter(|(field, _)| used.contains(field)).fold(plain, |op, (_, set)| set(op));
+        let result = ctx.one(all);
+        assert_eq!(result >= 0, opcode == CAIO_OP_NOP, "opcode {opcode}: {result}");
+    }
+}
+
+fn refuses_full_without_a_transfer(case: &Case) {
+    let ctx = case.ctx();
+    for (opcode, _) in USED {
+        let transfers = [CAIO_OP_READ, CAIO_OP_WRITE, CAIO_OP_READV, CAIO_OP_WRITEV].contains(&opcode);
+        let answer = ctx.submit(&[op(opcode, -1).full()]);
+        assert_eq!(answer, if transfers { 1 } else { EINVAL }, "opcode {opcode}");
+        if transfers {
+            assert_eq!(ctx.collect(1)[0].result, -EBADF);
+        }
+    }
+}
+
+fn returns_user_data_untouched(case: &Case) {
+    let ctx = case.ctx();
+    let tags = [0, 1, u64::from(u32::MAX), 1 << 32, i64::MAX as u64, 1 << 63, u64::MAX - 1, u64::MAX];
+    let ops: Vec<caio_op> = tags.iter().map(|tag| ops::nop().tag(*tag)).collect();
+    ctx.accept(&ops);
+    let mut back: Vec<u64> = ctx.collect(tags.len()).iter().map(|event| event.user_data).collect();
+    back.sort_unstable();
+    assert_eq!(back, tags);
+    ctx.accept(&vec![ops::nop().tag(7); 5]);
+    assert!(ctx.collect(5).iter().all(|event| event.user_data == 7), "the same one for many is fine");
+}
+
+fn serves_every_max_requests(case: &Case) {
+    for max in [1, 2, 3, 512, 513, 4096, 32768] {
+        let ctx = case.ctx_of(max);
+        assert_eq!(ctx.max_requests(), max as i32);
+        assert_eq!(ctx.submit(&nops(max as usize + 1)), max as i32);
+        assert_eq!(ctx.submit(&nops(1)), EAGAIN);
+        ctx.collect(max as usize);
+    }
+    assert_eq!(case.ctx_of(0).max_requests(), 512, "0 means 512");
+    for max in [i32::MAX as u32 + 1, u32::MAX] {
+        let refused = Ctx::try_new(&caio_options { max_requests: max, ..case.options() });
+        assert_eq!(refused.err(), Some(EINVAL), "above INT_MAX");
+    }
+}
+
+/// The array and the paths may change as soon as submit returned: nothing has run yet here.
+fn copies_operations_and_paths(case: &Case) {
+    let stuck = Stuck::pipe();
+    let (mut first, mut second) =
+        (case.dir.c("first").into_bytes_with_nul(), case.dir.c("second").into_bytes_with_nul());
+    let ctx = case.ctx();
+    let dir = libc::AT_FDCWD;
+    let mut ops = chain(&[
+        stuck.byte().tag(1),
+        op(CAIO_OP_MKDIRAT, dir).buf(first.as_ptr()).mode(0o700).tag(2),
+        op(CAIO_OP_RENAMEAT, dir).buf(first.as_ptr()).buf2(second.as_ptr()).tag(3),
+    ]);
+    ctx.accept(&ops);
+    first.fill(b'x');
+    second.fill(b'y');
+    ops.fill(malformed());
+    stuck.feed(1);
+    let mut events = ctx.collect(3);
+    events.sort();
+    assert_eq!(results(&events), [1, 0, 0]);
+    assert!(case.dir.join("second").is_dir());
+}
+
+/// Neither while FULL goes on from the middle of an array, nor anywhere else: it lies in read-only memory.
+fn never_modifies_iovecs(case: &Case) {
+    let (reader, writer) = sys::pipe();
+    let mut room = vec![0; 40];
+    let mut map = sys::Map::new(sys::PAGE);
+    let parts: Vec<libc::iovec> = room.chunks_mut(10).map(|part| ops::iovec(part)).collect();
+    for (at, part) in parts.iter().enumerate() {
+        // SAFETY: the page has room for four.
+        unsafe { map.start().cast::<libc::iovec>().add(at).write(*part) };
+    }
+    map.bytes_mut()[1000] = 1;
+    let map = map.read_only();
+    let ctx = case.ctx();
+    ctx.accept(&[op(CAIO_OP_READV, reader.as_raw_fd()).buf(map.start()).len(4).current().full()]);
+    for piece in files::pattern(40).chunks(7) {
+        sys::write_all(&writer, piece);
+        until("the piece is taken", || sys::waiting(&reader) == 0);
+    }
+    assert_eq!(ctx.collect(1)[0].result, 40);
+    assert_eq!(room, files::pattern(40));
+    let file = case.dir.file("file", b"");
+    assert_eq!(ctx.one(op(CAIO_OP_WRITEV, file.as_raw_fd()).buf(map.start()).len(4).full()), 40);
+    assert_eq!(case.dir.content("file"), files::pattern(40));
+}

@@ -1,0 +1,165 @@
+//! Promise 8: a timeout cancels, with -ETIMEDOUT if that stopped the operation, and its true result if not.
+
+use crate::gate::Gate;
+use crate::support::case::Case;
+use crate::support::files::pattern;
+use crate::support::ops::chain;
+use crate::support::stuck::{Full, Stuck};
+use crate::support::*;
+use std::os::fd::AsRawFd;
+
+crate::promises! {
+    Plan::EVERY => {
+        stop_a_blocked_read,
+        stop_a_blocked_write,
+        take_no_bytes,
+        break_a_chain,
+        of_many_come_each_at_its_time,
+        that_are_huge_never_come,
+        that_are_long_leave_results_alone,
+        that_are_tiny_stop_or_do_not,
+        can_be_cancelled_before,
+        leave_a_running_disk_operation_alone,
+    }
+    Plan::PLAIN => { of_a_member_run_from_its_start }
+}
+
+const SHORT: Duration = Duration::from_millis(30);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn stop_a_blocked_read(case: &Case) {
+    let ctx = case.ctx();
+    for stuck in Stuck::kinds() {
+        for op in [stuck.read(), stuck.read().full(), stuck.byte()] {
+            let start = Instant::now();
+            assert_eq!(ctx.one(op.timeout(SHORT)), -ETIMEDOUT);
+            assert!(start.elapsed() >= SHORT, "not before its time");
+        }
+    }
+    assert_eq!(ctx.stats().cancelled, 0, "those are with -ECANCELED only");
+}
+
+fn stop_a_blocked_write(case: &Case) {
+    let full = Full::pipe();
+    let ctx = case.ctx();
+    let write = ops::write(full.fd(), b"never", CAIO_OFFSET_CURRENT).timeout(SHORT);
+    assert_eq!(ctx.run(&[write, write.full()]), [-ETIMEDOUT; 2]);
+    assert_eq!(full.drain(full.size), vec![b'.'; full.size]);
+    assert_eq!(sys::waiting(&full.reader), 0, "not a byte of it");
+}
+
+fn take_no_bytes(case: &Case) {
+    let ctx = case.ctx();
+    for stuck in Stuck::kinds() {
+        assert_eq!(ctx.one(stuck.read().timeout(SHORT)), -ETIMEDOUT);
+        stuck.fill(9);
+        assert_eq!(ctx.run_beside(ops::nop()), 0);
+        assert_eq!(stuck.waiting(), 9, "nobody reads any more");
+        assert_eq!(ctx.one(stuck.read().timeout(HOUR)), 9);
+    }
+}
+
+fn break_a_chain(case: &Case) {
+    let stuck = Stuck::pipe();
+    let ctx = case.ctx();
+    let ops = [ops::nop(), stuck.read().timeout(SHORT), ops::nop(), stuck.read()];
+    assert_eq!(ctx.run(&chain(&ops)), [0, -ETIMEDOUT, -ECANCELED, -ECANCELED]);
+}
+
+fn of_many_come_each_at_its_time(case: &Case) {
+    let stuck = Stuck::pipe();
+    let ctx = case.ctx();
+    // In no order, and far enough apart to tell.
+    let times = [250u64, 40, 500, 120, 40, 400];
+    let start = Instant::now();
+    for time in times {
+        ctx.accept(&[stuck.read().timeout(Duration::from_millis(time)).tag(time)]);
+    }
+    let mut came = Vec::new();
+    for _ in times {
+        let event = ctx.collect(1)[0];
+        assert_eq!(event.result, -ETIMEDOUT);
+        assert!(start.elapsed() >= Duration::from_millis(event.user_data), "{} came too early", event.user_data);
+        came.push(event.user_data);
+    }
+    came.sort_unstable();
+    assert_eq!(came, [40, 40, 120, 250, 400, 500]);
+}
+
+fn that_are_huge_never_come(case: &Case) {
+    let stuck = Stuck::pipe();
+    let ctx = case.ctx();
+    for nanos in [u64::MAX, u64::MAX - 1, i64::MAX as u64, i64::MAX as u64 + 1, 1 << 62] {
+        ctx.accept(&[stuck.read().timeout(Duration::from_nanos(nanos))]);
+        assert_eq!(ctx.run_beside(ops::nop().timeout(Duration::from_nanos(nanos))), 0);
+        stuck.feed(4);
+        assert_eq!(ctx.collect(1)[0].result, 4, "a timeout of {nanos} ns");
+    }
+}
+
+fn that_are_long_leave_results_alone(case: &Case) {
+    let file = case.dir.cold("file", 100_000);
+    let (mut room, fd) = (vec![0; 50_000], file.as_raw_fd());
+    let ctx = case.ctx();
+    let ops =
+        [ops::read(fd, &mut room, 10), ops::fsync(fd), ops::nop(), ops::read(-1, &mut [0], 0), ops::write(fd, b"x", 0)];
+    assert_eq!(ctx.run(&ops.map(|op| op.timeout(HOUR))), [50_000, 0, 0, -EBADF, 1]);
+    assert!(room == pattern(100_000)[10..50_010]);
+}
+
+/// Exactly one event each, and bytes exactly if it says so.
+fn that_are_tiny_stop_or_do_not(case: &Case) {
+    let file = case.dir.cold("file", 1 << 20);
+    let ctx = case.ctx();
+    for round in 0..200u64 {
+        let mut room = vec![0; 4096];
+        let at = round as usize % 256 * 4096;
+        let result =
+            ctx.one(ops::read(file.as_raw_fd(), &mut room, at as u64).timeout(Duration::from_nanos(1 + round * 500)));
+        assert!([4096, -ETIMEDOUT].contains(&result), "{result}");
+        if result == 4096 {
+            assert!(room == (at..at + 4096).map(files::pattern_at).collect::<Vec<u8>>());
+        }
+    }
+}
+
+fn can_be_cancelled_before(case: &Case) {
+    let stuck = Stuck::pipe();
+    let ctx = case.ctx();
+    ctx.accept(&[stuck.read().timeout(HOUR).tag(3)]);
+    assert_eq!(ctx.cancel(3), 1);
+    assert_eq!(ctx.collect(1), [Event { user_data: 3, result: -ECANCELED }]);
+}
+
+fn leave_a_running_disk_operation_alone(case: &Case) {
+    let Some(mut gate) = Gate::new() else { return };
+    let file = gate.file();
+    let mut room = vec![0; 4096];
+    let ctx = case.ctx();
+    ctx.accept(&[ops::read(file.as_raw_fd(), &mut room, 0).timeout(SHORT)]);
+    gate.await_held();
+    assert_eq!(ctx.wait(1, 1, 5 * SHORT.as_nanos() as i64), Ok(vec![]), "it is no deadline for the event");
+    gate.go();
+    assert_eq!(ctx.collect(1)[0].result, 4096, "its true result");
+    assert_eq!(room, vec![b'g'; 4096]);
+}
+
+/// The member waits longer than its timeout, and then has what it needs.
+fn of_a_member_run_from_its_start(case: &Case) {
+    const TIMEOUT: Duration = Duration::from_millis(400);
+    let (stuck, ready) = (Stuck::pipe(), Stuck::pipe());
+    ready.feed(5);
+    let ctx = case.ctx();
+    ctx.accept(&chain(&[stuck.byte().tag(1), ready.read().timeout(TIMEOUT).tag(2)]));
+    assert_eq!(ctx.wait(1, 2, 600_000_000), Ok(vec![]), "not from acceptance");
+    stuck.feed(1);
+    let mut events = ctx.collect(2);
+    events.sort();
+    assert_eq!(results(&events), [1, 5]);
+    // And from its start it runs.
+    ctx.accept(&chain(&[stuck.byte().tag(1), ready.read().timeout(SHORT).tag(2)]));
+    stuck.feed(1);
+    let mut events = ctx.collect(2);
+    events.sort();
+    assert_eq!(results(&events), [1, -ETIMEDOUT]);
+}

@@ -1,0 +1,101 @@
+//! Promise 13: on a regular file READ is short only where pread(2) would be.
+
+use crate::support::case::Case;
+use crate::support::files::{cached_pages, pattern, pattern_at};
+use crate::support::sys::{Map, PAGE};
+use crate::support::*;
+use std::fs::File;
+use std::os::fd::{AsRawFd, RawFd};
+
+crate::promises! {
+    Plan::FOLDERS => {
+        reads_of_half_cached_files_are_whole,
+        reads_are_short_at_the_end_only,
+        direct_transfers_are_whole,
+    }
+}
+
+const LEN: usize = 64 * PAGE;
+
+/// A cold file, but for these pages of it.
+fn half_cached(case: &Case, pages: &[usize]) -> File {
+    let file = case.dir.cold("file", LEN);
+    // SAFETY: no memory involved. Nothing is read ahead.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_RANDOM) };
+    for page in pages {
+        let mut byte = [0];
+        assert_eq!(sys::plain(&ops::read(file.as_raw_fd(), &mut byte, (page * PAGE) as u64)), 1);
+    }
+    assert!(cached_pages(&file) < LEN / PAGE || !case.dir.on_disk(), "some of it is cold");
+    file
+}
+
+/// What a look at the cache alone would answer is short: that is no end of file.
+fn reads_of_half_cached_files_are_whole(case: &Case) {
+    let ctx = case.ctx();
+    for pages in [&[0][..], &[5], &[0, 2, 4, 6, 8], &[15]] {
+        for way in 0..4 {
+            let file = half_cached(case, pages);
+            let (fd, mut room) = (file.as_raw_fd(), vec![0; 16 * PAGE]);
+            let parts = [ops::iovec(&room[..5000]), ops::iovec(&room[5000..])];
+            let read = match way {
+                0 => ops::read(fd, &mut room, 0),
+                1 => ops::read(fd, &mut room, CAIO_OFFSET_CURRENT),
+                2 => ops::readv(fd, &parts, 0),
+                _ => ops::read(fd, &mut room, 0).full(),
+            };
+            let results = ctx.run(&ops::chain(&[read, ops::nop()]));
+            assert_eq!(results, [16 * PAGE as i64, 0], "way {way}, pages {pages:?} cached");
+            assert!(room == pattern(16 * PAGE));
+        }
+    }
+}
+
+fn reads_are_short_at_the_end_only(case: &Case) {
+    const SIZE: usize = 10_000;
+    let ctx = case.ctx();
+    for (offset, len, moved) in
+        [(0, SIZE, SIZE), (0, 20_000, SIZE), (9_999, 5, 1), (8192, PAGE, 1808), (SIZE, 10, 0), (1 << 20, 10, 0)]
+    {
+        for cold in [true, false] {
+            let file = case.dir.file("file", &pattern(SIZE));
+            if cold {
+                case.dir.cool(&file);
+            }
+            let mut room = vec![0; len];
+            let read = ops::read(file.as_raw_fd(), &mut room, offset as u64);
+            assert_eq!(ctx.one(read), moved as i64, "{len} at {offset}, cold: {cold}");
+            assert!(room[..moved].iter().enumerate().all(|(at, byte)| *byte == pattern_at(offset + at)));
+        }
+    }
+}
+
+/// Many at once past the cache, and one that ends with the file.
+fn direct_transfers_are_whole(case: &Case) {
+    case.dir.file("file", &pattern(LEN + 1000));
+    let Some(file) = open_direct(case) else {
+        return skipped(&format!("direct transfers in {} need O_DIRECT there", case.folder.root().display()));
+    };
+    let mut map = Map::new(LEN);
+    let start = map.start();
+    let ctx = case.ctx();
+    let all = |opcode| {
+        let one = |at| op(opcode, file).buf(start.wrapping_add(at)).len(PAGE as u64).at(at as u64);
+        (0..LEN).step_by(PAGE).map(one).collect::<Vec<caio_op>>()
+    };
+    assert_eq!(ctx.run(&all(CAIO_OP_READ)), [PAGE as i64; LEN / PAGE]);
+    assert!(map.bytes() == pattern(LEN));
+    map.bytes_mut().reverse();
+    assert_eq!(ctx.run(&all(CAIO_OP_WRITE)), [PAGE as i64; LEN / PAGE]);
+    let content = case.dir.content("file");
+    assert!(content[..LEN] == *map.bytes() && content[LEN..] == pattern(LEN + 1000)[LEN..]);
+    let last = op(CAIO_OP_READ, file).buf(map.start()).len(2 * PAGE as u64).at(LEN as u64);
+    assert_eq!(ctx.run(&[last, last.full()]), [1000; 2], "to the end of the file, and no EINVAL there");
+    assert_eq!(sys::plain(&ops::close(file)), 0);
+}
+
+fn open_direct(case: &Case) -> Option<RawFd> {
+    let path = case.dir.c("file");
+    let fd = sys::plain(&ops::openat(libc::AT_FDCWD, &path, libc::O_RDWR | libc::O_DIRECT | libc::O_CLOEXEC, 0));
+    (fd >= 0).then_some(fd as RawFd)
+}

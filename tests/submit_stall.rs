@@ -1,0 +1,302 @@
+//! Submit does not wait for data. A file system that holds every read, write and sync until it is told to let go proves it
+//! by order, not by a clock: what a test does before `go` cannot have waited for the file.
+
+#![cfg(target_os = "linux")]
+
+#[path = "c/mod.rs"]
+mod c;
+#[macro_use]
+mod support;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use support::case::Case;
+use support::files::pattern;
+use support::*;
+
+const PAGE: usize = sys::PAGE;
+
+/// The file system of `tests/c/fuse_gate.c`, mounted for one test.
+struct Gate {
+    server: Child,
+    commands: Option<ChildStdin>,
+    reports: BufReader<ChildStdout>,
+    folder: PathBuf,
+}
+
+impl Gate {
+    /// None if this machine does not let us mount one.
+    fn mount(case: &Case) -> Option<Self> {
+        static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+        let program = PROGRAM.get_or_init(|| c::program("fuse_gate", c::Language::C, c::Link::Not));
+        let folder = case.dir.join("mounted");
+        std::fs::create_dir(&folder).expect("a folder to mount on");
+        let mut server = Command::new(program);
+        let mut server = server.arg(&folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server");
+        let (commands, reports) = (server.stdin.take(), server.stdout.take().expect("its output"));
+        let mut reports = BufReader::new(reports);
+        let mut line = String::new();
+        reports.read_line(&mut line).expect("its first line");
+        if line == "ready\n" {
+            return Some(Self { server, commands, reports, folder });
+        }
+        assert_eq!(server.wait().expect("its end").code(), Some(77), "it may not mount, or else it failed");
+        skipped("files that hold their reads needs FUSE (/dev/fuse and the right to mount)");
+        None
+    }
+
+    fn file(&self) -> File {
+        File::options().read(true).write(true).open(self.folder.join("gated")).expect("the gated file")
+    }
+
+    /// Waits until the server holds so many requests more.
+    fn holds(&mut self, requests: usize) {
+        for _ in 0..requests {
+            let mut line = String::new();
+            self.reports.read_line(&mut line).expect("a report");
+            assert_eq!(line, "held\n");
+        }
+    }
+
+    /// Lets go of what is held now.
+    fn go(&mut self) {
+        self.commands.as_mut().expect("its input").write_all(b"go\n").expect("a command");
+    }
+
+    /// Lets go until there are `count` events. (What was not held yet will be.)
+    fn collect(&mut self, ctx: &Ctx, count: usize) -> Vec<Event> {
+        let mut events = Vec::new();
+        until("all events after the gate has opened", || {
+            self.go();
+            events.extend(ctx.wait(1, count as u32, 20_000_000).expect("events"));
+            events.len() >= count
+        });
+        assert_eq!(events.len(), count);
+        events
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        drop(self.commands.take());
+        let _ = self.server.wait();
+    }
+}
+
+/// The file system says `g` to every read.
+fn all_g(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == b'g')
+}
+
+fn page_read(file: &File, memory: &sys::Map, at: usize) -> caio_op {
+    op(CAIO_OP_READ, file.as_raw_fd()).buf(memory.address(at * PAGE)).len(PAGE as u64).at((at * PAGE) as u64)
+}
+
+/// Reads of another file come to their end while all else is held; their tags are their own.
+fn others_go_on(ctx: &Ctx, case: &Case) {
+    const COUNT: usize = 8;
+    let file = case.dir.cold("other", COUNT * PAGE);
+    let memory = sys::Map::new(COUNT * PAGE);
+    let reads: Vec<caio_op> = (0..COUNT).map(|at| page_read(&file, &memory, at).tag(1000 + at as u64)).collect();
+    ctx.accept(&reads);
+    let mut events = ctx.collect(COUNT);
+    events.sort();
+    let good = (0..COUNT).map(|at| Event { user_data: 1000 + at as u64, result: PAGE as i64 });
+    assert_eq!(events, good.collect::<Vec<_>>());
+    assert_eq!(memory.bytes(), pattern(COUNT * PAGE));
+}
+
+/// Fewer than a context has workers.
+const HELD: usize = 20;
+
+fn reads_are_held(case: &Case) {
+    let Some(mut gate) = Gate::mount(case) else { return };
+    let file = gate.file();
+    let memory = sys::Map::new(HELD * PAGE);
+    let ctx = case.ctx();
+    let reads: Vec<caio_op> = (0..HELD).map(|at| page_read(&file, &memory, at).tag(at as u64)).collect();
+    ctx.accept(&reads[..1]);
+    gate.holds(1);
+    ctx.accept(&reads[1..]);
+    others_go_on(&ctx, case);
+    assert_eq!(ctx.stats().inflight as usize, HELD, "none of them can have finished");
+    assert!(!ctx.readable() || ctx.poll(1).is_empty());
+    let events = gate.collect(&ctx, HELD);
+    assert!(events.iter().all(|event| event.result == PAGE as i64), "{events:?}");
+    assert!(all_g(memory.bytes()));
+}
+
+/// By submit_poll too, and when the held read is one of a batch.
+fn a_batch_with_a_held_read(case: &Case) {
+    let Some(mut gate) = Gate::mount(case) else { return };
+    let (file, other) = (gate.file(), case.dir.cold("batch", 2 * PAGE));
+    let memory = sys::Map::new(4 * PAGE);
+    let ctx = case.ctx();
+    let mut batch = [
+        page_read(&other, &memory, 0),
+        page_read(&file, &memory, 2),
+        page_read(&file, &memory, 3).link(),
+        ops::nop(),
+        page_read(&other, &memory, 1),
+    ];
+    batch.iter_mut().enumerate().for_each(|(at, op)| op.user_data = at as u64);
+    let (accepted, mut events) = ctx.submit_poll(&batch, 5);
+    assert_eq!(accepted, 5);
+    events.extend(ctx.collect(2 - events.len()));
+    let mut tags: Vec<u64> = events.iter().map(|event| event.user_data).collect();
+    tags.sort_unstable();
+    assert_eq!(tags, [0, 4], "the others; the NOP waits for the read that it is linked to");
+    gate.holds(2);
+    let events = gate.collect(&ctx, 3);
+    assert!(events.iter().all(|event| event.result >= 0), "{events:?}");
+    assert_eq!(memory.bytes()[..2 * PAGE], pattern(2 * PAGE));
+    assert!(all_g(&memory.bytes()[2 * PAGE..]));
+}
+
+fn writes_and_syncs_are_held(case: &Case) {
+    let Some(mut gate) = Gate::mount(case) else { return };
+    let file = gate.file();
+    let ctx = case.ctx();
+    let text = [7u8; 100];
+    for held in [ops::write(file.as_raw_fd(), &text, 10), ops::fsync(file.as_raw_fd())] {
+        ctx.accept(&[held]);
+        gate.holds(1);
+        others_go_on(&ctx, case);
+        let event = gate.collect(&ctx, 1)[0];
+        assert_eq!(event.result, if held.opcode == CAIO_OP_WRITE { 100 } else { 0 });
+    }
+}
+
+/// What the kernel has begun is not interrupted, and yields its one event when it ends.
+fn cancel_and_timeout_of_a_held_read(case: &Case) {
+    let Some(mut gate) = Gate::mount(case) else { return };
+    let file = gate.file();
+    let memory = sys::Map::new(2 * PAGE);
+    let ctx = case.ctx();
+    others_go_on(&ctx, case);
+    ctx.accept(&[page_read(&file, &memory, 0).tag(1)]);
+    gate.holds(1);
+    assert_eq!(ctx.cancel(1), 1);
+    assert!(ctx.cancel(1) <= 1, "asking again does no harm");
+    ctx.accept(&[page_read(&file, &memory, 1).tag(2).timeout(Duration::from_millis(100))]);
+    let mut events = gate.collect(&ctx, 2);
+    events.sort();
+    let may_be =
+        |event: Event, errno: i32| assert!([PAGE as i64, -i64::from(errno)].contains(&event.result), "{event:?}");
+    may_be(events[0], libc::ECANCELED);
+    may_be(events[1], libc::ETIMEDOUT);
+    assert_eq!(ctx.cancel(1), -libc::ENOENT);
+    assert!(ctx.poll(4).is_empty(), "and no more");
+}
+
+/// With one worker, which the first read has, the second has not begun: cancelling it waits for nothing.
+fn cancel_of_a_queued_read(case: &Case) {
+    let Some(mut gate) = Gate::mount(case) else { return };
+    let file = gate.file();
+    let memory = sys::Map::new(2 * PAGE);
+    let ctx = Ctx::new(&caio_options { threads: 1, ..options(CAIO_BACKEND_THREAD) });
+    ctx.accept(&[page_read(&file, &memory, 0).tag(1)]);
+    gate.holds(1);
+    ctx.accept(&[page_read(&file, &memory, 1).tag(2)]);
+    assert_eq!(ctx.cancel(2), 1);
+    assert_eq!(ctx.collect(1), [Event { user_data: 2, result: -i64::from(libc::ECANCELED) }]);
+    assert_eq!(gate.collect(&ctx, 1), [Event { user_data: 1, result: PAGE as i64 }]);
+}
+
+/// free returns only when nothing touches the caller's memory any more.
+fn free_waits_for_a_held_read(case: &Case) {
+    let Some(mut gate) = Gate::mount(case) else { return };
+    let file = gate.file();
+    let memory = sys::Map::new(PAGE);
+    let ctx = case.ctx();
+    ctx.accept(&[page_read(&file, &memory, 0)]);
+    gate.holds(1);
+    let freed = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            drop(ctx);
+            freed.store(true, Ordering::Release);
+        });
+        // If it does not wait, this is time enough to be found out; if it does, no time is too short.
+        std::thread::sleep(Duration::from_millis(100));
+        let waited = !freed.load(Ordering::Acquire);
+        let touched = memory.bytes()[0];
+        gate.go();
+        assert!(waited || touched == 0);
+        until("free returns", || freed.load(Ordering::Acquire));
+        assert!(waited, "the read was held in the kernel, with the caller's memory");
+    });
+}
+
+fn fifo(case: &Case) -> std::ffi::CString {
+    let path = case.dir.c("fifo");
+    // SAFETY: a live string.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0, "mkfifo: {}", sys::errno());
+    path
+}
+
+/// More operations blocked on a FIFO than there can be workers; disk operations go on.
+fn fifo_reads_beside_disk_reads(case: &Case) {
+    const COUNT: usize = 200;
+    let path = fifo(case);
+    let ends: [OwnedFd; 2] = [sys::open(&path, libc::O_RDWR), sys::open(&path, libc::O_WRONLY)];
+    let ctx = case.ctx();
+    let mut bytes = [0u8; COUNT];
+    let reads = bytes.iter_mut().enumerate();
+    let reads: Vec<caio_op> = reads
+        .map(|(at, byte)| {
+            ops::read(ends[0].as_raw_fd(), std::slice::from_mut(byte), CAIO_OFFSET_CURRENT).tag(at as u64)
+        })
+        .collect();
+    ctx.accept(&reads);
+    others_go_on(&ctx, case);
+    let file = case.dir.file("synced", b"x");
+    ctx.accept(&[ops::write(file.as_raw_fd(), b"y", 0).tag(COUNT as u64).link(), ops::fsync(file.as_raw_fd())]);
+    assert!(ctx.collect(2).iter().all(|event| event.result >= 0));
+    sys::write_all(&ends[1], &[b'z'; COUNT]);
+    assert!(ctx.collect(COUNT).iter().all(|event| event.result == 1));
+    assert_eq!(bytes, [b'z'; COUNT]);
+}
+
+/// Opens that wait for a FIFO's other end: neither submit nor reads nor free wait with them.
+fn fifo_opens_beside_disk_reads(case: &Case) {
+    const COUNT: usize = 40;
+    let path = fifo(case);
+    let ctx = case.ctx();
+    let opens: Vec<caio_op> = (0..COUNT).map(|_| ops::openat(libc::AT_FDCWD, &path, libc::O_RDONLY, 0)).collect();
+    ctx.accept(&opens);
+    others_go_on(&ctx, case);
+    let writer = loop {
+        // SAFETY: a live string. ENXIO until one of the opens waits.
+        let fd = unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_NONBLOCK | libc::O_CLOEXEC) };
+        if fd >= 0 {
+            // SAFETY: fresh from the kernel.
+            break unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(fd) };
+        }
+        assert_eq!(sys::errno(), libc::ENXIO);
+        std::thread::yield_now();
+    };
+    for event in ctx.collect(COUNT) {
+        assert!(event.result >= 0, "{event:?}");
+        assert_eq!(sys::plain(&ops::close(event.result as i32)), 0);
+    }
+    drop(writer);
+    ctx.accept(&opens);
+    drop(ctx);
+    // Those that still wait are let go, so that no thread outlives the test.
+    drop(sys::open(&path, libc::O_RDWR));
+}
+
+promises! {
+    Plan::PLAIN => {
+        reads_are_held, a_batch_with_a_held_read, writes_and_syncs_are_held, cancel_and_timeout_of_a_held_read,
+        free_waits_for_a_held_read, fifo_reads_beside_disk_reads, fifo_opens_beside_disk_reads,
+    }
+    Plan::DEFAULT => { cancel_of_a_queued_read }
+}

@@ -1,0 +1,184 @@
+//! One test body, run on every backend, in the variants and folders that matter.
+
+use super::files::{Dir, Folder};
+use super::*;
+use std::fmt;
+use std::sync::mpsc;
+
+/// How a context is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    Default,
+    NoInline,
+    SingleThread,
+    Sqpoll,
+    OneWorker,
+}
+
+use Variant::*;
+
+/// In which variants and folders a test runs.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    variants: &'static [Variant],
+    folders: &'static [Folder],
+    alone: bool,
+}
+
+impl Plan {
+    /// Every variant, in the default temporary folder.
+    pub const EVERY: Plan = Plan {
+        variants: &[Default, NoInline, SingleThread, Sqpoll, OneWorker],
+        folders: &[Folder::Default],
+        alone: false,
+    };
+    /// Every variant that several threads may use.
+    pub const SHARED: Plan = Plan { variants: &[Default, NoInline, Sqpoll, OneWorker], ..Plan::EVERY };
+    /// Every variant, in every folder.
+    pub const FOLDERS: Plan = Plan { folders: Folder::ALL, ..Plan::EVERY };
+    /// Contexts of the default kind, in the default temporary folder.
+    pub const DEFAULT: Plan = Plan { variants: &[Default], ..Plan::EVERY };
+    /// Contexts of the default kind and without inline completion.
+    pub const PLAIN: Plan = Plan { variants: &[Default, NoInline], ..Plan::EVERY };
+    /// Contexts of the default kind, in a process of their own.
+    pub const ALONE: Plan = Plan { alone: true, ..Plan::DEFAULT };
+
+    /// The same in a process of its own.
+    pub const fn alone(self) -> Plan {
+        Plan { alone: true, ..self }
+    }
+
+    /// The same in every folder.
+    pub const fn everywhere(self) -> Plan {
+        Plan { folders: Folder::ALL, ..self }
+    }
+}
+
+/// One run of a test: the backend, the variant, the folder.
+pub struct Case {
+    pub backend: u32,
+    pub variant: Variant,
+    pub folder: Folder,
+    pub dir: Dir,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, to: &mut fmt::Formatter) -> fmt::Result {
+        let backend = backend_name(self.backend);
+        write!(
+            to,
+            "backend {backend}, variant {:?}, folder {:?} {}",
+            self.variant,
+            self.folder,
+            self.dir.path.display()
+        )
+    }
+}
+
+impl Case {
+    pub fn options(&self) -> caio_options {
+        let mut options = options(self.backend);
+        match self.variant {
+            Default => {}
+            NoInline => options.flags = CAIO_CTX_NO_INLINE,
+            SingleThread => options.flags = CAIO_CTX_SINGLE_THREAD,
+            Sqpoll => options.flags = CAIO_CTX_SQPOLL,
+            OneWorker => options.threads = 1,
+        }
+        options
+    }
+
+    pub fn ctx(&self) -> Ctx {
+        Ctx::new(&self.options())
+    }
+
+    /// A context that takes this many operations.
+    pub fn ctx_of(&self, max_requests: u32) -> Ctx {
+        Ctx::new(&caio_options { max_requests, ..self.options() })
+    }
+
+    fn matters(&self) -> bool {
+        self.variant != Sqpoll || self.backend == CAIO_BACKEND_URING
+    }
+}
+
+/// Runs `body` on one backend as planned. A failure names its case; a case that hangs is ended.
+pub fn run(backend: u32, plan: Plan, body: fn(&Case)) {
+    if !available(backend) {
+        return;
+    }
+    let all = || {
+        plan.folders
+            .iter()
+            .filter(|folder| folder.available())
+            .for_each(|folder| in_folder(backend, plan, *folder, body))
+    };
+    if plan.alone { process::alone(all) } else { all() }
+}
+
+fn in_folder(backend: u32, plan: Plan, folder: Folder, body: fn(&Case)) {
+    for variant in plan.variants {
+        let case = Case { backend, variant: *variant, folder, dir: folder.make() };
+        if case.matters() {
+            let _watch = Watch::over(&case);
+            body(&case);
+        }
+    }
+}
+
+/// Names the case when its body panics, and ends the process when its body hangs.
+struct Watch {
+    what: String,
+    _alive: mpsc::Sender<()>,
+}
+
+impl Watch {
+    fn over(case: &Case) -> Self {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        let what = format!("{test}: {case}");
+        let (alive, ended) = mpsc::channel::<()>();
+        let hung = what.clone();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(PATIENCE * 4) == Err(mpsc::RecvTimeoutError::Timeout) {
+                skip_capture(&format!("hung: {hung}"));
+                std::process::abort();
+            }
+        });
+        Self { what, _alive: alive }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("failed: {}", self.what);
+        }
+    }
+}
+
+fn skip_capture(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Makes each named body, a `fn(&Case)`, a test of each backend: `uring::name`, `linux::name`, `thread::name`.
+#[macro_export]
+macro_rules! promises {
+    ($($plan:expr => { $($name:ident),* $(,)? })*) => {
+        $crate::promises!(@backend uring CAIO_BACKEND_URING $($plan => { $($name)* })*);
+        $crate::promises!(@backend linux CAIO_BACKEND_LINUX $($plan => { $($name)* })*);
+        $crate::promises!(@backend thread CAIO_BACKEND_THREAD $($plan => { $($name)* })*);
+    };
+    (@backend $module:ident $backend:ident $($plan:expr => { $($name:ident)* })*) => {
+        mod $module {
+            #[allow(unused_imports)]
+            use $crate::support::case::Plan;
+            $($(
+                #[test]
+                fn $name() {
+                    $crate::support::case::run($crate::support::$backend, $plan, super::$name);
+                }
+            )*)*
+        }
+    };
+}

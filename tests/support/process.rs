@@ -1,0 +1,117 @@
+//! Tests that change what a whole process shares (limits, signals, descriptors) run in one of their own.
+
+use super::*;
+use std::os::fd::RawFd;
+use std::process::{Command, Stdio};
+
+const CHILD: &str = "CAIO_TEST_CHILD";
+
+/// Are we in the process that [`alone`] started?
+pub fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+/// Runs `body` in a fresh process of this test binary, which runs nothing but the test that calls it.
+pub fn alone(body: impl FnOnce()) {
+    if is_child() {
+        return body();
+    }
+    let name = std::thread::current().name().expect("a test's thread has its name").to_owned();
+    let program = std::env::current_exe().expect("this program");
+    let arguments = ["--exact", &name, "--nocapture", "--test-threads=1"];
+    let output =
+        Command::new(program).args(arguments).env(CHILD, "1").stdin(Stdio::null()).output().expect("a child process");
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("1 passed") || !output.status.success(), "{name} did not run:\n{said}");
+    said.lines().filter_map(|line| line.strip_prefix("skipped: ")).for_each(skipped);
+    assert!(output.status.success(), "{name} in its own process: {}\n{said}", output.status);
+}
+
+/// fork(2). `child` runs in the child and says its exit code; 101 if it panics. It ends with its parent's thread.
+pub fn fork(child: impl FnOnce() -> i32) -> Forked {
+    // SAFETY: the child leaves through _exit.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork: {}", sys::errno());
+    if pid == 0 {
+        // SAFETY: no memory involved.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(101);
+        // SAFETY: never returns.
+        unsafe { libc::_exit(code) };
+    }
+    Forked { pid }
+}
+
+/// A forked child.
+pub struct Forked {
+    pub pid: i32,
+}
+
+impl Forked {
+    /// Waits for its end: its exit code, or 1000 and the signal that killed it.
+    pub fn code(self) -> i32 {
+        let mut status = 0;
+        // SAFETY: a live int.
+        assert_eq!(unsafe { libc::waitpid(self.pid, &mut status, 0) }, self.pid, "waitpid: {}", sys::errno());
+        if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 1000 + libc::WTERMSIG(status) }
+    }
+}
+
+/// Waits until a thread of this process or another sleeps in a system call.
+pub fn await_asleep(process: u32, thread: i32) {
+    let path = format!("/proc/{process}/task/{thread}/stat");
+    until("the thread sleeps", || std::fs::read_to_string(&path).is_ok_and(|stat| stat.contains(") S ")));
+}
+
+/// The calling thread, as `/proc` names it.
+pub fn this_thread() -> i32 {
+    // SAFETY: no memory involved.
+    unsafe { libc::gettid() }
+}
+
+/// How many threads this process has.
+pub fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").expect("/proc/self/task").count()
+}
+
+/// The open descriptors of this process.
+pub fn descriptors() -> Vec<RawFd> {
+    let names = std::fs::read_dir("/proc/self/fd").expect("/proc/self/fd");
+    let numbers: Vec<RawFd> = names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    // The folder's own descriptor was among them, and is gone.
+    let mut open: Vec<RawFd> = numbers.into_iter().filter(|fd| flags(*fd) >= 0).collect();
+    open.sort_unstable();
+    open
+}
+
+fn flags(fd: RawFd) -> i32 {
+    // SAFETY: no memory involved.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) }
+}
+
+pub fn is_open(fd: RawFd) -> bool {
+    flags(fd) >= 0
+}
+
+pub fn is_close_on_exec(fd: RawFd) -> bool {
+    flags(fd) >= 0 && flags(fd) & libc::FD_CLOEXEC != 0
+}
+
+/// Resident memory of this process, in bytes.
+pub fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").expect("/proc/self/smaps_rollup");
+    let line = text.lines().find(|line| line.starts_with("Rss:")).expect("Rss");
+    line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<usize>().ok()).expect("a number") * 1024
+}
+
+/// Sets the soft limit of a resource. For [`alone`] only.
+pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) {
+    // SAFETY: a struct of integers.
+    let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
+    // SAFETY: a live struct.
+    unsafe {
+        assert_eq!(libc::getrlimit(resource, &mut limit), 0);
+        limit.rlim_cur = soft as libc::rlim_t;
+        assert_eq!(libc::setrlimit(resource, &limit), 0, "setrlimit: {}", sys::errno());
+    }
+}

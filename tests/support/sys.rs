@@ -1,0 +1,267 @@
+//! System calls as the tests want them: results are values or negative errnos, descriptors are owned.
+
+use super::*;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// The result of a system call, or its errno as a negative number.
+pub fn ret(result: i64) -> i64 {
+    if result == -1 { -i64::from(errno()) } else { result }
+}
+
+pub fn errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+/// A descriptor fresh from the kernel.
+pub fn owned(fd: i64) -> OwnedFd {
+    assert!(fd >= 0, "no descriptor: {}", errno());
+    // SAFETY: fresh from the kernel, nobody else's.
+    unsafe { OwnedFd::from_raw_fd(fd as RawFd) }
+}
+
+/// The plain system call that an operation stands for, made here and now. FULL and LINK are not looked at.
+pub fn plain(op: &caio_op) -> i64 {
+    let (fd, buf, len) = (i64::from(op.fd), op.buf, op.len);
+    let (at, flags, mode) = (op.offset, op.sys_flags, op.mode);
+    let current = at == CAIO_OFFSET_CURRENT;
+    let one = libc::iovec { iov_base: buf, iov_len: len as usize };
+    let vector = |number: i64, iovecs: *const libc::iovec, count: u64| {
+        // SAFETY: the kernel checks every pointer.
+        unsafe { libc::syscall(number, fd, iovecs, count, at, 0u64, flags) }
+    };
+    let (preadv2, pwritev2) = (libc::SYS_preadv2, libc::SYS_pwritev2);
+    // SAFETY: the kernel checks every pointer.
+    let result = unsafe {
+        match op.opcode {
+            CAIO_OP_NOP => 0,
+            CAIO_OP_READ if flags != 0 => vector(preadv2, &one, 1),
+            CAIO_OP_READ if current => libc::syscall(libc::SYS_read, fd, buf, len),
+            CAIO_OP_READ => libc::syscall(libc::SYS_pread64, fd, buf, len, at),
+            CAIO_OP_WRITE if flags != 0 => vector(pwritev2, &one, 1),
+            CAIO_OP_WRITE if current => libc::syscall(libc::SYS_write, fd, buf, len),
+            CAIO_OP_WRITE => libc::syscall(libc::SYS_pwrite64, fd, buf, len, at),
+            CAIO_OP_READV => vector(preadv2, buf.cast(), len),
+            CAIO_OP_WRITEV => vector(pwritev2, buf.cast(), len),
+            CAIO_OP_FSYNC => libc::syscall(libc::SYS_fsync, fd),
+            CAIO_OP_FDSYNC => libc::syscall(libc::SYS_fdatasync, fd),
+            CAIO_OP_SYNC_RANGE => libc::syscall(libc::SYS_sync_file_range, fd, at, len, flags),
+            CAIO_OP_ALLOCATE => libc::syscall(libc::SYS_fallocate, fd, flags, at, len),
+            CAIO_OP_TRUNCATE => libc::syscall(libc::SYS_ftruncate, fd, at),
+            CAIO_OP_OPENAT => libc::syscall(libc::SYS_openat, fd, buf, flags, mode),
+            CAIO_OP_CLOSE => libc::syscall(libc::SYS_close, fd),
+            CAIO_OP_STATX => libc::syscall(libc::SYS_statx, fd, buf, flags, mode, op.buf2),
+            CAIO_OP_RENAMEAT => libc::syscall(libc::SYS_renameat2, fd, buf, fd, op.buf2, flags),
+            CAIO_OP_UNLINKAT => libc::syscall(libc::SYS_unlinkat, fd, buf, flags),
+            CAIO_OP_MKDIRAT => libc::syscall(libc::SYS_mkdirat, fd, buf, mode),
+            other => panic!("no such opcode: {other}"),
+        }
+    };
+    ret(result)
+}
+
+/// poll(2) for reading. `None` waits up to [`PATIENCE`] and panics if nothing comes.
+pub fn readable(fd: RawFd, timeout: Option<Duration>) -> bool {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let millis = timeout.unwrap_or(PATIENCE).as_millis() as i32;
+    // SAFETY: one live pollfd.
+    let ready = unsafe { libc::poll(&mut poll, 1, millis) };
+    assert!(ready >= 0, "poll: {}", errno());
+    assert!(ready > 0 || timeout.is_some(), "descriptor {fd} never became readable");
+    assert_eq!(poll.revents & !libc::POLLIN, 0, "descriptor {fd}: {:#x}", poll.revents);
+    ready > 0
+}
+
+/// A pipe: the end to read from, the end to write to.
+pub fn pipe() -> (OwnedFd, OwnedFd) {
+    pipe_with(libc::O_CLOEXEC)
+}
+
+pub fn pipe_with(flags: i32) -> (OwnedFd, OwnedFd) {
+    let mut ends = [0; 2];
+    // SAFETY: two live ints.
+    assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), flags) }, 0, "pipe2: {}", errno());
+    (owned(ends[0].into()), owned(ends[1].into()))
+}
+
+/// A pair of connected stream sockets.
+pub fn socketpair() -> (OwnedFd, OwnedFd) {
+    socketpair_of(libc::SOCK_STREAM)
+}
+
+pub fn socketpair_of(kind: i32) -> (OwnedFd, OwnedFd) {
+    let mut ends = [0; 2];
+    let kind = kind | libc::SOCK_CLOEXEC;
+    // SAFETY: two live ints.
+    assert_eq!(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) }, 0, "socketpair: {}", errno());
+    (owned(ends[0].into()), owned(ends[1].into()))
+}
+
+/// A terminal in raw mode: the controlling side, and the terminal itself.
+pub fn terminal() -> (OwnedFd, OwnedFd) {
+    let (mut controller, mut terminal) = (0, 0);
+    let null = std::ptr::null_mut();
+    // SAFETY: two live ints; no name, default settings.
+    let result = unsafe { libc::openpty(&mut controller, &mut terminal, null, null.cast(), null.cast()) };
+    assert_eq!(result, 0, "openpty: {}", errno());
+    // SAFETY: a struct of integers.
+    let mut settings: libc::termios = unsafe { std::mem::zeroed() };
+    // SAFETY: a live struct and an open terminal.
+    unsafe {
+        libc::tcgetattr(terminal, &mut settings);
+        libc::cfmakeraw(&mut settings);
+        assert_eq!(libc::tcsetattr(terminal, libc::TCSANOW, &settings), 0);
+    }
+    (owned(controller.into()), owned(terminal.into()))
+}
+
+pub fn eventfd(count: u32) -> OwnedFd {
+    // SAFETY: no memory involved.
+    owned(unsafe { libc::eventfd(count, libc::EFD_CLOEXEC) }.into())
+}
+
+pub fn dup(fd: RawFd) -> OwnedFd {
+    // SAFETY: no memory involved.
+    owned(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) }.into())
+}
+
+pub fn open(path: &CStr, flags: i32) -> OwnedFd {
+    // SAFETY: a live string.
+    owned(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, 0o600) }.into())
+}
+
+pub fn set_nonblocking(fd: RawFd) {
+    // SAFETY: no memory involved.
+    let result = unsafe { libc::fcntl(fd, libc::F_SETFL, libc::fcntl(fd, libc::F_GETFL) | libc::O_NONBLOCK) };
+    assert_eq!(result, 0, "F_SETFL: {}", errno());
+}
+
+/// How many bytes a pipe holds.
+pub fn pipe_size(fd: &impl AsRawFd) -> usize {
+    // SAFETY: no memory involved.
+    let size = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETPIPE_SZ) };
+    assert!(size > 0, "F_GETPIPE_SZ: {}", errno());
+    size as usize
+}
+
+pub fn set_pipe_size(fd: &impl AsRawFd, size: i32) {
+    // SAFETY: no memory involved.
+    let got = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETPIPE_SZ, size) };
+    assert!(got >= size, "F_SETPIPE_SZ: {}", errno());
+}
+
+/// How many bytes wait to be read in a pipe, socket or terminal.
+pub fn waiting(fd: &impl AsRawFd) -> usize {
+    let mut count = 0i32;
+    // SAFETY: FIONREAD writes an int.
+    assert_eq!(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &mut count) }, 0, "FIONREAD: {}", errno());
+    count as usize
+}
+
+/// read(2), to the end of `buf` or of the file.
+pub fn read_all(fd: &impl AsRawFd, buf: &mut [u8]) -> usize {
+    let mut done = 0;
+    while done < buf.len() {
+        let got =
+            plain(&op(CAIO_OP_READ, fd.as_raw_fd()).buf(buf[done..].as_ptr()).len((buf.len() - done) as u64).current());
+        assert!(got >= 0, "read: {got}");
+        if got == 0 {
+            break;
+        }
+        done += got as usize;
+    }
+    done
+}
+
+/// write(2), all of `buf`.
+pub fn write_all(fd: &impl AsRawFd, buf: &[u8]) {
+    let mut done = 0;
+    while done < buf.len() {
+        let put = plain(&ops::write(fd.as_raw_fd(), &buf[done..], CAIO_OFFSET_CURRENT));
+        assert!(put > 0, "write: {put}");
+        done += put as usize;
+    }
+}
+
+/// Pages of anonymous memory of any size; only what is touched is taken.
+pub struct Map {
+    start: *mut u8,
+    len: usize,
+}
+
+// SAFETY: plain memory.
+unsafe impl Send for Map {}
+// SAFETY: plain memory.
+unsafe impl Sync for Map {}
+
+pub const PAGE: usize = 4096;
+
+impl Map {
+    pub fn new(len: usize) -> Self {
+        let (protection, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
+        // SAFETY: a new mapping, wherever the kernel likes.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, -1, 0) };
+        assert_ne!(start, libc::MAP_FAILED, "mmap of {len}: {}", errno());
+        Self { start: start.cast(), len }
+    }
+
+    /// Takes all access away from the bytes from `from` (of a whole page) on.
+    pub fn forbid(self, from: usize) -> Self {
+        self.protect(from, libc::PROT_NONE)
+    }
+
+    /// Takes write access away.
+    pub fn read_only(self) -> Self {
+        self.protect(0, libc::PROT_READ)
+    }
+
+    fn protect(self, from: usize, protection: i32) -> Self {
+        // SAFETY: within this mapping.
+        let result = unsafe { libc::mprotect(self.start.add(from).cast(), self.len - from, protection) };
+        assert_eq!(result, 0, "mprotect: {}", errno());
+        self
+    }
+
+    pub fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The address of the byte at `at`.
+    pub fn address(&self, at: usize) -> *mut u8 {
+        assert!(at <= self.len);
+        self.start.wrapping_add(at)
+    }
+
+    /// The bytes; only of a map that is wholly accessible.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: mapped until dropped.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+    }
+
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: mapped until dropped, borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // SAFETY: made by mmap in `new`.
+        unsafe { libc::munmap(self.start.cast(), self.len) };
+    }
+}
+
+/// An address where nothing is mapped, and nothing will be.
+pub fn nowhere() -> *mut u8 {
+    std::ptr::without_provenance_mut(PAGE)
+}
+
+/// A struct statx to be filled.
+pub fn statx_room() -> libc::statx {
+    // SAFETY: a struct of integers.
+    unsafe { std::mem::zeroed() }
+}
