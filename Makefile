@@ -1,0 +1,173 @@
+# Build, test and install libcaio (GNU make). `make help` lists the targets.
+#
+#   make install PREFIX=$HOME/.local
+#   make PREFIX=/usr SYSCONFDIR=/etc LIBDIR=/usr/lib/x86_64-linux-gnu install DESTDIR=/tmp/package
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR     ?= $(PREFIX)/share/man
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+DESTDIR    ?=
+
+CARGO       ?= cargo
+CARGO_FLAGS ?= --locked
+RUSTC       ?= rustc
+CC          ?= cc
+CFLAGS      ?= -O2
+PKG_CONFIG  ?= pkg-config
+INSTALL     ?= install
+# How caio-cp finds the library where ldconfig does not look; distributions set it empty.
+RPATH       ?= $(if $(filter $(PREFIX)/%,$(LIBDIR)),$$ORIGIN/../$(patsubst $(PREFIX)/%,%,$(LIBDIR)),$(LIBDIR))
+
+ifeq ($(filter /%,$(PREFIX)),)
+$(error PREFIX has to be an absolute path, not $(PREFIX))
+endif
+
+VERSION := $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q;}' Cargo.toml)
+SONAME  := libcaio.so.0
+REAL    := libcaio.so.$(VERSION)
+CONFIG  := $(SYSCONFDIR)/caio
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+RELEASE    := $(TARGET_DIR)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
+BUILD      := $(TARGET_DIR)/make
+SOURCES    := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
+EXAMPLES   := $(wildcard c-examples/*.c c-examples/caio-cp/*) c-examples/Makefile
+PAGES      := $(wildcard man/*.[1-9])
+
+# The environment of a program that uses a staged installation: $(call within,ROOT) COMMAND
+absolute = $(if $(filter /%,$1),$1,$(CURDIR)/$1)
+within   = PKG_CONFIG_PATH='$(call absolute,$1)/pkgconfig' LD_LIBRARY_PATH='$(call absolute,$1)$(LIBDIR)'
+# Its caio.pc, speaking of where it is staged instead of where it will be installed.
+relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1)/|' $(BUILD)/caio.pc >'$1/pkgconfig/caio.pc'
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all install install-lib install-strip uninstall header demo check check-install check-cp check-loom check-valgrind \
+	bench stage stage-env fmt lint clean help FORCE
+
+all: $(BUILD)/libcaio.so $(BUILD)/caio-cp ## build the library and caio-cp (the default)
+
+# What the build depends on besides its sources: touched only when it changes.
+$(BUILD)/settings: FORCE
+	@mkdir -p $(BUILD)
+	@echo '$(CONFIG) $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(RPATH)' | cmp -s - $@ || \
+		echo '$(CONFIG) $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(RPATH)' >$@
+
+# Copies, so that what is installed was built with these settings, whatever cargo builds in between.
+$(BUILD)/libcaio.so: $(SOURCES) $(BUILD)/settings
+	CAIO_CONFIG_DIR='$(CONFIG)' $(CARGO) build --release --lib $(CARGO_FLAGS)
+	cp $(RELEASE)/libcaio.a $(BUILD)/libcaio.a
+	cp $(RELEASE)/libcaio.so $@
+
+# What Rust's standard library needs of a static link; the compiler adds libc and the right libgcc itself.
+$(BUILD)/libs-private: $(BUILD)/libcaio.so
+	echo | $(RUSTC) $(if $(CARGO_BUILD_TARGET),--target $(CARGO_BUILD_TARGET)) --crate-type staticlib --print native-static-libs -o $(BUILD)/empty.a - 2>&1 | \
+		sed -n 's/^note: native-static-libs: //p' | sed 's/-lgcc_s *//;s/-lc$$//;s/ *$$//' >$@
+	rm -f $(BUILD)/empty.a
+	test -s $@
+
+$(BUILD)/caio.pc: caio.pc.in $(BUILD)/libs-private $(BUILD)/settings
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+		-e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
+		-e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
+		-e 's|@CONFIG@|$(CONFIG)|' -e "s|@LIBS_PRIVATE@|$$(cat $(BUILD)/libs-private)|" caio.pc.in >$@
+
+# caio-cp is built as any program is: against an installation, through pkg-config.
+$(BUILD)/caio-cp: $(BUILD)/libcaio.so $(BUILD)/caio.pc include/caio.h $(EXAMPLES)
+	@command -v $(PKG_CONFIG) >/dev/null || { echo 'the programs need pkg-config (Debian: pkg-config)' >&2; exit 1; }
+	@$(MAKE) --no-print-directory install-lib DESTDIR='$(call absolute,$(BUILD)/root)' >/dev/null
+	@$(call relocate,$(BUILD)/root)
+	$(call within,$(BUILD)/root) RPATH='$(RPATH)' $(MAKE) --no-print-directory -C c-examples \
+		OUT='$(call absolute,$(BUILD))' CC='$(CC)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' caio-cp
+
+install-lib: $(BUILD)/libcaio.so $(BUILD)/caio.pc
+	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)'
+	$(INSTALL) -m 755 $(BUILD)/libcaio.so '$(DESTDIR)$(LIBDIR)/$(REAL)'
+	ln -sf $(REAL) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
+	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libcaio.so'
+	$(INSTALL) -m 644 $(BUILD)/libcaio.a '$(DESTDIR)$(LIBDIR)'
+	$(INSTALL) -m 644 $(BUILD)/caio.pc '$(DESTDIR)$(LIBDIR)/pkgconfig'
+	$(INSTALL) -m 644 include/caio.h '$(DESTDIR)$(INCLUDEDIR)'
+
+install: all install-lib ## install under PREFIX (DESTDIR, BINDIR, LIBDIR, INCLUDEDIR, MANDIR, SYSCONFDIR)
+	$(INSTALL) -d '$(DESTDIR)$(BINDIR)'
+	$(INSTALL) -m 755 $(BUILD)/caio-cp '$(DESTDIR)$(BINDIR)'
+	@for page in $(PAGES); do \
+		section='$(DESTDIR)$(MANDIR)'/man$${page##*.}; \
+		$(INSTALL) -d "$$section" && $(INSTALL) -m 644 $$page "$$section" || exit 1; \
+	done
+	@echo
+	@echo 'libcaio $(VERSION) is in $(DESTDIR)$(LIBDIR).'
+	@echo 'A file default_implementation in $(CONFIG) chooses the default backend.'
+
+install-strip: ## the same without debug information
+	$(MAKE) install INSTALL='$(INSTALL)'
+	strip --strip-debug '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/libcaio.a' '$(DESTDIR)$(BINDIR)/caio-cp'
+
+# Folders that are empty now go too, the deepest first, except where the system's own stand.
+LEFT_DIRS := $(LIBDIR)/pkgconfig $(foreach n,1 2 3 4 5 6 7 8 9,$(MANDIR)/man$n) $(MANDIR)
+ifeq ($(filter $(DESTDIR)$(PREFIX),/ /usr /usr/local),)
+LEFT_DIRS += $(patsubst %/,%,$(dir $(MANDIR))) $(LIBDIR) $(INCLUDEDIR) $(BINDIR) $(PREFIX)
+endif
+
+uninstall: ## remove what install installed
+	rm -f '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/libcaio.so' \
+		'$(DESTDIR)$(LIBDIR)/libcaio.a' '$(DESTDIR)$(LIBDIR)/pkgconfig/caio.pc' \
+		'$(DESTDIR)$(INCLUDEDIR)/caio.h' '$(DESTDIR)$(BINDIR)/caio-cp'
+	@for page in $(PAGES); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$${page##*/}; done
+	@for left in $(LEFT_DIRS); do \
+		if [ -d '$(DESTDIR)'$$left ]; then rmdir --ignore-fail-on-non-empty '$(DESTDIR)'$$left; fi; \
+	done
+
+header: ## write include/caio.h anew from the Rust source
+	CAIO_UPDATE_HEADER=1 $(CARGO) test $(CARGO_FLAGS) --test header
+
+# An installation for demo, tests and benchmarks, under the build folder.
+stage: all
+	@rm -rf $(BUILD)/stage
+	@$(MAKE) --no-print-directory install DESTDIR='$(call absolute,$(BUILD)/stage)' >/dev/null
+	@$(call relocate,$(BUILD)/stage)
+
+# What the shell tests evaluate: where the staged installation is, and how to use it.
+stage-env: stage
+	@echo "export STAGE='$(call absolute,$(BUILD)/stage)$(PREFIX)' STAGED_LIBS='$(call absolute,$(BUILD)/stage)$(LIBDIR)'"
+	@echo "export SCRATCH='$(call absolute,$(BUILD))' CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' CARGO='$(CARGO)'"
+	@echo "export $(call within,$(BUILD)/stage) PATH='$(call absolute,$(BUILD)/stage)$(BINDIR)':\"\$$PATH\""
+
+demo: ## copy a real tree on every backend, compare every byte, show the times (DEMO_SHORT=1: a small tree)
+	@MAKE='$(MAKE)' c-examples/demo.sh
+
+check: ## everything: lint, all tests, staged installation, examples, valgrind
+	@MAKE='$(MAKE)' tests/shell/check.sh
+
+check-install: ## C and C++ programs against a staged installation
+	@MAKE='$(MAKE)' tests/shell/install.sh
+
+check-cp: ## the tests of caio-cp
+	@MAKE='$(MAKE)' tests/shell/caio_cp.sh
+
+check-loom: ## every interleaving of what is signalled by hand (loom)
+	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(TARGET_DIR)/loom' $(CARGO) test --release --lib $(CARGO_FLAGS)
+
+check-valgrind: ## C tests under valgrind
+	@MAKE='$(MAKE)' tests/shell/valgrind.sh
+
+bench: stage ## compare with liburing, libaio, libuv and pread (BENCH_SHORT=1: a quick look)
+	@$(call within,$(BUILD)/stage) BENCH_DIR="$${BENCH_DIR:-$(call absolute,$(TARGET_DIR))/bench}" benches/run.sh
+
+fmt: ## format the Rust source
+	$(CARGO) fmt
+
+lint: ## formatting and clippy
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+clean: ## remove everything that was built
+	$(CARGO) clean
+	$(CARGO) clean --manifest-path tests/systest/Cargo.toml
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' Makefile | awk -F': ' '{ printf "%-22s %s\n", $$1, substr($$0, index($$0, ": ") + 2) }'

@@ -1,0 +1,314 @@
+/* One thing in a folder: looked at, copied under a temporary name beside its final one, renamed when complete. */
+#include "caio-cp.h"
+#include <sys/random.h>
+
+static void look(struct item *item);
+static void give_up(struct item *item);
+
+static struct item *item_of(struct request *request)
+{
+    return (struct item *)request;
+}
+
+static void send_for(struct item *item, caio_op op, void (*done)(struct request *, int64_t))
+{
+    send_request(&item->request, op, done);
+}
+
+void item_begin(struct folder *folder, struct argument argument)
+{
+    struct item *item = checked_alloc(calloc(1, sizeof *item));
+    item->folder = folder;
+    item->name[SOURCE] = argument.name[SOURCE];
+    item->name[TARGET] = argument.name[TARGET];
+    item->follow = argument.follow;
+    item->fd[SOURCE] = item->fd[TARGET] = -1;
+    look(item);
+}
+
+static void item_over(struct item *item)
+{
+    struct folder *folder = item->folder;
+    if (item->fd[SOURCE] >= 0)
+        close(item->fd[SOURCE]); /* only read: nothing to wait for */
+    free(item->name[SOURCE]);
+    free(item);
+    item_left(folder);
+}
+
+/* Says so, once for each item, and not of what an interruption stopped. */
+void item_fail(struct item *item, int error, const char *what, enum side side)
+{
+    if (!item->failed && !interrupted && !counting)
+        complain_at(error, what, item->folder, item->name[side], side);
+    item->failed = true;
+}
+
+/* True if an operation succeeded; else the item is given up. */
+static bool succeeded(struct item *item, int64_t result, const char *what, enum side side)
+{
+    if (result >= 0 && !interrupted)
+        return true;
+    item_fail(item, (int)-result, what, side);
+    give_up(item);
+    return false;
+}
+
+/* Giving up, and every other end: the temporary file goes, then the descriptors, then the item. */
+
+static void closed(struct request *request, int64_t result)
+{
+    (void)result;
+    give_up(item_of(request));
+}
+
+static void unlinked(struct request *request, int64_t result)
+{
+    struct item *item = item_of(request);
+    item->has_temporary = result == -ECANCELED; /* an interruption stopped even that: again */
+    give_up(item);
+}
+
+static void close_target(struct item *item, void (*done)(struct request *, int64_t))
+{
+    int fd = item->fd[TARGET];
+    item->fd[TARGET] = -1;
+    send_for(item, fd_op(CAIO_OP_CLOSE, fd), done);
+}
+
+static void give_up(struct item *item)
+{
+    if (item->has_temporary) {
+        send_for(item, path_op(CAIO_OP_UNLINKAT, item->folder->fd[TARGET], item->temporary), unlinked);
+    } else if (item->fd[TARGET] >= 0)
+        close_target(item, closed);
+    else
+        item_over(item);
+}
+
+/* ".name.caio-XXXXXX", the name cut where it would be too long, but not within a UTF-8 character. */
+static void temporary_name(struct item *item)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    static uint64_t state;
+    const char *name = item->name[TARGET];
+    size_t length = strlen(name), most = NAME_MAX - strlen("..caio-XXXXXX");
+    char suffix[7] = {0};
+    uint64_t bits;
+    if (state == 0 && getrandom(&state, sizeof state, 0) != sizeof state)
+        state = (uint64_t)getpid();
+    bits = state += 0x9e3779b97f4a7c15;
+    bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9;
+    bits = (bits ^ bits >> 27) * 0x94d049bb133111eb;
+    for (int i = 0; i < 6; i++, bits /= 36)
+        suffix[i] = letters[bits % 36];
+    if (length > most)
+        for (length = most; length > 0 && (name[length] & 0xC0) == 0x80;)
+            length--;
+    snprintf(item->temporary, sizeof item->temporary, ".%.*s.caio-%s", (int)length, name, suffix);
+}
+
+/* Mode and times of the original. */
+
+static void set_times(const struct statx *st, struct timespec times[2])
+{
+    times[0] = (struct timespec){.tv_sec = st->stx_atime.tv_sec, .tv_nsec = st->stx_atime.tv_nsec};
+    times[1] = (struct timespec){.tv_sec = st->stx_mtime.tv_sec, .tv_nsec = st->stx_mtime.tv_nsec};
+}
+
+void keep_attributes(int fd, const struct statx *st, const struct folder *folder, const char *name)
+{
+    struct timespec times[2];
+    struct stat now;
+    mode_t mode = st->stx_mode & 07777;
+    /* Owners are not kept: a program must not become set-user-ID to who copies it. */
+    if ((mode & S_ISUID) && (fstat(fd, &now) < 0 || now.st_uid != st->stx_uid))
+        mode &= (mode_t)~S_ISUID;
+    if ((mode & S_ISGID) && (fstat(fd, &now) < 0 || now.st_gid != st->stx_gid))
+        mode &= (mode_t)~S_ISGID;
+    if (fchmod(fd, mode) < 0)
+        complain_at(errno, "preserving permissions for '%s'", folder, name, TARGET);
+    set_times(st, times);
+    if (futimens(fd, times) < 0)
+        complain_at(errno, "preserving times for '%s'", folder, name, TARGET);
+}
+
+/* The end of a success. */
+
+static void renamed(struct request *request, int64_t result)
+{
+    struct item *item = item_of(request);
+    if (result >= 0) {
+        item->has_temporary = false;
+        copied.files++;
+        give_up(item); /* nothing but what is still open */
+    } else if (result == -EISDIR)
+        succeeded(item, result, "cannot overwrite directory '%s' with non-directory", TARGET);
+    else
+        succeeded(item, result, "cannot create '%s'", TARGET);
+}
+
+static void rename_it(struct item *item)
+{
+    caio_op op = path_op(CAIO_OP_RENAMEAT, item->folder->fd[TARGET], item->temporary);
+    op.buf2 = (void *)item->name[TARGET];
+    send_for(item, op, renamed);
+}
+
+/* A regular file: open both, copy the data (data.c), set the size, mode and times, sync, close, rename. */
+
+static void target_closed(struct request *request, int64_t result)
+{
+    struct item *item = item_of(request);
+    if (succeeded(item, result, "error closing '%s'", TARGET)) /* NFS writes now */
+        rename_it(item);
+}
+
+static void synced(struct request *request, int64_t result)
+{
+    struct item *item = item_of(request);
+    if (succeeded(item, result, "error syncing '%s'", TARGET))
+        close_target(item, target_closed);
+}
+
+static void sized(struct request *request, int64_t result)
+{
+    struct item *item = item_of(request);
+    if (!succeeded(item, result, "error writing '%s'", TARGET))
+        return;
+    keep_attributes(item->fd[TARGET], &item->st, item->folder, item->name[TARGET]);
+    if (options.fsync)
+        send_for(item, fd_op(CAIO_OP_FSYNC, item->fd[TARGET]), synced);
+    else
+        close_target(item, target_closed);
+}
+
+void item_data_over(struct item *item)
+{
+    caio_op truncate = fd_op(CAIO_OP_TRUNCATE, item->fd[TARGET]);
+    truncate.offset = item->end_of_file;
+    if (item->failed || interrupted)
+        give_up(item);
+    else if (item->written_end != item->end_of_file)
+        send_for(item, truncate, sized);
+    else
+        sized(&item->request, 0);
+}
+
+static void open_target(struct item *item);
+
+static void target_opened(struct request *request, int64_t result)
+{
+    struct item *item = item_of(request);
+    if (result == -EEXIST) {
+        open_target(item);
+        return;
+    }
+    item->fd[TARGET] = result >= 0 ? (int)result : -1;
+    item->has_temporary = result >= 0;
+    if (succeeded(item, result, "cannot create regular file '%s'", TARGET))
+        data_begin(item);
+}
+
+static void open_target(struct item *item)
+{
+    int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+    temporary_name(item);
+    send_for(item, open_op(item->folder->fd[TARGET], item->temporary, flags, 0600), target_opened);
+}
+
+static void source_opened(struct request *request, int64_t result)
+{
+    struct item *item = item_of(request);
+    item->fd[SOURCE] = result >= 0 ? (int)result : -1;
+    if (succeeded(item, result, "cannot open '%s' for reading", SOURCE))
+        open_target(item);
+}
+
+static void open_source(struct item *item)
+{
+    int flags = O_RDONLY | (item->follow ? 0 : O_NOFOLLOW);
+    send_for(item, open_op(item->folder->fd[SOURCE], item->name[SOURCE], flags, 0), source_opened);
+}
+
+/* Links and FIFOs: made under the temporary name too. libcaio has no opcode for them; they are quick. */
+
+static int make_link(struct item *item, int folder)
+{
+    char text[PATH_MAX];
+    ssize_t length = readlinkat(item->folder->fd[SOURCE], item->name[SOURCE], text, sizeof text - 1);
+    if (length < 0)
+        return -1;
+    text[length] = '\0';
+    return symlinkat(text, folder, item->temporary);
+}
+
+static int make_fifo(struct item *item, int folder)
+{
+    if (mkfifoat(folder, item->temporary, 0600) < 0)
+        return -1;
+    return fchmodat(folder, item->temporary, item->st.stx_mode & 0777, 0);
+}
+
+static void make_special(struct item *item, int (*make)(struct item *, int), const char *what)
+{
+    int folder = item->folder->fd[TARGET], result;
+    struct timespec times[2];
+    do {
+        temporary_name(item);
+        result = make(item, folder);
+    } while (result < 0 && errno == EEXIST);
+    if (!succeeded(item, result < 0 ? -errno : 0, what, TARGET))
+        return;
+    item->has_temporary = true;
+    set_times(&item->st, times);
+    if (utimensat(folder, item->temporary, times, AT_SYMLINK_NOFOLLOW) < 0)
+        complain_at(errno, "preserving times for '%s'", item->folder, item->name[TARGET], TARGET);
+    rename_it(item);
+}
+
+/* The first look: what it is. */
+
+static void count(struct item *item)
+{
+    expected.files++;
+    if (S_ISREG(item->st.stx_mode))
+        expected.bytes += item->st.stx_size;
+    item_over(item);
+}
+
+static void make_folder(struct item *item)
+{
+    folder_found(item->folder, item->name[SOURCE], item->name[TARGET], &item->st, item->follow);
+    item->name[SOURCE] = NULL; /* the folder has it now */
+    item_over(item);
+}
+
+static void looked(struct request *request, int64_t result)
+{
+    struct item *item = item_of(request);
+    mode_t mode = item->st.stx_mode;
+    if (!succeeded(item, result, "cannot stat '%s'", SOURCE))
+        return;
+    if (S_ISDIR(mode))
+        make_folder(item);
+    else if (counting)
+        count(item);
+    else if (S_ISREG(mode))
+        open_source(item);
+    else if (S_ISLNK(mode))
+        make_special(item, make_link, "cannot create symbolic link '%s'");
+    else if (S_ISFIFO(mode))
+        make_special(item, make_fifo, "cannot create fifo '%s'");
+    else
+        succeeded(item, -EOPNOTSUPP, "cannot copy special file '%s'", SOURCE);
+}
+
+static void look(struct item *item)
+{
+    caio_op op = path_op(CAIO_OP_STATX, item->folder->fd[SOURCE], item->name[SOURCE]);
+    op.sys_flags = item->follow ? 0 : AT_SYMLINK_NOFOLLOW;
+    op.mode = STATX_BASIC_STATS;
+    op.buf2 = &item->st;
+    send_for(item, op, looked);
+}

@@ -1,0 +1,174 @@
+/* The loop: operations wait in a queue, go to libcaio in batches, and come back to the function of their request. */
+#include "caio-cp.h"
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+enum { BATCH = 64, TICK_MS = 100 };
+
+int interrupted;
+
+static caio_ctx *ctx;
+static int epoll_fd, signal_fd, timer_fd = -1;
+static struct request *queue, **queue_end = &queue;
+static uint32_t in_flight;
+
+static void open_context(void)
+{
+    caio_options wanted = CAIO_OPTIONS_INIT;
+    char why[512];
+    int error;
+    wanted.backend = options.backend;
+    wanted.max_requests = options.depth;
+    wanted.flags = CAIO_CTX_SINGLE_THREAD;
+    error = caio_ctx_new(&wanted, &ctx);
+    if (error == 0)
+        return;
+    if (caio_backend_probe(options.backend, why, sizeof why) == 0)
+        die(error, "no context on backend '%s'", caio_backend_name(options.backend));
+    fprintf(stderr, "caio-cp: %s\n", why);
+    exit(1);
+}
+
+static void watch(int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+        die(errno, "cannot watch %s", "a descriptor");
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int open_timer(void)
+{
+    struct itimerspec every = {.it_value.tv_nsec = TICK_MS * 1000000L, .it_interval.tv_nsec = TICK_MS * 1000000L};
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd >= 0)
+        timerfd_settime(fd, 0, &every, NULL);
+    return fd;
+}
+
+void loop_open(bool ticking)
+{
+    open_context();
+    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    signal_fd = open_signals();
+    watch(caio_ctx_eventfd(ctx));
+    watch(signal_fd);
+    if (ticking) {
+        timer_fd = open_timer();
+        watch(timer_fd);
+    }
+}
+
+void send_request(struct request *request, caio_op op, void (*done)(struct request *, int64_t))
+{
+    request->op = op;
+    request->op.user_data = (uint64_t)(uintptr_t)request;
+    request->done = done;
+    request->next = NULL;
+    *queue_end = request;
+    queue_end = &request->next;
+}
+
+static struct request *take_from_queue(void)
+{
+    struct request *request = queue;
+    queue = request->next;
+    if (!queue)
+        queue_end = &queue;
+    return request;
+}
+
+/* Stops what waits and what runs; each request still comes to its end, and cleans up there. */
+static void interrupt(int signal)
+{
+    struct request *waiting = queue, *next;
+    if (interrupted)
+        _exit(128 + signal); /* asked twice */
+    interrupted = signal;
+    queue = NULL;
+    queue_end = &queue;
+    caio_ctx_cancel_all(ctx);
+    for (; waiting; waiting = next) {
+        next = waiting->next;
+        waiting->done(waiting, -ECANCELED);
+    }
+}
+
+static void on_signal(void)
+{
+    struct signalfd_siginfo info;
+    while (read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+        interrupt((int)info.ssi_signo);
+}
+
+static void on_tick(void)
+{
+    uint64_t expirations;
+    if (read(timer_fd, &expirations, sizeof expirations) > 0)
+        progress_draw();
+}
+
+/* Submits what fits and delivers what is done. False when neither was anything. */
+static bool exchange(void)
+{
+    caio_op ops[BATCH];
+    caio_event events[BATCH];
+    uint32_t count = 0, polled = 0;
+    int accepted;
+    for (struct request *r = queue; r && count < BATCH && in_flight + count < options.depth; r = r->next)
+        ops[count++] = r->op;
+    accepted = caio_ctx_submit_poll(ctx, ops, count, events, BATCH, &polled);
+    if (accepted < 0 && accepted != -EAGAIN)
+        die(-accepted, "cannot submit%s", "");
+    for (int i = 0; i < accepted; i++, in_flight++)
+        take_from_queue();
+    for (uint32_t i = 0; i < polled; i++) {
+        struct request *request = (struct request *)(uintptr_t)events[i].user_data;
+        in_flight--;
+        request->done(request, events[i].result);
+    }
+    return accepted > 0 || polled > 0;
+}
+
+static void wait_for_events(bool at_most_look)
+{
+    struct epoll_event ready[3];
+    int count = epoll_wait(epoll_fd, ready, 3, at_most_look ? 0 : -1);
+    for (int i = 0; i < count; i++) {
+        if (ready[i].data.fd == signal_fd)
+            on_signal();
+        else if (ready[i].data.fd == timer_fd)
+            on_tick();
+    }
+}
+
+void loop_run(void (*refill)(void))
+{
+    for (;;) {
+        refill();
+        if (!queue && in_flight == 0)
+            return;
+        wait_for_events(exchange());
+    }
+}
+
+caio_stats loop_close(const char **backend)
+{
+    caio_stats stats = {.size = sizeof stats};
+    caio_ctx_stats(ctx, &stats);
+    *backend = caio_backend_name((uint32_t)caio_ctx_backend(ctx));
+    caio_ctx_free(ctx);
+    return stats;
+}

@@ -1,0 +1,328 @@
+#!/bin/bash
+# caio-cp as its user sees it: what is copied, what is said, what is left behind.
+suite=caio-cp
+. "$(dirname "$0")/lib.sh"
+
+# What `find` tells of a tree: names, kinds, modes, times, sizes, where links point.
+describe() {
+    (cd "$1" && find . \( -type d -printf '%p %y %m %T@\n' \) -o -printf '%p %y %m %T@ %s %l\n' | sort)
+}
+
+same_tree() {
+    diff -r --no-dereference "$1" "$2" && diff <(describe "$1") <(describe "$2")
+}
+
+no_temporary_files() {
+    [ -z "$(find "${1:-.}" -name '.*caio-*')" ] || {
+        find "${1:-.}" -name '.*caio-*'
+        return 1
+    }
+}
+
+long_name=$(printf 'ü%.0s' {1..127})x # 255 bytes
+
+make_tree() {
+    mkdir -p tree/empty tree/a/b/c "tree/with space" tree/closed
+    for size in 0 1 4095 4096 131071 131072 131073 262144 5000001; do
+        head -c "$size" /dev/urandom >"tree/a/$size"
+    done
+    for i in {1..300}; do echo "$i" >"tree/a/b/$i"; done
+    echo content >"tree/with space/new
+line"
+    echo content >"tree/$long_name"
+    echo content >tree/closed/file
+    ln -s ../a/4096 tree/a/b/link
+    ln -s nowhere tree/a/dangling
+    ln -s "$PWD" tree/a/folder-link
+    chmod 0640 tree/a/1
+    chmod 0444 tree/a/4095
+    chmod 1777 tree/empty
+    touch -d '2001-02-03 04:05:06.789' tree/a/0 tree/a/b/c
+    touch -h -d '2002-02-03 04:05:06' tree/a/dangling
+    chmod 0555 tree/closed
+    touch -d '1999-09-09' tree/a tree
+}
+make_tree
+
+copies_the_tree() {
+    rm -rf copy
+    exits 0 caio-cp "$@" tree copy && same_tree tree copy && no_temporary_files copy
+}
+
+for backend in uring linux thread; do
+    if caio-cp -q -b "$backend" tree/a/1 first 2>err; then
+        check "a tree on $backend" copies_the_tree -b "$backend"
+        check "a tree on $backend, one operation at a time" copies_the_tree -b "$backend" -j 1
+        check "a tree on $backend, --direct" copies_the_tree -b "$backend" --direct
+        check "a tree on $backend, --fsync" copies_the_tree -b "$backend" --fsync -j 1024
+    else
+        skip "backend $backend" "a kernel and container that allow it ($(cat err))"
+    fi
+done
+
+summary() {
+    exits 0 caio-cp -b thread tree/a/4096 plain && cmp tree/a/4096 plain && expect "" "$(cat err)" &&
+        grep -Eq '^1 files, 0 folders, 4\.1 kB in .* s \(.*/s\), thread: [0-9]+ operations inline, 0 native, [0-9]+ by workers$' out
+}
+check "a file, and the summary" summary
+
+full_output() {
+    caio-cp tree/a/4096 plain >/dev/full 2>err
+    expect 1 $? && says "error writing standard output: No space left on device"
+}
+check "a summary that cannot be written" full_output
+
+quiet() {
+    exits 0 caio-cp -q tree/a/4096 plain && expect "" "$(cat out err)"
+}
+check "-q says nothing" quiet
+
+bar() {
+    script -qec "caio-cp tree barcopy" /dev/null >shown && grep -q '%' shown && grep -q 'left' shown && same_tree tree barcopy
+}
+if have script; then check "a progress bar on a terminal" bar; else skip "the progress bar" bsdutils; fi
+
+no_bar() {
+    rm -rf copy
+    exits 0 caio-cp tree copy && expect "" "$(cat err)"
+}
+check "no progress bar in a file" no_bar
+
+options() {
+    exits 0 caio-cp --help && grep -q -- --direct out && exits 0 caio-cp --version && grep -q '^caio-cp [0-9.]* (libcaio [0-9.]*)$' out &&
+        exits 1 caio-cp && says "missing file operand" && says "Try 'caio-cp --help'" &&
+        exits 1 caio-cp tree && says "missing destination file operand after 'tree'" &&
+        exits 1 caio-cp -x tree x && says "Try 'caio-cp --help'" &&
+        exits 1 caio-cp -j 0 tree x && exits 1 caio-cp -j 9x tree x && exits 1 caio-cp -b other tree x && says "unknown backend 'other'"
+}
+check "options and usage errors" options
+
+# Where copies go, as with cp.
+
+into() {
+    mkdir into && exits 0 caio-cp tree/a/1 tree/a/b into && cmp tree/a/1 into/1 && same_tree tree/a/b into/b &&
+        exits 0 caio-cp tree/. into && cmp tree/a/4096 into/a/4096 &&
+        exits 0 caio-cp tree/a/1 into/ && exits 0 caio-cp tree/a/b new/ && same_tree tree/a/b new
+}
+check "into a folder" into
+
+over() {
+    echo old >over && ln over other-name && exits 0 caio-cp tree/a/4096 over && cmp tree/a/4096 over && expect old "$(cat other-name)"
+}
+check "over a file, which is replaced and not written into" over
+
+through_a_link() {
+    echo old >pointed && ln -s pointed pointer && exits 0 caio-cp tree/a/4096 pointer && cmp tree/a/4096 pointed && [ -L pointer ] &&
+        ln -s nowhere dangling && exits 1 caio-cp tree/a/1 dangling && says "not writing through dangling symlink 'dangling'"
+}
+check "over the file that a link points to" through_a_link
+
+refused() {
+    mkdir -p refused/sub && echo x >refused/file && echo y >refused/other &&
+        exits 1 caio-cp refused/file refused/other nowhere && says "target 'nowhere': No such file or directory" &&
+        exits 1 caio-cp refused/other refused/sub refused/file && says "target 'refused/file': Not a directory" &&
+        exits 1 caio-cp refused/file refused/file && says "'refused/file' and 'refused/file' are the same file" &&
+        exits 1 caio-cp refused refused && says "cannot copy a directory, 'refused', into itself, 'refused/refused'" &&
+        exits 1 caio-cp refused refused/sub/new && says "into itself" &&
+        exits 1 caio-cp refused/sub refused/file && says "cannot create directory 'refused/file': File exists" &&
+        mkdir -p there/file && exits 1 caio-cp refused/file there && says "cannot overwrite directory 'there/file' with non-directory" &&
+        exits 1 caio-cp refused/file /dev/null && says "cannot overwrite special file '/dev/null'" && [ -c /dev/null ] &&
+        exits 1 caio-cp refused/file new/ghost/ && exits 1 caio-cp refused/file nothing/ && says "Not a directory" &&
+        expect x "$(cat refused/file)" && no_temporary_files .
+}
+check "what would harm is refused" refused
+
+goes_on() {
+    mkdir -p b1 b2 both && echo 1 >b1/n && echo 2 >b2/n &&
+        exits 1 caio-cp missing b1/n b2/n tree/a/1 both && says "cannot stat 'missing': No such file or directory" &&
+        says "will not overwrite just-created 'both/n' with 'b2/n'" && expect 1 "$(cat both/n)" && cmp tree/a/1 both/1
+}
+check "goes on after a source that cannot be copied" goes_on
+
+# Kinds of files.
+
+sparse() {
+    truncate -s 3G sparse && echo data | dd of=sparse bs=1 seek=1500000001 conv=notrunc status=none && rm -f sparse-copy &&
+        exits 0 caio-cp "$@" sparse sparse-copy && expect "$(stat -c %s sparse)" "$(stat -c %s sparse-copy)" &&
+        [ "$(stat -c %b sparse-copy)" -le $(($(stat -c %b sparse) + 64)) ] &&
+        cmp -i 1499990000 -n 20000 sparse sparse-copy && expect data "$(tail -c +1500000002 sparse-copy | head -c 4)"
+}
+check "a sparse file stays sparse" sparse
+check "a sparse file stays sparse, --direct" sparse --direct
+
+all_hole() {
+    truncate -s 1000001 hole && exits 0 caio-cp hole hole-copy && cmp hole hole-copy && expect 0 "$(stat -c %b hole-copy)"
+}
+check "a file that is all hole" all_hole
+
+no_size() {
+    exits 0 caio-cp /proc/version version && [ -s version ] && cmp /proc/version version &&
+        exits 0 caio-cp /proc/kallsyms kallsyms && cmp /proc/kallsyms kallsyms
+}
+check "a file that does not tell its size" no_size
+
+fifo() {
+    mkfifo -m 0620 fifo && touch -d 2003-03-03 fifo && exits 0 caio-cp fifo fifo-copy && expect "p 620 $(stat -c %Y fifo)" \
+        "$(find fifo-copy -printf '%y %m ')$(stat -c %Y fifo-copy)"
+}
+check "a FIFO" fifo
+
+special() {
+    mkdir special && exits 1 caio-cp /dev/zero tree/a/1 special && says "cannot copy special file '/dev/zero'" && cmp tree/a/1 special/1
+}
+check "a device is left out and said" special
+
+slash_follows() {
+    ln -s tree/a/b folder && exits 0 caio-cp folder as-link && [ -L as-link ] && exits 0 caio-cp folder/ as-folder && same_tree tree/a/b as-folder
+}
+check "a link is copied as a link, with a slash as what it points to" slash_follows
+
+set_user_id() {
+    cp tree/a/1 program && chown 12345 program && chmod 4755 program && exits 0 caio-cp program program-copy && expect 755 "$(stat -c %a program-copy)" &&
+        chown 0 program && chmod 4755 program && exits 0 caio-cp program program-copy && expect 4755 "$(stat -c %a program-copy)"
+}
+if [ "$(id -u)" = 0 ]; then check "set-user-ID is kept only with its owner" set_user_id; fi
+
+# What goes wrong: said, the rest goes on, nothing half-written has its final name.
+
+# As somebody whom modes stop: root without the capability to pass them.
+unprivileged() {
+    if [ "$(id -u)" = 0 ]; then setpriv --bounding-set -dac_override,-dac_read_search "$@"; else "$@"; fi
+}
+
+unreadable() {
+    mkdir -p un/ok un/closed && echo 1 >un/ok/1 && echo 2 >un/secret && echo 3 >un/closed/3 && chmod 000 un/secret un/closed &&
+        exits 1 unprivileged caio-cp un un-copy && says "cannot open 'un/secret' for reading: Permission denied" &&
+        says "cannot access 'un/closed': Permission denied" && expect 1 "$(cat un-copy/ok/1)" && [ ! -e un-copy/secret ] && no_temporary_files un-copy
+}
+
+unwritable() {
+    mkdir shut && chmod 555 shut && exits 1 unprivileged caio-cp tree/a/1 shut/x && says "cannot create regular file 'shut/x': Permission denied"
+}
+if unprivileged true 2>/dev/null; then
+    check "unreadable files and folders" unreadable
+    check "a folder that may not be written" unwritable
+else
+    skip "unreadable files" "the right to drop capabilities, or not to be root"
+fi
+
+too_large() {
+    rm -rf limited && mkdir limited
+    exits 1 bash -c 'ulimit -f 200; exec caio-cp tree/a/5000001 tree/a/4096 tree/a/131073 limited' &&
+        says "error writing 'limited/5000001': File too large" && cmp tree/a/4096 limited/4096 && cmp tree/a/131073 limited/131073 &&
+        expect "131073 4096" "$(echo $(ls -A limited))"
+}
+check "a file too large for the limit" too_large
+
+disk_full() {
+    unshare -m sh -ec '
+        mkdir -p small && mount -t tmpfs -o size=1m none small && echo old >small/5000001
+        caio-cp -j 1 "$@" tree/a/5000001 tree/a/4096 small 2>err && exit 1
+        grep -F "error writing '\''small/5000001'\'': No space left on device" err
+        cmp tree/a/4096 small/4096 && [ "$(cat small/5000001)" = old ] && [ "$(echo $(ls -A small))" = "4096 5000001" ]' - "$@"
+}
+ramfs() {
+    unshare -m sh -ec 'mkdir -p ram && mount -t ramfs none ram && caio-cp --direct tree ram && diff -r --no-dereference tree ram/tree'
+}
+
+no_direct() {
+    exits 0 caio-cp --direct /proc/version tree/a/5000001 into && cmp /proc/version into/version && cmp tree/a/5000001 into/5000001
+}
+check "--direct where a source's file system refuses it" no_direct
+
+if unshare -m sh -c 'mkdir -p probe && mount -t tmpfs none probe' 2>/dev/null; then
+    check "a full disk" disk_full
+    check "a full disk, --direct" disk_full --direct
+    check "--direct where the target's file system refuses it" ramfs
+else
+    skip "a full disk" "root and the right to mount"
+fi
+
+few_descriptors() {
+    rm -rf many many-copy && mkdir many && (cd many && seq -f 'd%g/e/f' 300 | xargs mkdir -p && seq -f 'd%g/e/f/file' 300 | xargs touch && seq -f 'g%g' 2000 | xargs touch) &&
+        exits 0 bash -c 'ulimit -n 64; exec caio-cp many many-copy' && same_tree many many-copy
+}
+check "a tree larger than the limit of descriptors" few_descriptors
+
+deep() {
+    local top=$PWD level
+    mkdir deep && cd deep && for level in {1..30}; do mkdir "$long_name" && cd "$long_name" && echo "$level" >file || return; done
+    cd "$top" && exits 0 caio-cp deep deep-copy && cd deep-copy &&
+        for level in {1..30}; do cd "$long_name" && expect "$level" "$(cat file)" || return; done
+}
+check "paths longer than PATH_MAX" deep
+rm -rf deep deep-copy
+
+# Faults and pauses are put in by strace.
+
+inject() {
+    local fault=$1
+    shift
+    strace -f -qq -o trace --inject="$fault" "$@"
+}
+
+# Reads of one file, in whichever thread and by whichever call; each thread's first two are let through.
+inject_reads() {
+    local fault=$1
+    shift
+    strace -f -qq -o trace -P "$PWD/tree/a/5000001" --inject="pread64,preadv,preadv2:$fault:when=3+" caio-cp -b thread -j 1 tree/a/5000001 "$@"
+}
+
+read_error() {
+    mkdir -p read-error && exits 1 inject_reads error=EIO read-error &&
+        says "error reading 'tree/a/5000001': Input/output error" && expect "" "$(ls -A read-error)"
+}
+
+shrinking() {
+    local size
+    exits 0 inject_reads retval=0 shrunk && size=$(stat -c %s shrunk) && [ "$size" -gt 0 ] && [ "$size" -lt 5000001 ] &&
+        cmp -n "$size" tree/a/5000001 shrunk
+}
+
+no_uring() {
+    exits 1 inject io_uring_setup:error=EPERM caio-cp -b uring tree/a/1 no-uring && says "uring" && [ ! -e no-uring ] &&
+        exits 0 inject io_uring_setup:error=EPERM caio-cp tree/a/1 no-uring && ! grep -q uring out
+}
+
+# Writes begin only after seconds: the temporary file is there, and the signal comes in the middle.
+interrupted() {
+    local signal=$1 status=$2 got=0 copier
+    rm -rf stopped && mkdir stopped && echo old >stopped/5000001
+    strace -f -qq -o trace --inject=pwrite64,pwritev2:delay_enter=3000000 caio-cp -b thread tree/a/5000001 stopped 2>err &
+    copier=$!
+    until [ -n "$(find stopped -name '.*.caio-*')" ]; do kill -0 $copier || return; done
+    pkill "-$signal" -P $copier
+    wait $copier || got=$?
+    expect "$status" "$got" && says "caio-cp: interrupted" && expect old "$(cat stopped/5000001)" && no_temporary_files stopped
+}
+
+goes_direct() {
+    exits 0 strace -f -qq -e trace=fcntl -o trace caio-cp --direct tree/a/131073 directly && expect 2 "$(grep -c 'F_SETFL.*O_DIRECT.* = 0' trace)" &&
+        expect 2 "$(grep -c F_SETFL trace)" && cmp tree/a/131073 directly # and not taken back for the tail
+}
+
+no_seek_data() {
+    truncate -s 5000000 zeros && cat tree/a/4096 >>zeros &&
+        exits 0 inject lseek:error=EINVAL caio-cp zeros zeros-copy && cmp zeros zeros-copy && [ "$(stat -c %b zeros-copy)" -lt 1000 ]
+}
+
+synced_before_renamed() {
+    exits 0 strace -f -qq -e trace=fsync,fdatasync,rename,renameat,renameat2 -o trace caio-cp -b thread --fsync tree/a/1 synced &&
+        expect "fsync rename fsync" "$(sed -E 's/^[0-9]+ +//; /resumed/d; s/renameat2?/rename/; s/^([a-z]+)\(.*/\1/' trace | xargs)"
+}
+
+if have strace; then
+    check "an error in reading" read_error
+    check "a file that shrinks meanwhile" shrinking
+    check "a backend that cannot be had" no_uring
+    check "--direct is O_DIRECT on both sides" goes_direct
+    check "a sparse file where the file system does not tell its holes" no_seek_data
+    check "SIGINT in the middle" interrupted INT 130
+    check "SIGTERM in the middle" interrupted TERM 143
+    check "--fsync: file, rename, folder" synced_before_renamed
+else
+    skip "faults and interruption" strace
+fi
+
+check "no temporary file is left" no_temporary_files .
+finish

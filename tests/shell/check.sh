@@ -1,0 +1,53 @@
+#!/bin/bash
+# `make check`: every test there is, then one summary. Goes on after a failure; what misses something from the system says
+# "skipped: ... needs PACKAGE".
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+log=$(mktemp)
+TALLY=$(mktemp)
+export TALLY
+trap 'rm -f "$log" "$TALLY"' EXIT
+trap 'exit 130' INT TERM
+cargo=${CARGO:-cargo} make=${MAKE:-make}
+summary=() status=0
+
+# step NAME COMMAND...: what it prints goes to the log too.
+step() {
+    local name=$1 from outcome=ok
+    shift
+    printf '\n== %s\n' "$name"
+    from=$(($(wc -l <"$log") + 1))
+    "$@" 2>&1 | tee -a "$log"
+    [ "${PIPESTATUS[0]}" = 0 ] || { outcome=FAILED status=1; }
+    summary+=("$(printf '%-12s %-7s %s' "$name" "$outcome" "$(tail -n "+$from" "$log" | rust_tests)")")
+}
+
+# The sums of what the Rust test programs say.
+rust_tests() {
+    awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
+         /^PASSED [0-9]+ tests/ { passed += $2 }
+         END { if (passed + failed + ignored) printf "%d passed, %d failed, %d ignored", passed, failed, ignored }'
+}
+
+lint() {
+    if "$cargo" clippy --version >/dev/null 2>&1 && "$cargo" fmt --version >/dev/null 2>&1; then
+        "$make" --no-print-directory lint
+    else
+        echo "skipped: lint needs clippy and rustfmt (rustup component add clippy rustfmt)"
+    fi
+}
+
+step lint lint
+step "cargo test" "$cargo" test --locked --no-fail-fast -- --show-output
+step systest "$cargo" test --manifest-path tests/systest/Cargo.toml
+step loom "$make" --no-print-directory check-loom
+for suite in install caio_cp valgrind; do
+    step "$suite" "tests/shell/$suite.sh"
+done
+
+printf '\n== Summary\n'
+printf '%s\n' "${summary[@]}"
+awk '{ passed += $1; failed += $2; skipped += $3 }
+     END { printf "shell tests: %d passed, %d failed, %d skipped\n", passed, failed, skipped }' "$TALLY"
+grep -a '^skipped:' "$log" | sort -u
+exit $status

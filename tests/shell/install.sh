@@ -1,0 +1,157 @@
+#!/bin/bash
+# What `make install` installs, used as a C and C++ programmer uses it: through pkg-config.
+suite=install
+. "$(dirname "$0")/lib.sh"
+
+strict=(-Wall -Wextra -Wpedantic -Werror)
+version=$(sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q;}' "$root/Cargo.toml")
+library=$STAGED_LIBS/libcaio.so.$version
+flags() { $PKG_CONFIG --cflags --libs "$@" caio; }
+
+# check_cxx: the same, where there is a C++ compiler.
+check_cxx() { if have g++; then check "$@"; fi; }
+have g++ || skip "everything as C++" g++
+
+# The flags of pkg-config are a list: splitting them is meant.
+# shellcheck disable=SC2046
+c() { $CC -std=gnu11 -O1 "${strict[@]}" "$@" $(flags); }
+# C++ has no designated initializers that leave fields to zero without this warning.
+# shellcheck disable=SC2046
+cxx() { g++ -std=gnu++20 -O1 "${strict[@]}" -Wno-missing-field-initializers "$@" $(flags); }
+
+all_there() {
+    local file
+    for file in "$library" "$STAGED_LIBS/libcaio.a" "$STAGED_LIBS/pkgconfig/caio.pc" "$STAGE/include/caio.h" "$STAGE/bin/caio-cp" "$STAGE/share/man/man7/caio.7"; do
+        [ -f "$file" ] || return
+    done
+    expect "libcaio.so.$version" "$(readlink "$STAGED_LIBS/libcaio.so.0")" && expect libcaio.so.0 "$(readlink "$STAGED_LIBS/libcaio.so")" &&
+        expect "$(cd "$root/man" && ls)" "$(cd "$STAGE/share/man" && find . -name '*.[1-9]' -printf '%f\n' | LC_ALL=C sort)"
+}
+check "everything is there" all_there
+
+numbers_agree() {
+    expect "$version" "$($PKG_CONFIG --modversion caio)" &&
+        expect "$version" "$(sed -n 's/^#define CAIO_VERSION_[MP].* //p' "$STAGE/include/caio.h" | paste -sd .)"
+}
+check "Cargo.toml, caio.pc and caio.h agree on the version" numbers_agree
+
+marked() {
+    readelf -d "$library" >dynamic && grep -q 'SONAME.*\[libcaio\.so\.0\]' dynamic && grep -q 'FLAGS_1.*NODELETE' dynamic && ! grep -q 'TEXTREL' dynamic
+}
+check "the soname, and that the library stays loaded" marked
+
+exports() {
+    nm -D --defined-only "$library" | awk '{ print $3 }' >exported && [ "$(wc -l <exported)" -ge 18 ] && ! grep -v '^caio_' exported
+}
+check "nothing is exported but caio_*" exports
+
+# The header.
+
+# compiles COMPILER STANDARD FILE
+compiles() { $1 -std="$2" "${strict[@]}" -c "$3" -o compiled.o $($PKG_CONFIG --cflags caio); }
+cp "$root/tests/c/contract_check.c" contract_check.c
+cp contract_check.c contract_check.cc
+echo '#include <caio.h>' | tee alone.c >alone.cc
+
+check "contract_check.c as C11" compiles "$CC" c11 contract_check.c
+check_cxx "contract_check.c as C++17" compiles g++ c++17 contract_check.cc
+
+for std in c99 c11 c17; do check "the header alone as $std" compiles "$CC" $std alone.c; done
+for std in c++11 c++17 c++20; do check_cxx "the header alone as $std" compiles g++ $std alone.cc; done
+check "the header alone with 32-bit pointers' fields" compiles "$CC -DCAIO_POINTER_32" c11 alone.c
+
+# The examples, as C and as C++.
+
+hello() { expect "$(printf 'Hello world\nHello from async world')" "$("$1")"; }
+readme() { expect "$(cat /etc/os-release)" "$("$1")"; }
+epoll_loop() {
+    "$1" "$library" >out && grep -q "^$(stat -c %s "$library" | awk '{ printf "%.1f", $1 / 1e6 }') MB in " out && grep -q 'longest gap' out &&
+        exits 1 "$1" nowhere && says "nowhere: No such file or directory"
+}
+
+makefile() {
+    make -C "$root/c-examples" OUT="$PWD/built" CFLAGS="-O2 -Werror" && expect "caio-cp epoll_loop hello readme" "$(echo $(ls built))" &&
+        make -C "$root/c-examples" OUT="$PWD/built" clean && expect "" "$(ls built)"
+}
+mkdir built
+check "c-examples/Makefile" makefile
+for name in hello readme epoll_loop; do
+    check "$name.c as C" c "$root/c-examples/$name.c" -o "$name"
+    check_cxx "$name.c as C++" cxx -xc++ "$root/c-examples/$name.c" -xnone -o "$name-cxx"
+    for backend in uring linux thread; do
+        CAIO_IMPL=$backend check "$name on $backend" $name "./$name"
+        CAIO_IMPL=$backend check_cxx "$name as C++ on $backend" $name "./$name-cxx"
+    done
+done
+
+# The C tests, against the installed library.
+
+cd "$work" && mkdir run
+for name in tour fork dlclose exit_live; do
+    check "tests/c/$name.c" c -D_GNU_SOURCE "$root/tests/c/$name.c" -o "$name" -pthread
+done
+check_cxx "tests/c/tour.c as C++" cxx -xc++ "$root/tests/c/tour.c" -xnone -o tour-cxx
+
+runs() { (cd run && "../$1" "${@:2}"); }
+ends() {
+    cd run || return
+    "../exit_live" "$1" "$2" >said
+    expect 3 $? && expect bye "$(cat said)"
+}
+for backend in 1 2 3; do
+    check "tour on backend $backend" runs tour $backend
+    check_cxx "tour as C++ on backend $backend" runs tour-cxx $backend
+    check "fork on backend $backend" runs fork $backend
+    check "dlclose on backend $backend" runs dlclose $backend "$library"
+    for how in main exit thread; do check "exit of a live context, $how, backend $backend" ends $backend $how; done
+done
+
+# The static library.
+
+# shellcheck disable=SC2046
+static_libc() { $CC "$root/c-examples/hello.c" -o hello-static -static $(flags --static) && hello ./hello-static && ! readelf -d hello-static | grep -q NEEDED; }
+# shellcheck disable=SC2046
+static_caio() {
+    $CC "$root/c-examples/hello.c" -o hello-archive $(flags --static | sed 's/-lcaio/-l:libcaio.a/') && hello ./hello-archive && ! readelf -d hello-archive | grep -q caio
+}
+check "linked statically in all" static_libc
+check "linked statically with the shared libc" static_caio
+
+# Where things are found.
+
+own_library() { env -u LD_LIBRARY_PATH "$STAGE/bin/caio-cp" --version; }
+check "caio-cp finds its library without help" own_library
+
+manual() { man -M "$STAGE/share/man" caio_ctx_poll | grep -q caio_ctx_poll && man -M "$STAGE/share/man" 7 caio | grep -q default_implementation; }
+if have man; then check "man finds the pages" manual; else skip "the manual" man-db; fi
+
+no_cargo() { make -C "$root" install DESTDIR="$work/again" CARGO=false; }
+check "installing again, perhaps as root, builds nothing" no_cargo
+
+# A prefix of one's own, in a build folder of its own; the configuration follows the prefix.
+elsewhere() { CARGO_TARGET_DIR=$work/target make -C "$root" "$@"; }
+a_prefix() {
+    elsewhere install PREFIX="$work/prefix" >said 2>&1 && grep -qF "$work/prefix/etc/caio" said || { cat said; return 1; }
+    export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig LD_LIBRARY_PATH=$work/prefix/lib
+    expect "$work/prefix/etc/caio" "$($PKG_CONFIG --variable=configdir caio)" && c -D_GNU_SOURCE "$root/tests/c/who.c" -o who &&
+        mkdir -p prefix/etc/caio && printf '# choice\nthread\n' >prefix/etc/caio/default_implementation && ./who >said && grep -qx thread said &&
+        rm -r prefix/etc && ./who >said && ! grep -qx thread said && grep -F "$work/prefix/etc/caio" said
+}
+removed() { elsewhere uninstall PREFIX="$work/prefix" && [ ! -e prefix ]; }
+check "make install PREFIX=..., and the configuration's folder" a_prefix
+check "make uninstall leaves nothing" removed
+
+spared() {
+    mkdir -p prefix/lib prefix/share/man && touch prefix/lib/libcaiother.so && elsewhere uninstall PREFIX="$work/prefix" && [ -e prefix/lib/libcaiother.so ]
+}
+check "make uninstall removes nothing else" spared
+
+distribution() {
+    local folders=(PREFIX=/usr LIBDIR=/usr/lib/some-linux-gnu DESTDIR="$work/package")
+    elsewhere install "${folders[@]}" && $PKG_CONFIG --variable=libdir "$work/package/usr/lib/some-linux-gnu/pkgconfig/caio.pc" | grep -x /usr/lib/some-linux-gnu &&
+        grep -qF /etc/caio "package/usr/lib/some-linux-gnu/libcaio.so.$version" && ! grep -qF /usr/etc/caio "package/usr/lib/some-linux-gnu/libcaio.so.$version" &&
+        ! grep -rqF "$work" package/usr/lib package/usr/bin && elsewhere uninstall "${folders[@]}" && expect "" "$(find package -not -type d)"
+}
+check "folders as a distribution wants them" distribution
+
+finish
