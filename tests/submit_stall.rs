@@ -293,9 +293,34 @@ fn fifo_opens_beside_disk_reads(case: &Case) {
     drop(sys::open(&path, libc::O_RDWR));
 }
 
+/// Group commit: who asks while a sync runs is served by the next one, all by the same.
+fn one_sync_serves_all_who_asked(case: &Case) {
+    const ASKED: u64 = 8;
+    let Some(mut gate) = Gate::mount(case) else { return };
+    let file = gate.file();
+    let ctx = case.ctx();
+    let sync = |tag| ops::fdsync(file.as_raw_fd()).tag(tag);
+    ctx.accept(&[sync(0)]);
+    gate.holds(1);
+    let asked: Vec<caio_op> = (1..=ASKED).map(sync).collect();
+    ctx.accept(&asked);
+    ctx.accept(&ops::chain(&[sync(20), ops::nop().tag(21)]));
+    assert_eq!(ctx.cancel(3), 1);
+    assert_eq!(ctx.collect(1), [Event { user_data: 3, result: -i64::from(libc::ECANCELED) }], "it need not wait");
+    gate.go();
+    assert_eq!(ctx.collect(1), [Event { user_data: 0, result: 0 }], "it started before the others asked");
+    gate.holds(1);
+    gate.go();
+    let mut served = ctx.collect(ASKED as usize + 1);
+    served.sort();
+    let tags: Vec<u64> = served.iter().map(|event| event.user_data).collect();
+    assert_eq!(tags, [1, 2, 4, 5, 6, 7, 8, 20, 21]);
+    assert!(served.iter().all(|event| event.result == 0), "{served:?}");
+}
+
 promises! {
     Plan::PLAIN => {
-        reads_are_held, a_batch_with_a_held_read, writes_and_syncs_are_held, cancel_and_timeout_of_a_held_read,
+        one_sync_serves_all_who_asked, reads_are_held, a_batch_with_a_held_read, writes_and_syncs_are_held, cancel_and_timeout_of_a_held_read,
         free_waits_for_a_held_read, fifo_reads_beside_disk_reads, fifo_opens_beside_disk_reads,
     }
     Plan::DEFAULT => { cancel_of_a_queued_read }
