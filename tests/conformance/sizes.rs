@@ -12,8 +12,8 @@ crate::promises! {
         stats_that_are_smaller,
         stats_that_are_larger,
         structs_of_the_promised_size,
-        hints_of_any_value,
     }
+    Plan::EVERY => { hints_of_any_value }
 }
 
 const EINVAL: i32 = -libc::EINVAL;

@@ -69,7 +69,8 @@ fn break_a_chain(case: &Case) {
 fn of_many_come_each_at_its_time(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
-    // In no order, and far enough apart to tell.
+    // In no order, and far enough apart to tell; the one that is first never comes here.
+    ctx.accept(&[stuck.read().timeout(HOUR).tag(1)]);
     let times = [250u64, 40, 500, 120, 40, 400];
     let start = Instant::now();
     for time in times {
@@ -82,6 +83,7 @@ fn of_many_come_each_at_its_time(case: &Case) {
         assert!(start.elapsed() >= Duration::from_millis(event.user_data), "{} came too early", event.user_data);
         came.push(event.user_data);
     }
+    assert_eq!((ctx.cancel(1), ctx.collect(1)[0].user_data), (1, 1));
     came.sort_unstable();
     assert_eq!(came, [40, 40, 120, 250, 400, 500]);
 }

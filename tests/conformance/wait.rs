@@ -16,6 +16,7 @@ crate::promises! {
         is_woken_before,
         is_woken_once_by_many_wakes,
         is_woken_with_what_there_is,
+        uses_a_wake_up_even_if_it_need_not_sleep,
         is_woken_while_it_sleeps,
         takes_any_timeout,
         comes_back_for_cold_reads,
@@ -115,6 +116,19 @@ fn is_woken_with_what_there_is(case: &Case) {
     until("the event is there", || ctx.stats().completed == 1);
     ctx.wake();
     assert_eq!(ctx.wait(2, 4, -1), Ok(vec![Event { user_data: 1, result: 0 }]));
+}
+
+fn uses_a_wake_up_even_if_it_need_not_sleep(case: &Case) {
+    let ctx = case.ctx();
+    for min in [1, 0] {
+        ctx.accept(&[ops::nop()]);
+        until("the event is there", || ctx.stats().completed == ctx.stats().submitted);
+        ctx.wake();
+        assert_eq!(ctx.wait(min, 1, -1).expect("wait").len(), 1);
+        let start = Instant::now();
+        assert_eq!(ctx.wait(1, 1, 50 * MILLISECOND), Ok(vec![]));
+        assert!(start.elapsed() >= Duration::from_millis(50), "used up by the wait before");
+    }
 }
 
 /// Woken from another thread (also with SINGLE_THREAD: wake stays open to all), once asleep.

@@ -33,8 +33,8 @@ fn half_cached(case: &Case, pages: &[usize]) -> File {
 /// What a look at the cache alone would answer is short: that is no end of file.
 fn reads_of_half_cached_files_are_whole(case: &Case) {
     let ctx = case.ctx();
-    for pages in [&[0][..], &[5], &[0, 2, 4, 6, 8], &[15]] {
-        for way in 0..4 {
+    for pages in [&[0][..], &[5], &[0, 2, 15]] {
+        for (way, linked) in (0..4).flat_map(|way| [(way, false), (way, true)]) {
             let file = half_cached(case, pages);
             let (fd, mut room) = (file.as_raw_fd(), vec![0; 16 * PAGE]);
             let parts = [ops::iovec(&room[..5000]), ops::iovec(&room[5000..])];
@@ -44,8 +44,10 @@ fn reads_of_half_cached_files_are_whole(case: &Case) {
                 2 => ops::readv(fd, &parts, 0),
                 _ => ops::read(fd, &mut room, 0).full(),
             };
-            let results = ctx.run(&ops::chain(&[read, ops::nop()]));
-            assert_eq!(results, [16 * PAGE as i64, 0], "way {way}, pages {pages:?} cached");
+            // Alone, or at the head of a chain, which a short transfer would break.
+            let batch = if linked { ops::chain(&[read, ops::nop()]) } else { vec![read, ops::nop()] };
+            let results = ctx.run(&batch);
+            assert_eq!(results, [16 * PAGE as i64, 0], "way {way}, linked: {linked}, pages {pages:?} cached");
             assert!(room == pattern(16 * PAGE));
         }
     }
