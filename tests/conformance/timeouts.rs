@@ -20,6 +20,7 @@ crate::promises! {
         that_are_tiny_stop_or_do_not,
         can_be_cancelled_before,
         leave_a_running_disk_operation_alone,
+        stop_what_has_not_begun,
     }
     Plan::PLAIN => { of_a_member_run_from_its_start }
 }
@@ -144,6 +145,26 @@ fn leave_a_running_disk_operation_alone(case: &Case) {
     gate.go();
     assert_eq!(ctx.collect(1)[0].result, 4096, "its true result");
     assert_eq!(room, vec![b'g'; 4096]);
+}
+
+/// The only worker is busy for as long as the test wants.
+fn stop_what_has_not_begun(case: &Case) {
+    let Some(mut gate) = Gate::new() else { return };
+    let (file, folder) = (gate.file(), case.dir.open());
+    let ctx = Ctx::new(&caio_options { threads: 1, ..case.options() });
+    ctx.accept(&[ops::fsync(file.as_raw_fd()).timeout(HOUR).tag(1)]);
+    gate.await_held();
+    let queued = ops::mkdirat(folder.as_raw_fd(), c"made", 0o700).timeout(SHORT).tag(2);
+    ctx.accept(&ops::chain(&[queued, ops::nop().tag(3)]));
+    let mut events = ctx.collect(2);
+    events.sort();
+    // A backend that needs no worker for it has made it by then.
+    let made = case.dir.join("made").exists();
+    let expected = if made { [0, 0] } else { [-ETIMEDOUT, -ECANCELED] };
+    assert_eq!((results(&events), events[0].user_data), (expected.to_vec(), 2));
+    gate.go();
+    assert_eq!(ctx.collect(1), [Event { user_data: 1, result: 0 }]);
+    assert_eq!(case.dir.join("made").exists(), made, "what was stopped never runs");
 }
 
 /// The member waits longer than its timeout, and then has what it needs.
