@@ -28,6 +28,7 @@ mod polling;
 mod sizes;
 mod stats;
 mod submit;
+mod syncs;
 mod threads;
 mod timeouts;
 mod wait;
