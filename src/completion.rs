@@ -31,6 +31,8 @@ pub struct Completions {
     descriptor: EventFd,
     /// This library has written to the descriptor since it was last cleared.
     signalled: bool,
+    /// The kernel has written to it since, or is about to, for what was taken in already.
+    stale: bool,
     /// Sleepers that have seen all that waits and want to hear of each further event.
     edge_sleepers: u32,
     /// Events were added that the descriptor has not been told of.
@@ -49,7 +51,14 @@ impl Completions {
         const EARLY: usize = 1024;
         let mut waiting = VecDeque::new();
         waiting.try_reserve_exact(capacity.min(EARLY)).map_err(|_| Errno(libc::ENOMEM))?;
-        Ok(Self { waiting, descriptor: EventFd::new()?, signalled: false, edge_sleepers: 0, untold: false })
+        Ok(Self {
+            waiting,
+            descriptor: EventFd::new()?,
+            signalled: false,
+            stale: false,
+            edge_sleepers: 0,
+            untold: false,
+        })
     }
 
     pub fn fd(&self) -> RawFd {
@@ -82,12 +91,17 @@ impl Completions {
     /// Makes the descriptor not readable. Look for native completions next, then [`Self::tell`].
     pub fn clear(&mut self) {
         self.descriptor.clear();
-        self.signalled = false;
+        (self.signalled, self.stale) = (false, false);
     }
 
     /// Whether the descriptor must be cleared so that taking `room` events leaves it truthful.
     pub fn clear_is_due(&self, room: u32) -> bool {
-        self.signalled && self.waiting.len() <= room as usize
+        (self.signalled || self.stale) && self.waiting.len() <= room as usize
+    }
+
+    /// Native completions were taken in that the descriptor may still show, or come to show.
+    pub fn is_stale(&mut self) {
+        self.stale = true;
     }
 
     /// Moves events out, oldest first; returns how many.

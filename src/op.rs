@@ -87,6 +87,16 @@ impl Op {
     }
 }
 
+/// What makes a read that asks for nothing special. Its priority and timeout are for when it must wait.
+#[derive(Clone, Copy)]
+pub struct PlainRead {
+    pub user_data: u64,
+    pub fd: i32,
+    pub buf: Memory,
+    pub len: u64,
+    pub offset: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

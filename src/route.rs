@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::backend::Kind;
 use crate::backend::streams::{self, Attempt, Way};
 use crate::backend::threads::{Kit, ended};
-use crate::error::Errno;
-use crate::op::{Code, Op};
+use crate::error::{Errno, Result};
+use crate::op::{Code, Op, PlainRead};
 use crate::sys::rw;
 
 /// Where an operation goes from submit, with the bytes that were moved already.
@@ -78,19 +78,41 @@ impl Router {
     }
 
     fn decide_positional(&self, op: &Op, linked: bool, batch: &mut Checks) -> Route {
-        let mut moved = 0;
         if self.may_be_cached(op, batch) {
-            match self.read_cached(op, batch) {
-                Cached::Done(result) => return Route::Done(result),
-                // The kernel has checked the descriptor: it has positions. Its AIO would only find the same.
-                Cached::Rest(part) => {
-                    let native = self.kind == Kind::Uring && !linked;
-                    return if native { Route::Native(part) } else { Route::Worker(part) };
-                }
-                Cached::Unknown(part) => moved = part,
-            }
+            let attempt = rw::read_cached(op.fd, op.buf, op.len, op.offset);
+            return self.after_attempt(op, attempt, linked, batch);
         }
+        self.without_attempt(op, 0, linked, batch)
+    }
+
+    fn without_attempt(&self, op: &Op, moved: u64, linked: bool, batch: &mut Checks) -> Route {
         if !linked && self.native_can(op, batch) { Route::Native(moved) } else { Route::Worker(moved) }
+    }
+
+    fn after_attempt(&self, op: &Op, attempt: Result<u64>, linked: bool, batch: &mut Checks) -> Route {
+        match self.finish_attempt(op, attempt, batch) {
+            Cached::Done(result) => Route::Done(result),
+            // The kernel has checked the descriptor: it has positions. Its AIO would only find the same.
+            Cached::Rest(moved) if self.kind == Kind::Uring && !linked => Route::Native(moved),
+            Cached::Rest(moved) => Route::Worker(moved),
+            Cached::Unknown(moved) => self.without_attempt(op, moved, linked, batch),
+        }
+    }
+
+    /// Tries a read of the descriptor whose last one was found in the page cache; None for others, and where it may not.
+    #[inline(always)]
+    pub fn read_cached_again(&self, op: &PlainRead, batch: &mut Checks) -> Option<Result<u64>> {
+        if batch.cached_fd != Some(op.fd) || op.len == 0 || op.len > batch.budget.min(INLINE_MOST) {
+            return None;
+        }
+        batch.budget -= op.len;
+        Some(rw::read_cached(op.fd, op.buf, op.len, op.offset))
+    }
+
+    /// The same as [`Self::decide`] for a read that [`Self::read_cached_again`] has tried.
+    #[cold]
+    pub fn decide_after(&self, op: &Op, attempt: Result<u64>, batch: &mut Checks) -> Route {
+        self.after_attempt(op, attempt, false, batch)
     }
 
     fn may_be_cached(&self, op: &Op, batch: &mut Checks) -> bool {
@@ -98,20 +120,28 @@ impl Router {
         if self.no_inline || op.code != Code::Read || op.sys_flags != 0 || !fits {
             return false;
         }
-        if batch.is_decided(op.fd) {
+        batch.cached_fd == Some(op.fd) || self.expects_cached(op.fd, batch)
+    }
+
+    /// Whether reads of a descriptor are worth an attempt, asked once in a submit while they are found.
+    fn expects_cached(&self, fd: i32, batch: &mut Checks) -> bool {
+        if batch.is_decided(fd) {
             self.hit_rate.leaves_out();
             return false;
         }
         const RETRY_AFTER: u32 = 16;
-        if self.hint(op.fd) != Hint::Nothing || !self.hit_rate.is_worth_a_try(RETRY_AFTER) {
+        if self.hint(fd) != Hint::Nothing || !self.hit_rate.is_worth_a_try(RETRY_AFTER) {
             return false;
         }
-        match batch.status_flags(op.fd) {
+        match batch.status_flags(fd) {
             Some(flags) if flags & libc::O_DIRECT != 0 => {
-                self.set_hint(op.fd, Hint::Direct);
+                self.set_hint(fd, Hint::Direct);
                 false
             }
-            Some(_) => true,
+            Some(_) => {
+                batch.cached_fd = Some(fd);
+                true
+            }
             None => false,
         }
     }
@@ -121,10 +151,11 @@ impl Router {
         self.hit_rate.clone()
     }
 
-    fn read_cached(&self, op: &Op, batch: &mut Checks) -> Cached {
+    /// What comes of a read whose first attempt answered `attempt`.
+    fn finish_attempt(&self, op: &Op, mut attempt: Result<u64>, batch: &mut Checks) -> Cached {
         let mut moved = 0;
         loop {
-            match rw::read_cached(op.fd, op.buf.advanced(moved), op.len - moved, op.offset.wrapping_add(moved)) {
+            match attempt {
                 // A short answer may be the end of what is cached, or of the file: only a 0 is the latter.
                 Ok(more) if more > 0 && moved + more < op.len => moved += more,
                 // Not even that on Linux 5.9 and 5.10 (preadv2(2), BUGS).
@@ -140,11 +171,13 @@ impl Router {
                     return Cached::Rest(moved);
                 }
                 Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {
+                    batch.cached_fd = None;
                     self.set_hint(op.fd, Hint::NoWaitUnknown);
                     return Cached::Unknown(moved);
                 }
                 Err(errno) => return Cached::Done(ended(op, moved, errno)),
             }
+            attempt = rw::read_cached(op.fd, op.buf.advanced(moved), op.len - moved, op.offset.wrapping_add(moved));
         }
     }
 
@@ -222,7 +255,9 @@ impl HitRate {
     // Relaxed in all of these: a statistic.
 
     fn hit(&self) {
-        self.misses.store(0, Ordering::Relaxed);
+        if self.misses.load(Ordering::Relaxed) != 0 {
+            self.misses.store(0, Ordering::Relaxed);
+        }
     }
 
     pub fn miss(&self) {
@@ -271,6 +306,8 @@ pub struct Checks {
     budget: u64,
     /// Entries of other submits are old.
     submit: u32,
+    /// The descriptor whose reads were last found in the page cache.
+    cached_fd: Option<i32>,
     known: Box<[Known; CHECKS]>,
 }
 
@@ -285,19 +322,26 @@ struct Known {
     writes: Option<bool>,
 }
 
-type Answer<T> = Option<Result<T, Errno>>;
+type Answer<T> = Option<Result<T>>;
 
 const UNKNOWN: Known = Known { fd: -1, submit: 0, status_flags: None, reads: None, writes: None };
 
 impl Default for Checks {
     fn default() -> Self {
-        Self { kit: Kit::default(), budget: INLINE_BUDGET, submit: 0, known: Box::new([UNKNOWN; CHECKS]) }
+        Self {
+            kit: Kit::default(),
+            budget: INLINE_BUDGET,
+            submit: 0,
+            cached_fd: None,
+            known: Box::new([UNKNOWN; CHECKS]),
+        }
     }
 }
 
 impl Checks {
     pub fn next_submit(&mut self) {
         self.budget = INLINE_BUDGET;
+        self.cached_fd = None;
         self.submit = self.submit.wrapping_add(1);
     }
 
@@ -315,6 +359,7 @@ impl Checks {
 
     /// An attempt got far enough to answer [`Self::natively`] for reads.
     fn attempt_reached_data(&mut self, fd: i32) {
+        self.cached_fd = None;
         self.known(fd).reads = Some(true);
     }
 

@@ -92,6 +92,10 @@ impl Aio {
         self.spare.push(submit.batch);
     }
 
+    pub fn has_unsent(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
     pub fn has_completions(&self) -> bool {
         self.reaped_from < self.reaped_to || (self.in_flight > 0 && self.context().has_completions())
     }

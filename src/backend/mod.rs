@@ -128,6 +128,20 @@ impl Native {
         }
     }
 
+    /// Pushed, and not flushed yet.
+    pub fn has_unsent(&mut self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Uring(uring) => uring.has_unsent(),
+            Self::Aio(aio) => aio.has_unsent(),
+        }
+    }
+
+    /// Whether the descriptor shows a completion before it can be seen here; else it may show it after.
+    pub fn signals_first(&self) -> bool {
+        false
+    }
+
     pub fn has_completions(&mut self) -> bool {
         match self {
             Self::None => false,

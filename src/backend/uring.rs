@@ -138,6 +138,10 @@ impl Uring {
         }
     }
 
+    pub fn has_unsent(&mut self) -> bool {
+        self.ring.unsubmitted() > 0
+    }
+
     pub fn has_completions(&mut self) -> bool {
         self.ring.has_completions()
     }

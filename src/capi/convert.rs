@@ -7,7 +7,7 @@ use super::types::*;
 use crate::completion::{Event, Sink};
 use crate::context::{Counters, Options, Source};
 use crate::error::{Errno, Result};
-use crate::op::{Code, Op};
+use crate::op::{CURRENT, Code, Op, PlainRead};
 use crate::sys::mem::Memory;
 
 const EINVAL: Errno = Errno(libc::EINVAL);
@@ -97,6 +97,7 @@ impl Source for Ops {
         self.count
     }
 
+    #[inline(always)]
     fn get(&self, index: u32) -> Result<Op> {
         assert!(index < self.count);
         // SAFETY: within the array that `new` was promised; plain integers and pointers.
@@ -104,10 +105,29 @@ impl Source for Ops {
         // SAFETY: `new` was promised that its buffers are valid and untouched until the event.
         unsafe { checked(&op) }
     }
+
+    #[inline(always)]
+    fn plain_read(&self, index: u32) -> Option<PlainRead> {
+        assert!(index < self.count);
+        // SAFETY: as in `get`.
+        let op = unsafe { self.first.add(index as usize).read_unaligned() };
+        let special = u64::from(op.flags) | u64::from(op.sys_flags) | u64::from(op.mode) | op.buf2.addr() as u64;
+        #[cfg(target_pointer_width = "32")]
+        let special = special | u64::from(op.reserved_buf | op.reserved_buf2);
+        (op.opcode == CAIO_OP_READ && special == 0 && op.offset != CURRENT).then(|| PlainRead {
+            user_data: op.user_data,
+            fd: op.fd,
+            // SAFETY: as in `get`.
+            buf: unsafe { Memory::new(op.buf) },
+            len: op.len,
+            offset: op.offset,
+        })
+    }
 }
 
 /// # Safety
 /// The operation's buffers are valid and untouched until its event (or unmapped: then it fails with EFAULT).
+#[inline(always)]
 unsafe fn checked(op: &caio_op) -> Result<Op> {
     let caio_op {
         user_data,
@@ -132,18 +152,14 @@ unsafe fn checked(op: &caio_op) -> Result<Op> {
         return Err(EINVAL);
     }
     let code = code(opcode).ok_or(EINVAL)?;
-    let uses = uses(code);
-    let unused = [
-        (uses.buf || buf.is_null()),
-        (uses.len || len == 0),
-        (uses.offset || offset == 0),
-        (uses.sys_flags || sys_flags == 0),
-        (uses.mode || mode == 0),
-        (uses.buf2 || buf2.is_null()),
-        flags & !(CAIO_FLAG_LINK | CAIO_FLAG_FULL) == 0,
-        flags & CAIO_FLAG_FULL == 0 || code.transfers(),
-    ];
-    if unused.contains(&false) {
+    let set = field(BUF, !buf.is_null())
+        | field(LEN, len != 0)
+        | field(OFFSET, offset != 0)
+        | field(SYS_FLAGS, sys_flags != 0)
+        | field(MODE, mode != 0)
+        | field(BUF2, !buf2.is_null())
+        | field(FULL, flags & CAIO_FLAG_FULL != 0);
+    if set & !uses(code) != 0 || flags & !(CAIO_FLAG_LINK | CAIO_FLAG_FULL) != 0 {
         return Err(EINVAL);
     }
     Ok(Op {
@@ -187,31 +203,33 @@ fn code(opcode: u8) -> Option<Code> {
     })
 }
 
-/// Which fields an opcode uses, beside those that all do.
-#[derive(Default)]
-struct Uses {
-    buf: bool,
-    len: bool,
-    offset: bool,
-    sys_flags: bool,
-    mode: bool,
-    buf2: bool,
+/// The fields that only some opcodes use, and the flag.
+const BUF: u8 = 1 << 0;
+const LEN: u8 = 1 << 1;
+const OFFSET: u8 = 1 << 2;
+const SYS_FLAGS: u8 = 1 << 3;
+const MODE: u8 = 1 << 4;
+const BUF2: u8 = 1 << 5;
+const FULL: u8 = 1 << 6;
+
+#[inline(always)]
+fn field(field: u8, is_set: bool) -> u8 {
+    if is_set { field } else { 0 }
 }
 
-fn uses(code: Code) -> Uses {
-    let none = Uses::default();
-    let range = Uses { len: true, offset: true, sys_flags: true, ..Uses::default() };
-    let path = Uses { buf: true, sys_flags: true, ..Uses::default() };
+#[inline(always)]
+fn uses(code: Code) -> u8 {
+    const RANGE: u8 = LEN | OFFSET | SYS_FLAGS;
     match code {
-        Code::Nop | Code::Fsync | Code::Fdsync | Code::Close => none,
-        Code::Read | Code::Write | Code::Readv | Code::Writev => Uses { buf: true, ..range },
-        Code::SyncRange | Code::Allocate => range,
-        Code::Truncate => Uses { offset: true, ..none },
-        Code::Openat => Uses { mode: true, ..path },
-        Code::Statx => Uses { mode: true, buf2: true, ..path },
-        Code::Renameat => Uses { buf2: true, ..path },
-        Code::Unlinkat => path,
-        Code::Mkdirat => Uses { mode: true, sys_flags: false, ..path },
+        Code::Read | Code::Write | Code::Readv | Code::Writev => BUF | RANGE | FULL,
+        Code::Nop | Code::Fsync | Code::Fdsync | Code::Close => 0,
+        Code::SyncRange | Code::Allocate => RANGE,
+        Code::Truncate => OFFSET,
+        Code::Openat => BUF | SYS_FLAGS | MODE,
+        Code::Statx => BUF | SYS_FLAGS | MODE | BUF2,
+        Code::Renameat => BUF | SYS_FLAGS | BUF2,
+        Code::Unlinkat => BUF | SYS_FLAGS,
+        Code::Mkdirat => BUF | MODE,
     }
 }
 
@@ -237,6 +255,7 @@ impl Sink for Events {
         self.room
     }
 
+    #[inline(always)]
     fn put(&mut self, Event { user_data, result }: Event) {
         assert!(self.room > 0);
         // SAFETY: `room` counts what is left of the array that `new` was promised.

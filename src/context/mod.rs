@@ -20,7 +20,7 @@ use std::sync::{Arc, Weak};
 use crate::backend::{self, Wants};
 use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
-use crate::op::Op;
+use crate::op::{Op, PlainRead};
 use crate::route::Router;
 use crate::sync::{Condvar, Mutex};
 use crate::sys::{fork, thread};
@@ -46,6 +46,8 @@ pub trait Source {
     fn count(&self) -> u32;
     /// The operation, or EINVAL if it is malformed.
     fn get(&self, index: u32) -> Result<Op>;
+    /// The operation if it is well-formed and no more than a read at an offset, which is what most are.
+    fn plain_read(&self, index: u32) -> Option<PlainRead>;
 }
 
 /// Counters since the context was made.

@@ -53,7 +53,7 @@ pub struct State {
     /// The context is being freed.
     pub closing: bool,
     /// Scratch memory of submits, used again.
-    pub spare: Vec<Batch>,
+    pub spare: Vec<Box<Batch>>,
     /// Edge-triggered watchers of the descriptor, used again.
     pub spare_epolls: Vec<Epoll>,
 }
@@ -262,13 +262,33 @@ impl State {
         self.finish(index, result, By::Worker);
     }
 
-    /// Takes in all that the kernel finished.
-    pub fn reap(&mut self) {
+    /// Takes in all that the kernel finished, without clearing the descriptor, which may show it for a while.
+    /// True if there was something.
+    pub fn reap(&mut self) -> bool {
+        let any = self.native.has_completions() && self.reap_all();
+        if any {
+            self.done.is_stale();
+        }
+        any
+    }
+
+    /// Clears the descriptor and takes in all that the kernel finished.
+    pub fn clear_and_reap(&mut self) {
+        self.done.clear();
+        if self.reap_all() && !self.native.signals_first() {
+            self.done.is_stale();
+        }
+    }
+
+    fn reap_all(&mut self) -> bool {
+        let mut any = false;
         while let Some((token, result)) = self.native.pop() {
+            any = true;
             if let Some(index) = self.slab.find(Token(token)) {
                 self.native_done(index, result);
             }
         }
+        any
     }
 
     fn native_done(&mut self, index: u32, result: i64) {
@@ -313,16 +333,9 @@ impl State {
     /// Moves events out as `caio_ctx_poll` does. The caller's chores tell the descriptor what is left.
     pub fn take(&mut self, sink: &mut impl Sink) -> u32 {
         if self.native.has_completions() || self.done.clear_is_due(sink.room()) {
-            self.done.clear();
+            self.clear_and_reap();
         }
-        self.reap();
-        let mut count = self.done.take(sink);
-        if count == 0 && sink.room() > 0 && !matches!(self.native, Native::None) {
-            // The kernel may have signalled after its completion was taken.
-            self.done.clear();
-            self.reap();
-            count = self.done.take(sink);
-        }
+        let count = self.done.take(sink);
         self.counters.inflight -= count;
         count
     }
@@ -330,10 +343,14 @@ impl State {
     /// How many events wait; with none, the descriptor is clear.
     pub fn collect(&mut self) -> usize {
         if self.native.has_completions() || self.done.is_empty() {
-            self.done.clear();
-            self.reap();
+            self.clear_and_reap();
         }
         self.done.len()
+    }
+
+    /// Pushed, and not handed to the kernel yet.
+    pub fn has_unsent(&mut self) -> bool {
+        self.native.has_unsent() || !self.backlog.is_empty()
     }
 
     /// Drops all events and the descriptors in them.

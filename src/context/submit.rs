@@ -5,10 +5,11 @@ use std::ops::Range;
 use super::slab::{NONE, Place};
 use super::state::{By, CANCELED, State};
 use super::{Shared, Source};
-use crate::completion::Sink;
+use crate::completion::{Event, Sink};
 use crate::error::{Errno, Result};
 use crate::op::Op;
 use crate::route::{Checks, Route};
+use crate::sync::MutexGuard;
 use crate::sys::path;
 
 const EINVAL: Errno = Errno(libc::EINVAL);
@@ -25,6 +26,12 @@ pub struct Batch {
     pending: Vec<Pending>,
     /// The NUL-terminated paths of those.
     paths: Vec<u8>,
+    /// Room for events that need not be kept: their operations finished here, and the caller takes events.
+    direct: u32,
+    /// Events that went that way.
+    delivered: u32,
+    /// Taking in what the kernel had finished may have left chores.
+    reaped: bool,
 }
 
 struct Pending {
@@ -47,54 +54,113 @@ enum To {
 
 impl Shared {
     pub fn submit(&self, source: &impl Source) -> Result<u32> {
-        self.submit_batch(source, false)
+        self.submit_batch(source, &mut Nowhere, false).0
     }
 
+    /// What submit says, and how many events were taken.
     pub fn submit_poll(&self, source: &impl Source, sink: &mut impl Sink) -> (Result<u32>, u32) {
-        let submitted = self.submit_batch(source, true);
-        (submitted, self.with(|state| state.take(sink)))
+        if source.count() == 0 {
+            return (Ok(0), self.poll(sink));
+        }
+        self.submit_batch(source, sink, true)
     }
 
-    fn submit_batch(&self, source: &impl Source, silent: bool) -> Result<u32> {
+    fn submit_batch(&self, source: &impl Source, sink: &mut impl Sink, polls: bool) -> (Result<u32>, u32) {
         if source.count() == 0 {
-            return Ok(0);
+            return (Ok(0), 0);
         }
         loop {
-            let (mut batch, room) = self.admit(source.count());
-            let accepted = batch.fill(self, source, room);
+            let (mut batch, room) = self.admit(source.count(), sink.room());
+            let accepted = batch.fill(self, source, room, sink);
             if batch.needs_poller() && !self.ensure_poller() {
                 batch.do_without_poller();
             }
-            let full = self.with_silence(silent, |state| {
-                state.settle_places(room, *accepted.as_ref().unwrap_or(&0));
-                let full = state.firmly_held() + batch.chain.len() as u64 > u64::from(self.max_requests);
-                batch.publish(state);
-                batch.retire(state);
-                full
-            });
-            if full || accepted != Err(Errno(libc::EAGAIN)) {
-                return accepted;
+            let mut state = self.state.lock();
+            state.settle_places(room, *accepted.as_ref().unwrap_or(&0));
+            if batch.is_all_delivered() && accepted.is_ok() && state.is_quiet() {
+                state.note_delivered(batch.delivered);
+                let delivered = batch.delivered;
+                state.spare.push(batch);
+                return (accepted, delivered);
+            }
+            let full = state.firmly_held() + batch.chain.len() as u64 > u64::from(self.max_requests);
+            let again = !full && accepted == Err(Errno(libc::EAGAIN));
+            let delivered = batch.publish(&mut state);
+            state.spare.push(batch.retired());
+            let taken = self.finish_submit(state, sink, polls && !again);
+            if !again {
+                return (accepted, delivered + taken);
             }
             // Another submit has set aside what it will give back in a moment; the context is not full.
             std::thread::yield_now();
         }
     }
 
+    /// Sends off what was published, and takes events if the caller wants some. The descriptor does not hear of those.
+    fn finish_submit(&self, mut state: MutexGuard<State>, sink: &mut impl Sink, polls: bool) -> u32 {
+        // What the kernel is handed now may be done at once: then its events are taken after that.
+        let early = polls && !state.has_unsent();
+        let taken = if early { state.take(sink) } else { 0 };
+        let silent = polls && !early;
+        let chores = state.chores(silent);
+        drop(state);
+        self.run(chores, silent);
+        if silent { self.poll(sink) } else { taken }
+    }
+
     /// Sets places aside for up to `count` operations, before it is known how many are accepted.
-    fn admit(&self, count: u32) -> (Batch, u32) {
+    fn admit(&self, count: u32, events: u32) -> (Box<Batch>, u32) {
         let mut state = self.state.lock();
         let room = count.min(self.max_requests - state.counters.inflight);
         state.counters.inflight += room;
         state.set_aside += room;
+        // What waits goes first, so that no event waits for ever behind what each submit finishes anew.
+        let reaped = state.reap();
+        let direct = events.saturating_sub(u32::try_from(state.done.len()).unwrap_or(u32::MAX));
         let batch = state.spare.pop();
         drop(state);
         let mut batch = batch.unwrap_or_default();
         batch.checks.next_submit();
+        (batch.direct, batch.delivered, batch.reaped) = (direct, 0, reaped);
         (batch, room)
     }
 }
 
+/// For who takes no events.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn room(&self) -> u32 {
+        0
+    }
+    fn put(&mut self, _: Event) {}
+}
+
+impl Route {
+    /// Where an operation that is not done goes, and the bytes it has moved.
+    fn onward(self) -> (To, u64) {
+        match self {
+            Self::Native(moved) => (To::Native, moved),
+            Self::Stream(moved) => (To::Stream, moved),
+            Self::Worker(moved) => (To::Worker, moved),
+            Self::Done(_) => unreachable!("it has its result"),
+        }
+    }
+}
+
 impl State {
+    /// Nothing waits to be taken or told.
+    fn is_quiet(&mut self) -> bool {
+        self.done.is_empty() && !self.done.clear_is_due(1) && !self.native.has_completions()
+    }
+
+    /// Events that went to the caller as their operations finished inside submit.
+    fn note_delivered(&mut self, count: u32) {
+        self.counters.inflight -= count;
+        self.counters.completed += u64::from(count);
+        self.counters.done_inline += u64::from(count);
+    }
+
     /// Of `room` places that were set aside, `accepted` are taken and the rest given back.
     fn settle_places(&mut self, room: u32, accepted: u32) {
         self.set_aside -= room;
@@ -110,16 +176,31 @@ impl State {
 
 impl Batch {
     /// Takes in as many chains as are well-formed and have room; the error is the first one's.
-    fn fill(&mut self, shared: &Shared, source: &impl Source, room: u32) -> Result<u32> {
+    fn fill(&mut self, shared: &Shared, source: &impl Source, room: u32, sink: &mut impl Sink) -> Result<u32> {
         let mut accepted = 0;
+        self.chain.clear();
         while accepted < source.count() {
-            match self.read_chain(source, accepted, shared.max_requests) {
-                Ok(length) if length <= room - accepted => accepted += length,
-                Ok(_) if accepted == 0 => return Err(Errno(libc::EAGAIN)),
-                Err(errno) if accepted == 0 => return Err(errno),
-                _ => break,
+            let (read, attempt) = self.read_cached(shared, source, accepted..room, sink);
+            accepted += read;
+            if accepted == source.count() {
+                break;
             }
-            self.run_chain(shared);
+            let length = match source.get(accepted) {
+                Ok(op) if !op.link && accepted < room => {
+                    self.run_single(shared, op, attempt, sink);
+                    1
+                }
+                _ => match self.read_chain(source, accepted, shared.max_requests) {
+                    Ok(length) if length <= room - accepted => {
+                        self.run_chain(shared);
+                        length
+                    }
+                    Ok(_) if accepted == 0 => return Err(Errno(libc::EAGAIN)),
+                    Err(errno) if accepted == 0 => return Err(errno),
+                    _ => break,
+                },
+            };
+            accepted += length;
         }
         Ok(accepted)
     }
@@ -146,33 +227,78 @@ impl Batch {
         if length > max_requests { Err(Errno(libc::E2BIG)) } else { Ok(length) }
     }
 
+    /// Reads what is in the page cache straight into the caller's hands, for as long as that goes on; returns how many,
+    /// and what the next one answered if it was tried in vain.
+    #[inline(always)]
+    fn read_cached(
+        &mut self,
+        shared: &Shared,
+        source: &impl Source,
+        range: Range<u32>,
+        sink: &mut impl Sink,
+    ) -> (u32, Option<Result<u64>>) {
+        let (mut read, most) = (0, (range.end - range.start).min(self.direct - self.delivered));
+        let mut attempt = None;
+        while read < most {
+            let Some(op) = source.plain_read(range.start + read) else { break };
+            attempt = shared.router.read_cached_again(&op, &mut self.checks);
+            if attempt != Some(Ok(op.len)) {
+                break;
+            }
+            attempt = None;
+            sink.put(Event { user_data: op.user_data, result: op.len as i64 });
+            read += 1;
+        }
+        self.delivered += read;
+        (read, attempt)
+    }
+
+    fn run_single(&mut self, shared: &Shared, op: Op, attempt: Option<Result<u64>>, sink: &mut impl Sink) {
+        let (route, paths, refused) = match attempt {
+            Some(attempt) => (shared.router.decide_after(&op, attempt, &mut self.checks), 0..0, None),
+            None => self.run(shared, &op, false),
+        };
+        match route {
+            Route::Done(result) if self.delivered < self.direct && result != CANCELED.as_result() => {
+                sink.put(Event { user_data: op.user_data, result });
+                self.delivered += 1;
+            }
+            Route::Done(result) => self.finished.push((op, result)),
+            elsewhere => {
+                let (to, moved) = elsewhere.onward();
+                self.pending.push(Pending { op, to, moved, paths, refused });
+            }
+        }
+    }
+
     /// Runs the chain inline as far as that goes without blocking; the rest becomes pending.
     fn run_chain(&mut self, shared: &Shared) {
-        let linked = self.chain.len() > 1;
         for at in 0..self.chain.len() {
             let op = self.chain[at];
-            let (paths, refused) = self.copy_paths(&op);
-            let route = match refused {
-                Some(errno) if shared.router.finishes_inline() => Route::Done(errno.as_result()),
-                Some(_) => Route::Worker(0),
-                None => shared.router.decide(&op, linked, &mut self.checks),
-            };
-            let (to, moved) = match route {
-                Route::Done(result) => {
-                    self.finished.push((op, result));
-                    if op.link && !op.succeeded_in_full(result) {
-                        let broken = self.chain.drain(at + 1..).map(|op| (op, CANCELED.as_result()));
-                        return self.finished.extend(broken);
-                    }
-                    continue;
+            let (route, paths, refused) = self.run(shared, &op, true);
+            if let Route::Done(result) = route {
+                self.finished.push((op, result));
+                if op.link && !op.succeeded_in_full(result) {
+                    let broken = self.chain.drain(at + 1..).map(|op| (op, CANCELED.as_result()));
+                    return self.finished.extend(broken);
                 }
-                Route::Native(moved) => (To::Native, moved),
-                Route::Worker(moved) => (To::Worker, moved),
-                Route::Stream(moved) => (To::Stream, moved),
-            };
+                continue;
+            }
+            let (to, moved) = route.onward();
             self.pending.push(Pending { op, to, moved, paths, refused });
             return self.queue_behind(at + 1);
         }
+    }
+
+    #[inline(always)]
+    fn run(&mut self, shared: &Shared, op: &Op, linked: bool) -> (Route, Range<usize>, Option<Errno>) {
+        let (paths, refused) = self.copy_paths(op);
+        let route = match refused {
+            Some(errno) if shared.router.finishes_inline() => Route::Done(errno.as_result()),
+            Some(_) => Route::Worker(0),
+            None => shared.router.decide(op, linked, &mut self.checks),
+        };
+        (route, paths, refused)
     }
 
     /// The members from `at` on wait for those before.
@@ -184,16 +310,24 @@ impl Batch {
         }
     }
 
+    #[inline(always)]
     fn copy_paths(&mut self, op: &Op) -> (Range<usize>, Option<Errno>) {
+        if op.code.takes_path() { self.copy_them(op) } else { (0..0, None) }
+    }
+
+    #[cold]
+    fn copy_them(&mut self, op: &Op) -> (Range<usize>, Option<Errno>) {
         let start = self.paths.len();
-        if !op.code.takes_path() {
-            return (start..start, None);
-        }
         let mut copied = path::copy(op.buf, &mut self.paths);
         if op.code == crate::op::Code::Renameat {
             copied = copied.and_then(|()| path::copy(op.buf2, &mut self.paths));
         }
         (start..self.paths.len(), copied.err())
+    }
+
+    /// The caller has all events already, and nothing goes on.
+    fn is_all_delivered(&self) -> bool {
+        self.pending.is_empty() && self.finished.is_empty() && !self.reaped
     }
 
     fn needs_poller(&self) -> bool {
@@ -213,7 +347,9 @@ impl Batch {
         }
     }
 
-    fn publish(&mut self, state: &mut State) {
+    /// Hands all to the state; returns how many events the caller has already.
+    fn publish(&mut self, state: &mut State) -> u32 {
+        state.note_delivered(self.delivered);
         for (op, result) in self.finished.drain(..) {
             state.note(&op, result, By::Submit);
         }
@@ -239,10 +375,11 @@ impl Batch {
             }
             before = index;
         }
+        self.delivered
     }
 
-    /// Goes back to the context, without what an unusually large submit made it hold.
-    fn retire(mut self, state: &mut State) {
+    /// Without what an unusually large submit made it hold.
+    fn retired(mut self: Box<Self>) -> Box<Self> {
         const KEPT: usize = 1024;
         const KEPT_BYTES: usize = 64 * 1024;
         self.finished.shrink_to(KEPT);
@@ -250,6 +387,6 @@ impl Batch {
         self.chain.shrink_to(KEPT);
         self.paths.clear();
         self.paths.shrink_to(KEPT_BYTES);
-        state.spare.push(self);
+        self
     }
 }

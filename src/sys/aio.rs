@@ -5,8 +5,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::aio_abi::{self, aio_context_t, io_event, iocb};
-use super::check;
 use super::mem::Memory;
+use super::{check, in_place};
 use crate::error::{Errno, Result};
 
 /// A kernel AIO context. Dropping it is a system call that waits some 30 ms; see `backend::aio` for who does that.
@@ -228,8 +228,7 @@ impl Batch {
 fn submit(context: aio_context_t, requests: &mut [*const iocb]) -> Result<usize> {
     let count = requests.len() as libc::c_long;
     // SAFETY: live pointers to live requests, which the kernel copies; the memory in them is lent until the event (Memory).
-    let taken = unsafe { libc::syscall(libc::SYS_io_submit, context, count, requests.as_mut_ptr()) };
-    match check(taken as i64)? {
+    match unsafe { in_place!(libc::SYS_io_submit, context, count, requests.as_mut_ptr()) }? {
         0 => Err(Errno(libc::EAGAIN)),
         taken => Ok(taken as usize),
     }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use super::{check, own};
+use super::{check, in_place, own};
 use crate::error::Result;
 
 /// A counter that poll(2) calls readable while it is not 0. Non-blocking, close-on-exec.
@@ -24,7 +24,7 @@ impl EventFd {
     pub fn clear(&self) {
         let mut count = 0u64;
         // SAFETY: 8 live bytes. EAGAIN says that it was clear already; nothing else can fail.
-        unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
+        unsafe { in_place!(libc::SYS_read, self.0.as_raw_fd(), &raw mut count, 8) }.ok();
     }
 }
 
@@ -37,7 +37,7 @@ impl AsRawFd for EventFd {
 fn signal(fd: RawFd) {
     let one = 1u64;
     // SAFETY: 8 live bytes. EAGAIN says that the counter is full, so readable already.
-    unsafe { libc::write(fd, (&raw const one).cast(), 8) };
+    unsafe { in_place!(libc::SYS_write, fd, &raw const one, 8) }.ok();
 }
 
 /// Sleeps in ppoll(2) until one of them is readable, the time is over (None: forever), or a signal handler ran (EINTR).

@@ -3,10 +3,10 @@
 use std::ffi::c_void;
 use std::io::Write;
 
-use libc::{c_int, c_long};
+use libc::c_long;
 
-use super::check;
 use super::mem::{self, Memory};
+use super::{check, in_place};
 use crate::error::{Errno, Result};
 use crate::op::CURRENT;
 
@@ -31,6 +31,26 @@ pub fn transfer(t: &Transfer) -> Result<u64> {
     if vectored {
         return vector_transfer(fd, reads, address, count, offset, flags);
     }
+    plain_transfer(fd, reads, address, count, offset)
+}
+
+#[cfg(target_pointer_width = "64")]
+#[inline]
+fn plain_transfer(fd: i32, reads: bool, address: *mut c_void, count: usize, offset: u64) -> Result<u64> {
+    let call = match (reads, offset == CURRENT) {
+        (true, true) => libc::SYS_read,
+        (false, true) => libc::SYS_write,
+        (true, false) => libc::SYS_pread64,
+        (false, false) => libc::SYS_pwrite64,
+    };
+    // SAFETY: the kernel checks every address; what lies there is lent to this operation (Memory). Calls that take fewer
+    // arguments ignore the rest.
+    unsafe { in_place!(call, fd, address, count, offset) }
+}
+
+/// Where an offset takes two registers, the C library knows which.
+#[cfg(not(target_pointer_width = "64"))]
+fn plain_transfer(fd: i32, reads: bool, address: *mut c_void, count: usize, offset: u64) -> Result<u64> {
     // SAFETY: the kernel checks every address; what lies there is lent to this operation (Memory).
     let moved = unsafe {
         match (reads, offset == CURRENT) {
@@ -55,7 +75,7 @@ fn vector_transfer(fd: i32, reads: bool, parts: *const c_void, count: usize, off
     };
     // SAFETY: the kernel checks every address, that of the array too; what lies there is lent to this operation (Memory).
     // Calls that take fewer arguments ignore the rest.
-    check(unsafe { libc::syscall(call, fd, parts, count, low, high, flags as c_int) } as i64)
+    unsafe { in_place!(call, fd, parts, count, low, high, flags) }
 }
 
 /// The arguments of [`transfer`].
@@ -74,9 +94,12 @@ pub struct Transfer {
 }
 
 /// preadv2(2) with RWF_NOWAIT: what is in the page cache, else EAGAIN; EOPNOTSUPP where the file system does not know.
+#[inline(always)]
 pub fn read_cached(fd: i32, memory: Memory, count: u64, offset: u64) -> Result<u64> {
-    let flags = libc::RWF_NOWAIT as u32;
-    transfer(&Transfer { fd, reads: true, vectored: false, memory, count, offset, flags })
+    let part = libc::iovec { iov_base: memory.address(), iov_len: usize::try_from(count).unwrap_or(usize::MAX) };
+    let (low, high) = halves(offset);
+    // SAFETY: one live iovec; the kernel checks the address in it, and what lies there is lent to this operation (Memory).
+    unsafe { in_place!(libc::SYS_preadv2, fd, &raw const part, 1, low, high, libc::RWF_NOWAIT) }
 }
 
 /// Whether a positional transfer may start: EBADF, ESPIPE or another errno of the plain call if not.
@@ -120,7 +143,7 @@ pub fn writes_without_waiting(fd: i32) -> bool {
 /// The descriptor's status flags (fcntl(2) F_GETFL).
 pub fn status_flags(fd: i32) -> Result<i32> {
     // SAFETY: takes no memory.
-    check(unsafe { libc::fcntl(fd, libc::F_GETFL) } as i64).map(|flags| flags as i32)
+    unsafe { in_place!(libc::SYS_fcntl, fd, libc::F_GETFL) }.map(|flags| flags as i32)
 }
 
 /// recvmsg(2) or sendmsg(2) that does not wait; ENOTSOCK if it is no socket.

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use io_uring::{IoUring, Probe, opcode, squeue, types::Fd};
 
-use super::check;
+use super::in_place;
 use super::mem::Memory;
 use crate::error::{Errno, Result};
 
@@ -161,8 +161,7 @@ impl AsRawFd for Ring {
 pub fn enter(ring: RawFd, count: u32, flags: u32) -> Result<u32> {
     let none = std::ptr::null::<libc::c_void>();
     // SAFETY: no memory beside the rings.
-    let taken = unsafe { libc::syscall(libc::SYS_io_uring_enter, ring, count, 0u32, flags, none, 0usize) };
-    check(taken as i64).map(|taken| taken as u32)
+    unsafe { in_place!(libc::SYS_io_uring_enter, ring, count, 0, flags, none, 0) }.map(|taken| taken as u32)
 }
 
 /// Moves completions that the ring had no room for into it.
