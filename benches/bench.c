@@ -97,9 +97,14 @@ static int takes_part(const struct options *options, const struct row *row, cons
 static void compare(const struct options *options, const struct row *row, unsigned depth, struct report *report)
 {
     uint64_t left_out = 0;
+    unsigned count = 0;
 
+    while (engines[count])
+        count++;
     for (unsigned round = 0; round < options->rounds; round++)
-        for (unsigned i = 0; engines[i]; i++) {
+        for (unsigned step = 0; step < count; step++) {
+            /* To and fro, so that no engine always follows the same one. */
+            unsigned i = round % 2 ? count - 1 - step : step;
             if ((left_out >> i & 1) || !takes_part(options, row, engines[i], depth))
                 continue;
             if (turn(options, row, engines[i], depth, round, report)) {
