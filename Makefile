@@ -174,6 +174,8 @@ fmt: ## format the Rust source
 lint: ## formatting and clippy
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	$(CARGO) fmt --check --manifest-path benches/report/Cargo.toml
+	$(CARGO) clippy $(CARGO_FLAGS) --manifest-path benches/report/Cargo.toml --target-dir '$(TARGET_DIR)/report' -- -D warnings
 
 clean: ## remove everything that was built
 	$(CARGO) clean

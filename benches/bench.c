@@ -37,8 +37,8 @@ static int chosen(const char *list, const char *word)
     return !list[strspn(list, " ,")];
 }
 
-static void print_line(const struct options *options, const struct row *row, const struct engine *engine, unsigned depth,
-                       unsigned round, const struct result *result)
+static void print_line(const struct options *options, const struct row *row, const struct engine *engine,
+                       unsigned depth, unsigned round, const struct result *result)
 {
     double count = (double)result->count;
 
@@ -47,8 +47,8 @@ static void print_line(const struct options *options, const struct row *row, con
            (unsigned long long)result->count, (double)result->took_ns / 1e6, count * 1e6 / (double)result->took_ns,
            (double)result->cpu_ns / 1e3 / count, histogram_us(&result->latency, 0.5),
            histogram_us(&result->latency, 0.99), histogram_us(&result->latency, 0.999),
-           histogram_us(&result->submit, 0.5), histogram_us(&result->submit, 0.99), histogram_us(&result->submit, 0.999),
-           (double)result->submit.max_ns / 1e3);
+           histogram_us(&result->submit, 0.5), histogram_us(&result->submit, 0.99),
+           histogram_us(&result->submit, 0.999), (double)result->submit.max_ns / 1e3);
     fflush(stdout);
 }
 
@@ -161,7 +161,8 @@ static void parse(int argc, char **argv, struct options *options)
         default: optind = argc;
         }
     if (optind != argc - 1) {
-        fprintf(stderr, "usage: bench [-r ROWS] [-e ENGINES] [-d DEPTHS] [-m MIB] [-n ROUNDS] [-t TURN_MS] [-l] FOLDER\n");
+        fprintf(stderr, "usage: bench [-r ROWS] [-e ENGINES] [-d DEPTHS] [-m MIB] [-n ROUNDS] [-t TURN_MS] [-l] "
+                        "FOLDER\n");
         exit(2);
     }
     options->folder = argv[optind];

@@ -41,9 +41,9 @@ struct engine {
 
 /* All engines that this program was built with; ends with NULL. */
 extern const struct engine *const engines[];
-extern const struct engine engine_auto_st, engine_auto, engine_uring, engine_linux, engine_thread, engine_uring_noinline;
-extern const struct engine engine_liburing, engine_liburing_quiet, engine_liburing_defer, engine_libaio, engine_libuv;
-extern const struct engine engine_sync, engine_sync_batch;
+extern const struct engine engine_auto_st, engine_auto, engine_uring, engine_linux, engine_thread,
+    engine_uring_noinline, engine_liburing, engine_liburing_quiet, engine_liburing_defer, engine_libaio, engine_libuv,
+    engine_sync, engine_sync_batch;
 
 /* Ends the program: an engine that fails in the middle has no number to show. */
 _Noreturn void die(const char *what, int error);

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154,SC2034
 # Sourced by the scripts here: `build NAME SOURCES...` compiles a program against caio.pc, with the peers that are there,
 # into $work.
 cc=${CC:-cc}

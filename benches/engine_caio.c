@@ -76,9 +76,9 @@ static unsigned fill(struct caio *self, const struct slot *slots, const unsigned
 static unsigned caio_submit(void *state, struct slot *slots, const unsigned *which, unsigned count, unsigned *done)
 {
     struct caio *self = state;
-    unsigned ops = fill(self, slots, which, count);
+    unsigned ops = fill(self, slots, which, count), most = self->work.depth * self->parts;
     uint32_t polled;
-    int accepted = caio_ctx_submit_poll(self->ctx, self->ops, ops, self->events, self->work.depth * self->parts, &polled);
+    int accepted = caio_ctx_submit_poll(self->ctx, self->ops, ops, self->events, most, &polled);
 
     if (accepted != (int)ops)
         die("caio_ctx_submit_poll", accepted < 0 ? -accepted : 0);
@@ -112,9 +112,9 @@ static void caio_close(void *state)
     free(self);
 }
 
-#define ENGINE(title, number, bits)                                                                                     \
-    {.name = (title), .backend = (number), .flags = (bits), .open = caio_open, .submit = caio_submit, .wait = caio_wait, \
-     .close = caio_close}
+#define ENGINE(title, number, bits)                                                              \
+    {.name = (title), .backend = (number), .flags = (bits), .open = caio_open, .submit = caio_submit, \
+     .wait = caio_wait, .close = caio_close}
 const struct engine engine_auto_st = ENGINE("auto-st", CAIO_BACKEND_AUTO, CAIO_CTX_SINGLE_THREAD);
 const struct engine engine_auto = ENGINE("auto", CAIO_BACKEND_AUTO, 0);
 const struct engine engine_uring = ENGINE("uring", CAIO_BACKEND_URING, 0);

@@ -1,6 +1,7 @@
 /* libaio in the same loop, with an eventfd that is watched edge-triggered, and completions taken from the mapped ring.
  *
- * Buffered reads of cold data, and buffered writes, are done inside io_submit. A pair is a write, then IO_CMD_FDSYNC. */
+ * Buffered reads of cold data, and buffered writes, are done inside io_submit. A pair is a write, then an
+ * IO_CMD_FDSYNC. */
 #include "bench.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* Raw liburing in the same loop: completions are looked for after submitting; an eventfd wakes the loop.
  *
  * With DEFER_TASKRUN completions appear only in enter(GETEVENTS), so submitting and waking ask for that; one such call
- * brings in 20 or so of them, tells by a flag that there are more, and signals nothing for those. The eventfd is watched
- * edge-triggered: it need not be read. The quiet one has it signalled only while the loop sleeps. */
+ * brings in 20 or so of them, tells by a flag that there are more, and signals nothing for those. The eventfd is
+ * watched edge-triggered: it need not be read. The quiet one has it signalled only while the loop sleeps. */
 #include "bench.h"
 
 #include <liburing.h>
@@ -23,7 +23,8 @@ struct uring {
 static void *uring_open(const struct engine *engine, const struct work *work, char *why, size_t why_size)
 {
     struct uring *self = calloc(1, sizeof *self);
-    int error = io_uring_queue_init(work->kind == WRITE_SYNC ? 2 * work->depth : work->depth, &self->ring, engine->flags);
+    unsigned entries = work->kind == WRITE_SYNC ? 2 * work->depth : work->depth;
+    int error = io_uring_queue_init(entries, &self->ring, engine->flags);
 
     if (error < 0) {
         snprintf(why, why_size, "io_uring_queue_init: %s", strerror(-error));
@@ -132,9 +133,9 @@ static void uring_close(void *state)
     free(self);
 }
 
-#define ENGINE(title, kind, setup)                                                                                    \
-    {.name = (title), .backend = (kind), .flags = (setup), .open = uring_open, .submit = uring_submit, .wait = uring_wait, \
-     .close = uring_close}
+#define ENGINE(title, kind, setup)                                                                 \
+    {.name = (title), .backend = (kind), .flags = (setup), .open = uring_open, .submit = uring_submit, \
+     .wait = uring_wait, .close = uring_close}
 const struct engine engine_liburing = ENGINE("liburing", 0, 0);
 const struct engine engine_liburing_quiet = ENGINE("liburing-quiet", QUIET, 0);
 const struct engine engine_liburing_defer =

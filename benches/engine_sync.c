@@ -42,6 +42,8 @@ static unsigned sync_wait(void *state, unsigned *done)
 }
 
 const struct engine engine_sync = {
-    .name = "sync", .batch = 1, .max_depth = 1, .open = sync_open, .submit = sync_submit, .wait = sync_wait, .close = free};
-const struct engine engine_sync_batch = {.name = "sync-batch", .min_depth = 2, .pairs_only = 1, .open = sync_open,
-                                         .submit = sync_submit, .wait = sync_wait, .close = free};
+    .name = "sync", .batch = 1, .max_depth = 1,
+    .open = sync_open, .submit = sync_submit, .wait = sync_wait, .close = free};
+const struct engine engine_sync_batch = {
+    .name = "sync-batch", .min_depth = 2, .pairs_only = 1,
+    .open = sync_open, .submit = sync_submit, .wait = sync_wait, .close = free};

@@ -1,4 +1,4 @@
-/* Times in buckets that are 1/16 of a power of two wide: small, so that counting does not push data out of the caches. */
+/* Times in buckets that are 1/16 of a power of two wide: small, so that counting pushes no data out of the caches. */
 #ifndef HISTOGRAM_H
 #define HISTOGRAM_H
 

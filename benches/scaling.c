@@ -202,8 +202,8 @@ int main(int argc, char **argv)
         return 2;
     }
     cached_open(argv[1]);
-    printf("cost of an operation against depth\tMicroseconds of wall (CPU) time for each operation: 4 KiB cached reads, and "
-           "NOPs with CAIO_CTX_NO_INLINE.\n");
+    printf("cost of an operation against depth\tMicroseconds of wall (CPU) time for each operation: 4 KiB cached "
+           "reads, and NOPs with CAIO_CTX_NO_INLINE.\n");
     print_head("depth");
     for (unsigned depth = 1; depth <= MAX_DEPTH; depth *= 4) {
         printf("%u", depth);

@@ -44,7 +44,7 @@ static void files_open(const char *folder)
     }
 }
 
-/* The operations of one unit: user_data is the number of the unit, of a chain's head that number and the highest bit. */
+/* The operations of one unit: user_data is the unit's number, of a chain's head with the highest bit. */
 static unsigned prepare(caio_op *ops, enum place place, unsigned unit)
 {
     caio_op read = {.opcode = CAIO_OP_READ, .buf = files.buffer, .len = BLOCK, .user_data = unit};

@@ -73,7 +73,8 @@ static void shuffle(struct target *target, uint64_t random)
     }
 }
 
-int target_open(struct target *target, const struct row *row, const char *folder, uint64_t seed, char *why, size_t why_size)
+int target_open(struct target *target, const struct row *row, const char *folder, uint64_t seed, char *why,
+                size_t why_size)
 {
     char *path = path_of(folder, row->file);
     struct stat status;

@@ -28,7 +28,8 @@ struct target {
 /* Writes the files that the rows need into `folder`: `mib` MiB to read, a part of that to overwrite. */
 void targets_make(const char *folder, unsigned mib);
 /* Opens the row's file; the order of the blocks comes from `seed`. 0 if this file system refuses (`why`). */
-int target_open(struct target *target, const struct row *row, const char *folder, uint64_t seed, char *why, size_t why_size);
+int target_open(struct target *target, const struct row *row, const char *folder, uint64_t seed, char *why,
+                size_t why_size);
 /* Brings the page cache into the wanted state; 0 if it does not obey (`why`). */
 int target_prepare(struct target *target, char *why, size_t why_size);
 /* The next offsets for these slots; fewer when each block of a cold file was read. */

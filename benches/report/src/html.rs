@@ -13,11 +13,15 @@ const STYLE: &str = "\
 body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:1180px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.2rem;margin:2rem 0 .3rem}
 pre{color:#555;font-size:.85rem;margin:0 0 1rem;white-space:pre-wrap}
-.legend span{display:inline-block;margin:0 1.1rem .3rem 0}.legend i{display:inline-block;width:1.4rem;height:.3rem;margin-right:.4rem;vertical-align:middle}
-.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(500px,1fr));gap:.5rem}.plots svg{width:100%;height:auto}
+.legend span{display:inline-block;margin:0 1.1rem .3rem 0}
+.legend i{display:inline-block;width:1.4rem;height:.3rem;margin-right:.4rem;
+vertical-align:middle}
+.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(500px,1fr));gap:.5rem}
+.plots svg{width:100%;height:auto}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:.15rem .7rem;text-align:left;border-bottom:1px solid #e5e5e5;white-space:nowrap}th{background:#f5f5f5}
-.ok{color:#1a7f37}.missed{color:#c8102e;font-weight:600}details{margin:.5rem 0}summary{cursor:pointer;font-weight:600}p{margin:.2rem 0 .5rem}";
+.ok{color:#1a7f37}.missed{color:#c8102e;font-weight:600}details{margin:.5rem 0}
+summary{cursor:pointer;font-weight:600}p{margin:.2rem 0 .5rem}";
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")

@@ -204,8 +204,8 @@ fn thread_rival(measure: &Measure, row: &str, depth: u32) -> Option<&'static str
 }
 
 fn threads(measure: &Measure) -> Table {
-    let note = "The `thread` backend: at least 1.3 times libuv or 0.9 of the other, whichever is lower, with no more CPU \
-                time per operation than libuv.";
+    let note = "The `thread` backend: at least 1.3 times libuv or 0.9 of the other, whichever is lower, with no more \
+                CPU time per operation than libuv.";
     let head = ["row", "depth", "against libuv", "other", "against it", "", "CPU against libuv", ""];
     let mut table = Table::new("worker threads", note, &head);
     for (row, depth) in cells(measure) {
