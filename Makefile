@@ -46,7 +46,7 @@ relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PHONY: all install install-lib install-strip uninstall header demo check check-install check-cp check-loom check-valgrind \
-	bench stage stage-env fmt lint clean help FORCE
+	bench bench-scaling bench-instructions stage stage-env fmt lint clean help FORCE
 
 all: $(BUILD)/libcaio.so $(BUILD)/caio-cp ## build the library and caio-cp (the default)
 
@@ -155,8 +155,18 @@ check-loom: ## every interleaving of what is signalled by hand (loom)
 check-valgrind: ## C tests under valgrind
 	@MAKE='$(MAKE)' tests/shell/valgrind.sh
 
-bench: stage ## compare with liburing, libaio, libuv and pread (BENCH_SHORT=1: a quick look)
-	@$(call within,$(BUILD)/stage) BENCH_DIR="$${BENCH_DIR:-$(call absolute,$(TARGET_DIR))/bench}" benches/run.sh
+# ROW, DEPTH and ENGINE choose a part, BENCH_SHORT=1 is a quick look; see benches/README.md.
+run_bench = $(call within,$(BUILD)/stage) BENCH_DIR="$${BENCH_DIR:-$(call absolute,$(TARGET_DIR))/bench}" \
+	REPORT_TARGET='$(call absolute,$(TARGET_DIR))/report' CC='$(CC)' CARGO='$(CARGO)' benches/run.sh
+
+bench: stage ## compare with liburing, libaio, libuv and plain calls; ROW, DEPTH, ENGINE choose a part (BENCH_SHORT=1: a quick look)
+	@$(run_bench)
+
+bench-scaling: stage ## what an operation costs with 4096 in flight or 64 contexts, and a cancel
+	@ROW=scaling $(run_bench)
+
+bench-instructions: stage ## instructions for a cached read, as callgrind counts them
+	@ROW=instructions $(run_bench)
 
 fmt: ## format the Rust source
 	$(CARGO) fmt
@@ -164,6 +174,8 @@ fmt: ## format the Rust source
 lint: ## formatting and clippy
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	$(CARGO) fmt --check --manifest-path benches/report/Cargo.toml
+	$(CARGO) clippy $(CARGO_FLAGS) --manifest-path benches/report/Cargo.toml --target-dir '$(TARGET_DIR)/report' -- -D warnings
 
 clean: ## remove everything that was built
 	$(CARGO) clean

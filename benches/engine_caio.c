@@ -3,53 +3,84 @@
 
 #include <caio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 struct caio {
     caio_ctx *ctx;
-    int fd, loop;
-    caio_op ops[MAX_DEPTH];
-    caio_event events[MAX_DEPTH];
+    struct work work;
+    int loop;
+    unsigned parts;          /* events that one operation of the bench yields */
+    unsigned char *finished; /* of each slot: how many of them came */
+    caio_op *ops;
+    caio_event *events;
 };
 
-static void *caio_open(const struct engine *engine, int fd, unsigned depth, char *why, size_t why_size)
+static void *caio_open(const struct engine *engine, const struct work *work, char *why, size_t why_size)
 {
     struct caio *self = calloc(1, sizeof *self);
     caio_options options = CAIO_OPTIONS_INIT;
 
-    options.backend = engine->arg;
-    options.max_requests = depth;
+    self->work = *work;
+    self->parts = work->kind == WRITE_SYNC ? 2 : 1;
+    options.backend = engine->backend;
+    options.flags = engine->flags;
+    options.max_requests = work->depth * self->parts;
     if (caio_ctx_new(&options, &self->ctx) < 0) {
-        caio_backend_probe(engine->arg, why, why_size);
+        caio_backend_probe(engine->backend, why, why_size);
         free(self);
         return NULL;
     }
-    self->fd = fd;
-    self->loop = loop_open(caio_ctx_eventfd(self->ctx));
+    self->finished = calloc(work->depth, 1);
+    self->ops = calloc(options.max_requests, sizeof *self->ops);
+    self->events = calloc(options.max_requests, sizeof *self->events);
+    self->loop = loop_open(caio_ctx_eventfd(self->ctx), EPOLLIN);
     return self;
 }
 
 static unsigned collect(const struct caio *self, unsigned count, unsigned *done)
 {
+    unsigned found = 0;
+
     for (unsigned i = 0; i < count; i++) {
-        check_read("caio", self->events[i].result);
-        done[i] = (unsigned)self->events[i].user_data;
+        unsigned slot = (unsigned)(self->events[i].user_data >> 1);
+        int is_sync = self->events[i].user_data & 1;
+        check_moved("caio", self->events[i].result, is_sync ? 0 : self->work.size);
+        if (++self->finished[slot] == self->parts) {
+            self->finished[slot] = 0;
+            done[found++] = slot;
+        }
     }
-    return count;
+    return found;
+}
+
+static unsigned fill(struct caio *self, const struct slot *slots, const unsigned *which, unsigned count)
+{
+    caio_op *op = self->ops;
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct slot *slot = &slots[which[i]];
+        *op++ = (caio_op){.opcode = self->work.kind == READ ? CAIO_OP_READ : CAIO_OP_WRITE,
+                          .flags = self->parts == 2 ? CAIO_FLAG_LINK : 0,
+                          .fd = self->work.fd,
+                          .buf = slot->buffer,
+                          .len = self->work.size,
+                          .offset = slot->offset,
+                          .user_data = (uint64_t)which[i] << 1};
+        if (self->parts == 2)
+            *op++ = (caio_op){.opcode = CAIO_OP_FDSYNC, .fd = self->work.fd, .user_data = (uint64_t)which[i] << 1 | 1};
+    }
+    return (unsigned)(op - self->ops);
 }
 
 static unsigned caio_submit(void *state, struct slot *slots, const unsigned *which, unsigned count, unsigned *done)
 {
     struct caio *self = state;
+    unsigned ops = fill(self, slots, which, count), most = self->work.depth * self->parts;
     uint32_t polled;
+    int accepted = caio_ctx_submit_poll(self->ctx, self->ops, ops, self->events, most, &polled);
 
-    for (unsigned i = 0; i < count; i++) {
-        const struct slot *slot = &slots[which[i]];
-        self->ops[i] = (caio_op){.opcode = CAIO_OP_READ, .fd = self->fd, .buf = slot->buffer,
-                                 .len = BLOCK, .offset = slot->offset, .user_data = which[i]};
-    }
-    int accepted = caio_ctx_submit_poll(self->ctx, self->ops, count, self->events, MAX_DEPTH, &polled);
-    if (accepted != (int)count)
+    if (accepted != (int)ops)
         die("caio_ctx_submit_poll", accepted < 0 ? -accepted : 0);
     return collect(self, polled, done);
 }
@@ -57,15 +88,16 @@ static unsigned caio_submit(void *state, struct slot *slots, const unsigned *whi
 static unsigned caio_wait(void *state, unsigned *done)
 {
     struct caio *self = state;
-    int count;
+    unsigned found;
 
     do {
         loop_wait(self->loop);
-        count = caio_ctx_poll(self->ctx, self->events, MAX_DEPTH);
-    } while (count == 0);
-    if (count < 0)
-        die("caio_ctx_poll", -count);
-    return collect(self, (unsigned)count, done);
+        int count = caio_ctx_poll(self->ctx, self->events, self->work.depth * self->parts);
+        if (count < 0)
+            die("caio_ctx_poll", -count);
+        found = collect(self, (unsigned)count, done);
+    } while (found == 0);
+    return found;
 }
 
 static void caio_close(void *state)
@@ -74,11 +106,18 @@ static void caio_close(void *state)
 
     close(self->loop);
     caio_ctx_free(self->ctx);
+    free(self->finished);
+    free(self->ops);
+    free(self->events);
     free(self);
 }
 
-#define ENGINE(backend, title) \
-    {.name = (title), .arg = (backend), .open = caio_open, .submit = caio_submit, .wait = caio_wait, .close = caio_close}
-const struct engine engine_uring = ENGINE(CAIO_BACKEND_URING, "caio uring");
-const struct engine engine_linux = ENGINE(CAIO_BACKEND_LINUX, "caio linux");
-const struct engine engine_thread = ENGINE(CAIO_BACKEND_THREAD, "caio thread");
+#define ENGINE(title, number, bits)                                                              \
+    {.name = (title), .backend = (number), .flags = (bits), .open = caio_open, .submit = caio_submit, \
+     .wait = caio_wait, .close = caio_close}
+const struct engine engine_auto_st = ENGINE("auto-st", CAIO_BACKEND_AUTO, CAIO_CTX_SINGLE_THREAD);
+const struct engine engine_auto = ENGINE("auto", CAIO_BACKEND_AUTO, 0);
+const struct engine engine_uring = ENGINE("uring", CAIO_BACKEND_URING, 0);
+const struct engine engine_linux = ENGINE("linux", CAIO_BACKEND_LINUX, 0);
+const struct engine engine_thread = ENGINE("thread", CAIO_BACKEND_THREAD, 0);
+const struct engine engine_uring_noinline = ENGINE("uring-noinline", CAIO_BACKEND_URING, CAIO_CTX_NO_INLINE);

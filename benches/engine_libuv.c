@@ -1,4 +1,4 @@
-/* libuv: uv_fs_read on its own loop and its own pool of threads (UV_THREADPOOL_SIZE, 4 by default). */
+/* libuv: uv_fs_* on its own loop and its own pool of threads (UV_THREADPOOL_SIZE, 4 by default). */
 #include "bench.h"
 
 #include <stdlib.h>
@@ -6,30 +6,48 @@
 
 struct uv {
     uv_loop_t loop;
-    int fd;
-    uv_fs_t requests[MAX_DEPTH];
-    unsigned done[MAX_DEPTH];
-    unsigned done_count;
+    struct work work;
+    uv_fs_t *requests;
+    unsigned *done, done_count;
 };
 
-static void *libuv_open(const struct engine *engine, int fd, unsigned depth, char *why, size_t why_size)
+static void *libuv_open(const struct engine *engine, const struct work *work, char *why, size_t why_size)
 {
     struct uv *self = calloc(1, sizeof *self);
 
-    (void)engine, (void)depth, (void)why, (void)why_size;
+    (void)engine, (void)why, (void)why_size;
     if (uv_loop_init(&self->loop) != 0)
         die("uv_loop_init", 0);
-    self->fd = fd;
+    self->work = *work;
+    self->requests = calloc(work->depth, sizeof *self->requests);
     return self;
 }
 
-static void finished(uv_fs_t *request)
+static void is_done(struct uv *self, uv_fs_t *request)
+{
+    self->done[self->done_count++] = (unsigned)(request - self->requests);
+    uv_fs_req_cleanup(request);
+}
+
+static void synced(uv_fs_t *request)
+{
+    check_moved("libuv", (long long)request->result, 0);
+    is_done(request->data, request);
+}
+
+static void moved(uv_fs_t *request)
 {
     struct uv *self = request->data;
 
-    check_read("libuv", (long long)request->result);
-    self->done[self->done_count++] = (unsigned)(request - self->requests);
+    check_moved("libuv", (long long)request->result, self->work.size);
+    if (self->work.kind != WRITE_SYNC) {
+        is_done(self, request);
+        return;
+    }
     uv_fs_req_cleanup(request);
+    int error = uv_fs_fdatasync(&self->loop, request, self->work.fd, synced);
+    if (error < 0)
+        die("uv_fs_fdatasync", -error);
 }
 
 static unsigned libuv_submit(void *state, struct slot *slots, const unsigned *which, unsigned count, unsigned *done)
@@ -39,12 +57,15 @@ static unsigned libuv_submit(void *state, struct slot *slots, const unsigned *wh
     (void)done;
     for (unsigned i = 0; i < count; i++) {
         const struct slot *slot = &slots[which[i]];
-        uv_buf_t buffer = uv_buf_init(slot->buffer, BLOCK);
+        uv_buf_t buffer = uv_buf_init(slot->buffer, self->work.size);
         uv_fs_t *request = &self->requests[which[i]];
+        int64_t offset = (int64_t)slot->offset;
         request->data = self;
-        int error = uv_fs_read(&self->loop, request, self->fd, &buffer, 1, (int64_t)slot->offset, finished);
+        int error = self->work.kind == READ
+                        ? uv_fs_read(&self->loop, request, self->work.fd, &buffer, 1, offset, moved)
+                        : uv_fs_write(&self->loop, request, self->work.fd, &buffer, 1, offset, moved);
         if (error < 0)
-            die("uv_fs_read", -error);
+            die("uv_fs_read, uv_fs_write", -error);
     }
     return 0;
 }
@@ -53,11 +74,10 @@ static unsigned libuv_wait(void *state, unsigned *done)
 {
     struct uv *self = state;
 
+    self->done = done;
     self->done_count = 0;
     while (self->done_count == 0)
         uv_run(&self->loop, UV_RUN_ONCE);
-    for (unsigned i = 0; i < self->done_count; i++)
-        done[i] = self->done[i];
     return self->done_count;
 }
 
@@ -66,6 +86,7 @@ static void libuv_close(void *state)
     struct uv *self = state;
 
     uv_loop_close(&self->loop);
+    free(self->requests);
     free(self);
 }
 

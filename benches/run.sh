@@ -1,53 +1,66 @@
-#!/bin/sh
-# Compares libcaio with its peers on this machine: cached and cold 4 KiB random reads. `make bench` calls it
-# against the freshly built library; by hand, caio.pc must be where pkg-config looks.
+#!/bin/bash
+# Compares libcaio with its peers on this machine; README.md beside this file tells what is measured and how. `make bench`
+# calls it against the freshly built library; by hand, caio.pc must be where pkg-config looks.
 #
-#   BENCH_SHORT=1     a quick look, as CI takes it
-#   BENCH_DIR=dir     where the scratch file goes: a folder on the disk to measure (default: target/bench)
-#   BENCH_MIB=256     its size; cached runs need that much free memory
-#   BENCH_TURNS=5     turns of each engine, of which the best is shown
-#   BENCH_TURN_MS=300 how long a turn takes
-set -eu
+#   ROW="cold-read-4k" DEPTH="1 16" ENGINE="auto-st liburing"   a part only; ROW=scaling and ROW=instructions are parts too
+#   BENCH_SHORT=1 or --quick   whether everything runs, as CI wants to know: no figures to quote
+#   BENCH_DIR=dir         where files go: a folder on the disk to measure (default: target/bench)
+#   BENCH_MIB=512         size of the file that is read; cached rows need that much free memory
+#   BENCH_ROUNDS=11       turns of each engine
+#   BENCH_TURN_MS=150     how long a turn takes
+set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-dir=${BENCH_DIR:-$here/../target/bench}
-if [ -n "${BENCH_SHORT:-}" ]; then
-    : "${BENCH_MIB:=32}" "${BENCH_TURNS:=2}" "${BENCH_TURN_MS:=50}"
-fi
-mib=${BENCH_MIB:-256} turns=${BENCH_TURNS:-5} turn_ms=${BENCH_TURN_MS:-300}
-cc=${CC:-cc}
-
-if ! pkg-config --exists caio; then
-    echo "caio.pc not found: run \`make bench\`, or set PKG_CONFIG_PATH to an installation" >&2
-    exit 1
-fi
-flags=$(pkg-config --cflags caio) libs=$(pkg-config --libs caio)
-sources="bench.c loop.c engine_caio.c engine_pread.c"
-
-# peer NAME MACRO HEADER FLAGS LIBS PACKAGE: takes the peer in if its header is there.
-peer() {
-    if printf '#include <%s>\n' "$3" | $cc $4 -E - >/dev/null 2>&1; then
-        sources="$sources engine_$1.c" flags="$flags -D$2 $4" libs="$libs $5"
-    else
-        echo "skipped: comparison with $1 needs $6"
-    fi
-}
-# The peers are the system's, also when libcaio is in a staged root.
-cflags() { PKG_CONFIG_SYSROOT_DIR='' pkg-config --cflags "$1" 2>/dev/null || :; }
-peer liburing HAVE_LIBURING liburing.h "$(cflags liburing)" -luring liburing-dev
-peer libaio HAVE_LIBAIO libaio.h "" -laio libaio-dev
-peer libuv HAVE_LIBUV uv.h "$(cflags libuv)" -luv libuv1-dev
+dir=${BENCH_DIR:-$here/../target/bench} short=${BENCH_SHORT:-}
+if [ "${1:-}" = --quick ]; then short=1; fi
+if [ -n "$short" ]; then : "${BENCH_MIB:=32}" "${BENCH_ROUNDS:=1}" "${BENCH_TURN_MS:=20}"; fi
+mib=${BENCH_MIB:-512} rounds=${BENCH_ROUNDS:-11} turn_ms=${BENCH_TURN_MS:-150} row=${ROW:-} depth=${DEPTH:-}
 
 mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
 work=$(mktemp -d "$dir/run.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-# The flags are lists: splitting them is meant.
-# shellcheck disable=SC2086
-(cd "$here" && $cc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra $flags $sources -o "$work/bench" $libs)
+# shellcheck source=benches/build.sh
+. "$here/build.sh"
+rm -f "$dir"/{loop,lockstep,scaling,instructions}.tsv
 
-head -c "$((mib * 1048576))" /dev/urandom >"$work/file"
-sync "$work/file"
+about() {
+    echo "Linux $(uname -r), $(nproc) CPUs ($(sed -n 's/^model name[[:space:]]*: //p;T;q' /proc/cpuinfo))"
+    echo "$(df --output=fstype "$work" | tail -n 1) on $(df --output=source "$work" | tail -n 1), $mib MiB read; libcaio $(pkg-config --modversion caio), peers:$peers"
+    echo "$(date -u '+%Y-%m-%d %H:%M UTC'), $rounds turns of $turn_ms ms of each engine"
+}
 
-echo "Linux $(uname -r), $(nproc) CPUs ($(sed -n 's/^model name[[:space:]]*: //p;T;q' /proc/cpuinfo)), $(df --output=fstype "$work" | tail -n 1)"
-echo "$mib MiB file, random reads of 4 KiB, best of $turns turns of $turn_ms ms, engines in turn"
-"$work/bench" "$work/file" "$turns" "$turn_ms"
+compare() {
+    local options=(-m "$mib" -n "$rounds" -t "$turn_ms" -r "$row" -e "${ENGINE:-}")
+    build bench bench.c common.c histogram.c target.c turn.c engines.c engine_*.c
+    "$work/bench" "${options[@]}" -d "${depth:-1 16 128}" "$work" >"$dir/loop.tsv"
+    case " ${depth:-16} " in
+    *" 16 "*) "$work/bench" "${options[@]}" -d 16 -l "$work" >"$dir/lockstep.tsv" ;;
+    esac
+}
+
+scaling() {
+    build scaling scaling.c scaling_cancel.c common.c histogram.c
+    echo "scaling" >&2
+    "$work/scaling" "$work" "$turn_ms" >"$dir/scaling.tsv"
+}
+
+instructions() {
+    build instructions instructions.c common.c
+    if ! command -v valgrind >/dev/null; then
+        echo "skipped: the count of instructions needs valgrind"
+        return
+    fi
+    echo "instructions" >&2
+    work="$work" "$here/instructions.sh" >"$dir/instructions.tsv"
+}
+
+about | tee "$dir/about.txt"
+case $row in
+scaling) scaling ;;
+instructions) instructions ;;
+'') compare && scaling && instructions ;;
+*) compare ;;
+esac
+${CARGO:-cargo} run --quiet --release --locked --manifest-path "$here/report/Cargo.toml" \
+    --target-dir "${REPORT_TARGET:-$here/../target/report}" -- "$dir"

@@ -1,10 +1,11 @@
-/* The shared event loop, and how an engine fails. */
+/* The shared event loop, the clock, and how an engine fails. */
 #include "bench.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 _Noreturn void die(const char *what, int error)
 {
@@ -12,19 +13,27 @@ _Noreturn void die(const char *what, int error)
     exit(1);
 }
 
-void check_read(const char *engine, long long moved)
+void check_moved(const char *engine, long long moved, unsigned wanted)
 {
     if (moved < 0)
         die(engine, (int)-moved);
-    if (moved != BLOCK) {
-        fprintf(stderr, "bench: %s: a read moved %lld bytes\n", engine, moved);
+    if (moved != wanted) {
+        fprintf(stderr, "bench: %s: %lld bytes moved instead of %u\n", engine, moved, wanted);
         exit(1);
     }
 }
 
-int loop_open(int watched)
+uint64_t now_ns(void)
 {
-    struct epoll_event event = {.events = EPOLLIN};
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int loop_open(int watched, uint32_t events)
+{
+    struct epoll_event event = {.events = events};
     int loop = epoll_create1(EPOLL_CLOEXEC);
 
     if (loop < 0 || epoll_ctl(loop, EPOLL_CTL_ADD, watched, &event) < 0)

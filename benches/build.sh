@@ -1,0 +1,39 @@
+# shellcheck shell=bash disable=SC2154,SC2034
+# Sourced by the scripts here: `build NAME SOURCES...` compiles a program against caio.pc, with the peers that are there,
+# into $work.
+cc=${CC:-cc}
+if ! pkg-config --exists caio; then
+    echo "caio.pc not found: run \`make bench\`, or set PKG_CONFIG_PATH to an installation" >&2
+    exit 1
+fi
+flags=$(pkg-config --cflags caio) libs=$(pkg-config --libs caio) peers=''
+
+# peer NAME MACRO HEADER FLAGS LIBS PACKAGE: takes the peer in if its header is there.
+peer() {
+    if printf '#include <%s>\n' "$3" | $cc $4 -E - >/dev/null 2>&1; then
+        flags="$flags -D$2 $4" libs="$libs $5" peers="$peers $1"
+    else
+        echo "skipped: comparison with $1 needs $6"
+    fi
+}
+# The peers are the system's, also when libcaio is in a staged root.
+cflags() { PKG_CONFIG_SYSROOT_DIR='' pkg-config --cflags "$1" 2>/dev/null || :; }
+peer liburing HAVE_LIBURING liburing.h "$(cflags liburing)" -luring liburing-dev
+peer libaio HAVE_LIBAIO libaio.h "" -laio libaio-dev
+peer libuv HAVE_LIBUV uv.h "$(cflags libuv)" -luv libuv1-dev
+
+build() {
+    local name=$1 source sources=''
+    shift
+    for source; do
+        case $source in
+        engine_libuv.c | engine_libaio.c | engine_liburing.c)
+            source=${source#engine_} source=${source%.c}
+            case " $peers " in *" $source "*) sources="$sources engine_$source.c" ;; esac ;;
+        *) sources="$sources $source" ;;
+        esac
+    done
+    # The flags are lists: splitting them is meant.
+    # shellcheck disable=SC2086
+    (cd "$here" && $cc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wpedantic -Werror $flags $sources -o "$work/$name" $libs)
+}
