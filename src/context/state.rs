@@ -53,6 +53,7 @@ pub struct State {
     /// The context is being freed.
     pub closing: bool,
     /// Scratch memory of submits, used again.
+    #[allow(clippy::vec_box)] // moved in and out at every submit
     pub spare: Vec<Box<Batch>>,
     /// Edge-triggered watchers of the descriptor, used again.
     pub spare_epolls: Vec<Epoll>,
