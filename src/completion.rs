@@ -35,6 +35,8 @@ pub struct Completions {
     stale: bool,
     /// Sleepers that have seen all that waits and want to hear of each further event.
     edge_sleepers: u32,
+    /// Threads that wait busily and take events next, so that the descriptor need not hear of them.
+    collectors: u32,
     /// Events were added that the descriptor has not been told of.
     untold: bool,
 }
@@ -57,6 +59,7 @@ impl Completions {
             signalled: false,
             stale: false,
             edge_sleepers: 0,
+            collectors: 0,
             untold: false,
         })
     }
@@ -81,6 +84,9 @@ impl Completions {
 
     /// Makes the descriptor readable if events wait that it does not show yet.
     pub fn tell(&mut self) {
+        if self.collectors > 0 {
+            return;
+        }
         let untold = std::mem::take(&mut self.untold);
         if !self.waiting.is_empty() && (!self.signalled || (untold && self.edge_sleepers > 0)) {
             self.descriptor.signal();
@@ -122,6 +128,15 @@ impl Completions {
             }
         }
         count
+    }
+
+    pub fn collector_comes(&mut self) {
+        self.collectors += 1;
+    }
+
+    /// [`Self::tell`] of what it does not take.
+    pub fn collector_goes(&mut self) {
+        self.collectors -= 1;
     }
 
     pub fn edge_sleeper_comes(&mut self) {

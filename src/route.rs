@@ -28,8 +28,11 @@ const INLINE_BUDGET: u64 = 1024 * 1024;
 /// A context's choices, and what it learned from their outcome.
 pub struct Router {
     kind: Kind,
+    /// Nobody named the backend: each operation goes the way that is best for it.
+    auto: bool,
     no_inline: bool,
     hit_rate: Arc<HitRate>,
+    held: Arc<Held>,
     hints: [AtomicU64; HINTS],
 }
 
@@ -46,8 +49,15 @@ enum Hint {
 }
 
 impl Router {
-    pub fn new(kind: Kind, no_inline: bool) -> Self {
-        Self { kind, no_inline, hit_rate: Arc::default(), hints: [const { AtomicU64::new(0) }; HINTS] }
+    pub fn new(kind: Kind, auto: bool, no_inline: bool) -> Self {
+        Self {
+            kind,
+            auto,
+            no_inline,
+            hit_rate: Arc::default(),
+            held: Arc::default(),
+            hints: [const { AtomicU64::new(0) }; HINTS],
+        }
     }
 
     pub fn finishes_inline(&self) -> bool {
@@ -146,6 +156,11 @@ impl Router {
         }
     }
 
+    /// What the native side holds.
+    pub fn held(&self) -> Arc<Held> {
+        self.held.clone()
+    }
+
     /// What the native side tells about attempts that it made.
     pub fn hit_rate(&self) -> Arc<HitRate> {
         self.hit_rate.clone()
@@ -192,10 +207,12 @@ impl Router {
             && priority_is_plain(op.ioprio);
         form && match self.kind {
             Kind::Thread => false,
-            Kind::Uring => batch.natively(op.fd, op.code.reads()),
+            // io_uring has a kernel thread make buffered writes, which takes longer than ours do.
+            Kind::Uring if self.auto && !op.code.reads() && !self.is_direct(op.fd, batch) => false,
+            Kind::Uring => self.natively(op.fd, op.code.reads(), batch),
             // io_submit runs buffered writes itself; without O_DIRECT they are a worker's.
             Kind::Linux if op.code.reads() => self.kernel_aio_reads(op.fd, batch),
-            Kind::Linux => self.is_direct(op.fd, batch) && batch.natively(op.fd, false),
+            Kind::Linux => self.is_direct(op.fd, batch) && self.natively(op.fd, false, batch),
         }
     }
 
@@ -204,7 +221,12 @@ impl Router {
     fn kernel_aio_reads(&self, fd: i32, batch: &mut Checks) -> bool {
         const RETRY_AFTER: u32 = 1024;
         let wanted = batch.is_decided(fd) || self.hit_rate.is_worth_a_try(RETRY_AFTER) || self.is_direct(fd, batch);
-        wanted && batch.natively(fd, true)
+        wanted && self.natively(fd, true, batch)
+    }
+
+    /// The kernel's queue takes it, without waiting and with the plain call's errors. If not, a worker makes that call.
+    fn natively(&self, fd: i32, reads: bool, batch: &mut Checks) -> bool {
+        self.held.knows(fd, reads) || batch.natively(fd, reads)
     }
 
     fn is_direct(&self, fd: i32, batch: &mut Checks) -> bool {
@@ -239,6 +261,53 @@ impl Router {
         const USES: u64 = 64;
         let value = u64::from(fd as u32) << 32 | USES << 8 | hint as u64;
         self.hints[fd as usize % HINTS].store(value, Ordering::Relaxed);
+    }
+}
+
+/// Descriptors with transfers in the kernel's queue. While there is one, the number cannot be another file's (the caller
+/// keeps it untouched until the event), so that what was found out about it before stays true.
+pub struct Held([AtomicU64; HINTS]);
+
+const READS: u64 = 1;
+const WRITES: u64 = 2;
+const ONE: u64 = 4;
+
+impl Default for Held {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; HINTS])
+    }
+}
+
+impl Held {
+    // Relaxed in all of these: changed under the context's lock, and whoever looks passes a descriptor that is valid.
+
+    fn place(&self, fd: i32) -> &AtomicU64 {
+        &self.0[fd as usize % HINTS]
+    }
+
+    fn knows(&self, fd: i32, reads: bool) -> bool {
+        let value = self.place(fd).load(Ordering::Relaxed);
+        value >> 32 == u64::from(fd as u32) && value & if reads { READS } else { WRITES } != 0
+    }
+
+    /// A transfer that was found fit for the queue goes there. True if its end must be told.
+    pub fn comes(&self, fd: i32, reads: bool) -> bool {
+        let place = self.place(fd);
+        let value = place.load(Ordering::Relaxed);
+        let free = value as u32 == 0;
+        if !free && value >> 32 != u64::from(fd as u32) {
+            return false;
+        }
+        let before = if free { u64::from(fd as u32) << 32 } else { value };
+        place.store((before | if reads { READS } else { WRITES }) + ONE, Ordering::Relaxed);
+        true
+    }
+
+    pub fn goes(&self, fd: i32) {
+        let place = self.place(fd);
+        let value = place.load(Ordering::Relaxed) - ONE;
+        // The last one takes what is known along.
+        place.store(if value as u32 >= ONE as u32 { value } else { 0 }, Ordering::Relaxed);
     }
 }
 
@@ -369,7 +438,6 @@ impl Checks {
         known.reads.is_some() && known.status_flags.is_none()
     }
 
-    /// The kernel's queue takes it, without waiting and with the plain call's errors. If not, a worker makes that call.
     fn natively(&mut self, fd: i32, reads: bool) -> bool {
         let known = self.known(fd);
         if reads {

@@ -51,9 +51,9 @@ pub fn probe(backend: u32) -> Probe {
 }
 
 fn try_open(kind: Kind) -> Result<()> {
-    let eventfd = EventFd::new()?;
-    let wants =
-        Wants { max_requests: 8, workers: 1, sqpoll: false, eventfd: std::os::fd::AsRawFd::as_raw_fd(&eventfd) };
+    let descriptor = EventFd::new()?;
+    let eventfd = std::os::fd::AsRawFd::as_raw_fd(&descriptor);
+    let wants = Wants { max_requests: 8, workers: 1, single_thread: false, sqpoll: false, eventfd };
     Native::open(kind, &wants).map(drop)
 }
 

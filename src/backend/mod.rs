@@ -46,6 +46,8 @@ impl Kind {
 pub struct Wants {
     pub max_requests: u32,
     pub workers: u32,
+    /// One thread makes all calls.
+    pub single_thread: bool,
     pub sqpoll: bool,
     /// Made readable by every native completion.
     pub eventfd: RawFd,
@@ -137,9 +139,27 @@ impl Native {
         }
     }
 
+    /// Keeps the descriptor from hearing of what is done while the caller looks for it anyway, where that goes.
+    pub fn mute(&mut self) {
+        if let Self::Uring(uring) = self {
+            uring.mute();
+        }
+    }
+
+    pub fn is_muted(&self) -> bool {
+        matches!(self, Self::Uring(uring) if uring.is_muted())
+    }
+
+    /// Look for completions afterwards.
+    pub fn unmute(&mut self) {
+        if let Self::Uring(uring) = self {
+            uring.unmute();
+        }
+    }
+
     /// Whether the descriptor shows a completion before it can be seen here; else it may show it after.
     pub fn signals_first(&self) -> bool {
-        false
+        matches!(self, Self::Uring(uring) if uring.signals_first())
     }
 
     pub fn has_completions(&mut self) -> bool {

@@ -7,6 +7,7 @@ use super::Wants;
 use crate::error::Result;
 use crate::op::{Code, Op};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sys::thread;
 use crate::sys::uring::{self, NOBODY, Request, Ring, Setup};
 
 pub struct Uring {
@@ -18,6 +19,10 @@ pub struct Uring {
     in_flight: u32,
     /// In flight at most, so that completions always fit their ring.
     most: u32,
+    /// The thread that enters a deferred ring, once there is one.
+    owner: Option<usize>,
+    /// Completions do not signal.
+    muted: bool,
 }
 
 /// Who is inside io_uring_enter, and whether it still works.
@@ -42,6 +47,11 @@ impl Entering {
         // AcqRel pairs with itself: the last thread to go sees what those before it stored.
         self.threads.fetch_sub(1, Ordering::AcqRel);
         self.is_broken()
+    }
+
+    /// Nobody ever got in.
+    fn break_off(&self) {
+        self.broken.store(true, Ordering::Release);
     }
 
     fn is_broken(&self) -> bool {
@@ -74,13 +84,14 @@ impl Uring {
         let ring = Ring::new(Setup {
             entries: requests.min(MOST_ENTRIES),
             completions: requests * 2,
+            deferred: wants.single_thread,
             sqpoll: wants.sqpoll,
             iowq_workers: [wants.workers, IOWQ_UNBOUNDED],
         })?;
         ring.register_eventfd(wants.eventfd)?;
         let (entries, most) = (ring.entries(), ring.completion_entries() / 2);
         let pushed = vec![NOBODY; entries as usize];
-        Ok(Self { ring, entering: Arc::default(), pushed, next: 0, in_flight: 0, most })
+        Ok(Self { ring, entering: Arc::default(), pushed, next: 0, in_flight: 0, most, owner: None, muted: false })
     }
 
     pub fn fd(&self) -> RawFd {
@@ -93,9 +104,51 @@ impl Uring {
     }
 
     pub fn push(&mut self, token: u64, op: &Op, moved: u64) -> bool {
-        let pushed = self.in_flight < self.most && !self.is_broken() && self.push_request(request(op, moved), token);
+        let free = self.in_flight < self.most && !self.is_broken() && self.is_enabled();
+        let pushed = free && self.push_request(request(op, moved), token);
         self.in_flight += u32::from(pushed);
         pushed
+    }
+
+    /// The first to push is the thread that makes all calls.
+    fn is_enabled(&mut self) -> bool {
+        if self.ring.is_deferred() && self.owner.is_none() {
+            self.owner = Some(thread::id());
+            if self.ring.enable().is_err() {
+                self.entering.break_off();
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether the calling thread may enter the ring.
+    fn may_enter(&self) -> bool {
+        !self.ring.is_deferred() || self.owner == Some(thread::id())
+    }
+
+    /// The descriptor shows a completion before it can be seen here: the thread that runs it also makes it.
+    pub fn signals_first(&self) -> bool {
+        self.ring.is_deferred()
+    }
+
+    /// Only where nobody else may be asleep. What is there already has signalled, and is not kept quiet.
+    pub fn mute(&mut self) {
+        if self.may_enter() && self.ring.is_deferred() && !self.has_completions() {
+            self.ring.signals(false);
+            self.muted = true;
+        }
+    }
+
+    pub fn is_muted(&self) -> bool {
+        self.muted
+    }
+
+    pub fn unmute(&mut self) {
+        self.muted = false;
+        self.ring.signals(true);
+        // Pairs with the kernel's barrier between its note of a completion and its look at the flag.
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
     }
 
     pub fn cancel(&mut self, token: u64) {
@@ -114,7 +167,7 @@ impl Uring {
 
     pub fn flush(&mut self) -> Option<Enter> {
         let count = self.ring.unsubmitted();
-        if count == 0 || self.is_broken() {
+        if count == 0 || self.is_broken() || !self.may_enter() {
             return None;
         }
         let flags = self.ring.enter_flags()?;
@@ -143,12 +196,25 @@ impl Uring {
     }
 
     pub fn has_completions(&mut self) -> bool {
-        self.ring.has_completions()
+        self.ring.has_completions() || self.ring.has_deferred()
+    }
+
+    /// Lets what is deferred complete, without a second signal for it; the first was that it waits.
+    fn run_deferred(&mut self) -> bool {
+        self.ring.signals(false);
+        let ran = uring::run_deferred(self.fd()).is_ok();
+        if !self.muted {
+            self.unmute();
+        }
+        ran
     }
 
     pub fn pop(&mut self) -> Option<(u64, i64)> {
         loop {
             let Some((token, result)) = self.ring.pop() else {
+                if self.ring.has_deferred() && self.may_enter() && self.run_deferred() {
+                    continue;
+                }
                 if self.ring.overflowed() && uring::flush_overflow(self.fd()).is_ok() && self.ring.has_completions() {
                     continue;
                 }
@@ -174,9 +240,8 @@ impl Enter {
         let mut failures = 0;
         while self.count > 0 && failures < TRIES {
             match uring::enter(self.ring, self.count, self.flags) {
-                // Nothing left: another thread's enter took ours, or the kernel's thread will.
+                // Nothing left: another thread's enter took ours.
                 Ok(0) => return true,
-                Ok(_) if self.flags != 0 => return true,
                 Ok(taken) => self.count = self.count.saturating_sub(taken),
                 Err(errno) if errno.0 == libc::EINTR => {}
                 // Out of memory for a moment, or completions waiting for room.

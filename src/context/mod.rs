@@ -6,6 +6,7 @@ mod free;
 mod poller;
 mod pool;
 mod slab;
+mod spin;
 mod state;
 mod submit;
 mod sync_group;
@@ -24,6 +25,7 @@ use crate::op::{Op, PlainRead};
 use crate::route::Router;
 use crate::sync::{Condvar, Mutex};
 use crate::sys::{fork, thread};
+use spin::Beat;
 use state::State;
 use wake::Wake;
 
@@ -82,6 +84,10 @@ struct Shared {
     state: Mutex<State>,
     /// Where idle workers sleep.
     work: Condvar,
+    /// Bumped when there is work for a worker that waits busily.
+    queued: Beat,
+    /// Bumped when a worker has finished something.
+    finished: Beat,
     /// Held while the poller is started, so that there is one.
     poller_start: Mutex<()>,
     router: Router,
@@ -104,17 +110,19 @@ impl Context {
         let done = Completions::new(max_requests as usize)?;
         let wake = Wake::new()?;
         let eventfd = done.fd();
-        let native = backend::choose(backend, &Wants { max_requests, workers, sqpoll, eventfd })?;
+        let native = backend::choose(backend, &Wants { max_requests, workers, single_thread, sqpoll, eventfd })?;
         let kind = native.kind();
         let fds = Descriptors::default();
         [eventfd, wake.as_raw_fd(), native.fd()].into_iter().for_each(|fd| fds.remember(fd));
-        let router = Router::new(kind, no_inline);
+        let router = Router::new(kind, backend == 0, no_inline);
         let state = State::new(max_requests, workers, done, native, &router)?;
         let shared = Arc::new_cyclic(|this| Shared {
             this: this.clone(),
             router,
             state: Mutex::new(state),
             work: Condvar::new(),
+            queued: Beat::default(),
+            finished: Beat::default(),
             poller_start: Mutex::new(()),
             wake,
             eventfd,

@@ -1,10 +1,23 @@
 //! Which workers there are and what they take next. Threads start one by one, under load only: who takes an operation
 //! and leaves others behind wakes or starts the next worker.
 
+use std::time::Duration;
+
 use super::slab::{Class, List, Place, Slab};
 
 /// Workers unless the caller says otherwise: cold reads gain up to here and lose beyond.
 pub const DEFAULT_WORKERS: u32 = 32;
+
+/// A write that takes no longer is not worth another worker's waking.
+const BRISK: Duration = Duration::from_micros(30);
+
+/// A streak at which one worker is let alone with the writes, and the longest that is counted.
+const TRUST: u32 = 8;
+const MOST_STREAK: u32 = 64;
+
+/// Writes until one worker is let alone again, doubled with each time that it was in vain, so often.
+const RETRY_AFTER: u32 = 64;
+const RAREST: u32 = 6;
 
 /// More threads than any machine has use for; keeps sums in range.
 const MOST_WORKERS: u32 = 1 << 20;
@@ -23,8 +36,21 @@ pub struct Pool {
     woken: u32,
     /// Workers that were started and have not looked at the queues yet.
     starting: u32,
+    /// Workers on an operation of the fast class.
+    fast_running: u32,
     /// Workers on an operation of the slow class.
     slow_running: u32,
+    /// A worker waits busily for work.
+    spinning: bool,
+    /// Workers that sleep lightly, to step in should the one on brisk work be held up.
+    sentinels: u32,
+    /// Writes in a row that took no longer than waking another worker would.
+    streak: u32,
+    /// Writes since one worker was last let alone with them, and how often that was in vain.
+    untried: u32,
+    retries: u32,
+    /// Operations of the fast class that ended.
+    ended: u64,
     /// Workers inside an open that waits for somebody else; they do not count against the limit.
     lent: u32,
 }
@@ -49,7 +75,14 @@ impl Pool {
             idle: 0,
             woken: 0,
             starting: 0,
+            fast_running: 0,
             slow_running: 0,
+            spinning: false,
+            sentinels: 0,
+            streak: TRUST,
+            untried: 0,
+            retries: 0,
+            ended: 0,
             lent: 0,
         }
     }
@@ -71,16 +104,91 @@ impl Pool {
 
     /// An operation for the calling worker, which it must give back with [`Self::done`].
     pub fn take(&mut self, slab: &mut Slab) -> Option<u32> {
-        let slow = !self.slow.is_empty() && self.slow_room() > 0 && (self.slow_next || self.fast.is_empty());
+        let fast = self.fast_room() > 0;
+        let slow = self.slow_room() > 0 && !self.slow.is_empty() && (self.slow_next || !fast);
+        if !fast && !slow {
+            return None;
+        }
         self.slow_next = !slow;
         let index = self.list(if slow { Class::Slow } else { Class::Fast }).pop_front(slab)?;
         self.slow_running += u32::from(slow);
+        self.fast_running += u32::from(!slow);
         slab[index].place = Place::Running;
         Some(index)
     }
 
     pub fn done(&mut self, class: Class) {
-        self.slow_running -= u32::from(class == Class::Slow);
+        match class {
+            Class::Slow => self.slow_running -= 1,
+            Class::Fast => {
+                self.fast_running -= 1;
+                self.ended += 1;
+            }
+        }
+    }
+
+    /// How long an operation of the fast class took, by which the next ones are staffed. Several at once wait for each
+    /// other, so that only what one worker did alone counts; and now and then one is let alone to see.
+    pub fn took(&mut self, write: bool, time: Duration) {
+        if !write {
+            self.streak = 0;
+        } else if !self.is_brisk() {
+            self.untried += 1;
+            if self.untried >> self.retries.min(RAREST) >= RETRY_AFTER {
+                (self.untried, self.retries) = (0, self.retries + 1);
+                self.streak = TRUST;
+            }
+        } else if time < BRISK {
+            self.streak = (self.streak + 1).min(MOST_STREAK);
+            if self.streak == MOST_STREAK {
+                self.retries = 0;
+            }
+        } else {
+            self.streak = self.streak.saturating_sub(MOST_STREAK / 2);
+        }
+    }
+
+    /// Buffered writes that the page cache takes in a few microseconds, and one after the other (the file systems lock the
+    /// file): one worker is faster than several that wake and wait for each other.
+    fn is_brisk(&self) -> bool {
+        self.streak >= TRUST
+    }
+
+    /// How many operations the worker on brisk work has before it.
+    pub fn brisk_work(&self) -> u32 {
+        if self.is_brisk() { self.fast.len() + self.fast_running } else { 0 }
+    }
+
+    /// Work is held back for the worker on brisk work: somebody must look whether it is held up.
+    pub fn wants_sentinel(&self) -> bool {
+        self.is_brisk() && self.fast_running > 0 && !self.fast.is_empty()
+    }
+
+    /// Operations that ended so far; for [`Self::sentinel_goes`].
+    pub fn sentinel_comes(&mut self) -> u64 {
+        self.sentinels += 1;
+        self.ended
+    }
+
+    pub fn sentinel_goes(&mut self, ended: u64) {
+        self.sentinels -= 1;
+        if self.ended == ended {
+            self.streak = 0;
+        }
+    }
+
+    /// True if the calling worker may wait busily for work; [`Self::spun`] afterwards.
+    pub fn spins(&mut self) -> bool {
+        !std::mem::replace(&mut self.spinning, true)
+    }
+
+    pub fn spun(&mut self) {
+        self.spinning = false;
+    }
+
+    /// A worker that waits busily must be told of work.
+    pub fn has_work_for_spinner(&self) -> bool {
+        self.spinning && self.runnable() > 0
     }
 
     /// Any queued operation, for when nobody can run it.
@@ -90,7 +198,8 @@ impl Pool {
 
     /// Whether a worker must be woken or started for what is queued. Counts it as done.
     pub fn staff(&mut self) -> Staffing {
-        if self.runnable() <= self.woken + self.starting {
+        let sentinel = u32::from(self.sentinels == 0 && self.wants_sentinel());
+        if self.runnable() + sentinel <= self.woken + self.starting + u32::from(self.spinning) {
             Staffing::Enough
         } else if self.idle > 0 {
             self.idle -= 1;
@@ -146,7 +255,12 @@ impl Pool {
 
     /// Queued operations that a worker may take now.
     fn runnable(&self) -> u32 {
-        self.fast.len() + self.slow.len().min(self.slow_room())
+        self.fast_room() + self.slow.len().min(self.slow_room())
+    }
+
+    /// Fast operations that may be begun now.
+    fn fast_room(&self) -> u32 {
+        if self.is_brisk() { self.fast.len().min(1u32.saturating_sub(self.fast_running)) } else { self.fast.len() }
     }
 
     /// Slow operations leave a quarter of the workers free for the rest.

@@ -53,6 +53,8 @@ pub struct Slot {
     pub moved: u64,
     /// Somebody asked for it to stop, with this errno.
     pub stop: Option<Errno>,
+    /// It is counted among those that hold its descriptor for the kernel's queue.
+    pub held: bool,
     /// It was sent a second way.
     pub retried: bool,
     /// The poller could not watch it: a worker runs the plain call.
@@ -107,6 +109,7 @@ impl Slab {
                 behind: NONE,
                 moved: 0,
                 stop: None,
+                held: false,
                 retried: false,
                 plain: false,
                 refused: None,

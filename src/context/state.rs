@@ -8,6 +8,7 @@ use super::deadline::Deadlines;
 use super::poller::Ends;
 use super::pool::{Pool, Staffing};
 use super::slab::{Class, List, NONE, Place, Slab, Token};
+use super::spin::Spin;
 use super::submit::Batch;
 use super::sync_group::Group;
 use super::workers::Worker;
@@ -16,7 +17,7 @@ use crate::backend::{Flush, Native};
 use crate::completion::{Completions, Event, Sink};
 use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
-use crate::route::{HitRate, Router};
+use crate::route::{Held, HitRate, Router};
 use crate::sys::epoll::Epoll;
 use crate::sys::timerfd;
 
@@ -48,8 +49,13 @@ pub struct State {
     /// The time that the poller's timer is set to.
     armed: Option<u64>,
     pub workers: Vec<Worker>,
+    /// How waiting busily for work went.
+    pub idle_spin: Spin,
+    /// How waiting busily for events went.
+    pub event_spin: Spin,
     pub worker_ids: u64,
     hit_rate: Arc<HitRate>,
+    held: Arc<Held>,
     /// The context is being freed.
     pub closing: bool,
     /// Scratch memory of submits, used again.
@@ -74,6 +80,8 @@ pub struct Chores {
     /// Look again afterwards: operations wait for the room that the flush makes.
     again: bool,
     poke: bool,
+    /// A worker waits busily for what was queued.
+    nudge: bool,
 }
 
 impl State {
@@ -95,8 +103,11 @@ impl State {
             poked: false,
             armed: None,
             workers: Vec::new(),
+            idle_spin: Spin::default(),
+            event_spin: Spin::default(),
             worker_ids: 0,
             hit_rate: router.hit_rate(),
+            held: router.held(),
             closing: false,
             spare: Vec::new(),
             spare_epolls: Vec::new(),
@@ -181,6 +192,7 @@ impl State {
         let slot = &mut self.slab[index];
         if self.native.push(token, &slot.op, slot.moved) {
             slot.place = Place::Native;
+            slot.held = slot.op.code.transfers() && self.held.comes(slot.op.fd, slot.op.code.reads());
         } else if self.native.works() {
             slot.place = Place::Backlog;
             self.backlog.push_back(&mut self.slab, index);
@@ -297,6 +309,9 @@ impl State {
             let slot = &mut self.slab[index];
             // In nobody's hands until it goes on somewhere.
             slot.place = Place::Running;
+            if std::mem::take(&mut slot.held) {
+                self.held.goes(slot.op.fd);
+            }
             (slot.op, slot.moved, slot.stop, slot.retried)
         };
         if let Ok(more) = u64::try_from(result) {
@@ -333,6 +348,11 @@ impl State {
 
     /// Moves events out as `caio_ctx_poll` does. The caller's chores tell the descriptor what is left.
     pub fn take(&mut self, sink: &mut impl Sink) -> u32 {
+        if self.native.is_muted() {
+            // Of these the descriptor has not heard.
+            self.reap_all();
+            self.native.unmute();
+        }
         if self.native.has_completions() || self.done.clear_is_due(sink.room()) {
             self.clear_and_reap();
         }
@@ -375,6 +395,9 @@ impl State {
     /// What the lock's holder must do after giving it back. Unless `silent`, the descriptor hears of new events first.
     pub fn chores(&mut self, silent: bool) -> Chores {
         self.refill();
+        if silent && self.native.has_unsent() {
+            self.native.mute();
+        }
         let flush = self.native.flush();
         self.chores_beside(silent, flush)
     }
@@ -390,14 +413,24 @@ impl State {
             self.done.tell();
         }
         let poke = std::mem::take(&mut self.poke) && self.poller.is_some() && !std::mem::replace(&mut self.poked, true);
-        Chores { staffing: self.pool.staff(), again: !flush.is_nothing() && !self.backlog.is_empty(), flush, poke }
+        let nudge = self.pool.has_work_for_spinner();
+        Chores {
+            staffing: self.pool.staff(),
+            again: !flush.is_nothing() && !self.backlog.is_empty(),
+            flush,
+            poke,
+            nudge,
+        }
     }
 
     /// Hears what the kernel refused.
     fn flushed(&mut self, flush: Flush) {
-        let Self { native, slab, pool, counters, .. } = self;
+        let Self { native, slab, pool, counters, held, .. } = self;
         native.flushed(flush, |token| {
             if let Some(index) = slab.find(Token(token)) {
+                if std::mem::take(&mut slab[index].held) {
+                    held.goes(slab[index].op.fd);
+                }
                 slab[index].retried = true;
                 counters.retried += 1;
                 let class = class_of(&slab[index].op);
@@ -409,7 +442,7 @@ impl State {
 
 impl Chores {
     pub fn is_nothing(&self) -> bool {
-        self.staffing == Staffing::Enough && self.flush.is_nothing() && !self.again && !self.poke
+        self.staffing == Staffing::Enough && self.flush.is_nothing() && !self.again && !self.poke && !self.nudge
     }
 }
 
@@ -441,7 +474,10 @@ impl Shared {
 
     pub fn run(&self, chores: Chores, silent: bool) {
         let mut next = Some(chores);
-        while let Some(Chores { staffing, mut flush, again, poke }) = next.take() {
+        while let Some(Chores { staffing, mut flush, again, poke, nudge }) = next.take() {
+            if nudge {
+                self.queued.bump();
+            }
             match staffing {
                 Staffing::Enough => {}
                 Staffing::Wake => self.work.notify_one(),

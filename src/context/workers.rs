@@ -3,7 +3,7 @@
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::slab::{Class, Place, Token};
@@ -12,6 +12,7 @@ use crate::backend::streams;
 use crate::backend::threads::{self, Kit};
 use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
+use crate::sync::MutexGuard;
 use crate::sys::{fs, thread};
 
 /// A worker without work for so long ends.
@@ -35,6 +36,7 @@ struct Task {
     refused: Option<Errno>,
     /// The poller could not try or watch it: make one plain call.
     plain: bool,
+    begun: Instant,
 }
 
 impl Shared {
@@ -67,11 +69,12 @@ impl Shared {
 
     /// Takes in what a worker did and gives it the next operation; None when it should end.
     fn next_task(&self, id: u64, mut done: Option<(Task, Outcome)>) -> Option<Task> {
-        let mut timed_out = false;
+        let (mut timed_out, mut may_spin) = (false, done.as_ref().is_some_and(|(task, _)| !task.op.code.reads()));
         loop {
             let mut state = self.state.lock();
             if let Some((task, outcome)) = done.take() {
                 state.settle(task, outcome);
+                self.finished.bump();
             }
             let next = if state.pool.overstaffed() { None } else { state.take_task() };
             let leaves = next.is_none() && (state.closing || timed_out || state.pool.overstaffed());
@@ -80,9 +83,11 @@ impl Shared {
             }
             let chores = state.worker_chores();
             if next.is_none() && !leaves && chores.is_nothing() {
-                state.pool.sleeps();
-                (state, timed_out) = self.work.wait_for(state, IDLE);
-                state.pool.wakes();
+                if std::mem::take(&mut may_spin) && state.idle_spin.is_worth_a_try() && state.pool.spins() {
+                    self.spin_for_work(state);
+                } else {
+                    timed_out = self.sleep(state);
+                }
                 continue;
             }
             drop(state);
@@ -91,6 +96,34 @@ impl Shared {
                 return next;
             }
         }
+    }
+
+    /// Waits for work without sleeping: its next operation may come any moment, and waking takes longer than most writes.
+    fn spin_for_work(&self, state: MutexGuard<State>) {
+        const LONGEST: Duration = Duration::from_micros(50);
+        let seen = self.queued.now();
+        drop(state);
+        self.queued.watch(seen, 1, LONGEST);
+        let mut state = self.state.lock();
+        state.pool.spun();
+        state.idle_spin.ended(self.queued.now() != seen);
+    }
+
+    /// Sleeps until there may be work; true if there was none for so long that the worker may go.
+    fn sleep(&self, mut state: MutexGuard<State>) -> bool {
+        const LIGHTLY: Duration = Duration::from_millis(1);
+        if !state.pool.wants_sentinel() {
+            state.pool.sleeps();
+            let (mut state, timed_out) = self.work.wait_for(state, IDLE);
+            state.pool.wakes();
+            return timed_out;
+        }
+        let ended = state.pool.sentinel_comes();
+        state.pool.sleeps();
+        let (mut state, _) = self.work.wait_for(state, LIGHTLY);
+        state.pool.wakes();
+        state.pool.sentinel_goes(ended);
+        false
     }
 
     fn run_task(&self, task: &Task, kit: &mut Kit) -> Outcome {
@@ -215,6 +248,7 @@ impl State {
             paths: std::mem::take(&mut slot.paths),
             refused: slot.refused,
             plain: slot.plain,
+            begun: Instant::now(),
         })
     }
 
@@ -227,6 +261,9 @@ impl State {
     }
 
     fn settle(&mut self, mut task: Task, outcome: Outcome) {
+        if task.class == Class::Fast {
+            self.pool.took(!task.op.code.reads(), task.begun.elapsed());
+        }
         let Some(index) = self.give_back(&mut task) else { return };
         match outcome {
             Outcome::Result(result) => {

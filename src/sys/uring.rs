@@ -11,6 +11,7 @@ use crate::error::{Errno, Result};
 pub struct Ring {
     ring: IoUring,
     sqpoll: bool,
+    deferred: bool,
 }
 
 /// A request of the kernel.
@@ -39,6 +40,9 @@ pub const NOBODY: u64 = u64::MAX;
 pub struct Setup {
     pub entries: u32,
     pub completions: u32,
+    /// One thread, which [`Ring::enable`]s it, makes all calls that enter it, and completions wait for such a call
+    /// (IORING_SETUP_DEFER_TASKRUN). A wish: [`Ring::is_deferred`] tells.
+    pub deferred: bool,
     pub sqpoll: bool,
     /// Most io-wq threads: for regular files, and for the rest.
     pub iowq_workers: [u32; 2],
@@ -48,7 +52,7 @@ impl Ring {
     /// Sets up a ring that this process can use: the features that libcaio needs are there, entering it is allowed.
     /// ENOSYS or EPERM where the kernel or a filter forbids it, EOPNOTSUPP where the kernel is too old.
     pub fn new(setup: Setup) -> Result<Self> {
-        let ring = Self::build(setup)?;
+        let (ring, deferred) = Self::build(setup)?;
         let params = ring.params();
         if !params.is_feature_nodrop() || !params.is_feature_submit_stable() {
             return Err(Errno(libc::EOPNOTSUPP));
@@ -69,30 +73,40 @@ impl Ring {
         // A cap that old kernels (before 5.15) do not know is only a cap.
         let mut workers = setup.iowq_workers;
         ring.submitter().register_iowq_max_workers(&mut workers).ok();
-        enter(ring.as_raw_fd(), 0, 0)?;
+        match enter(ring.as_raw_fd(), 0, 0) {
+            // Not enabled yet: entering it is allowed.
+            Err(Errno(libc::EBADFD)) if deferred => {}
+            entered => drop(entered?),
+        }
         let sqpoll = params.is_setup_sqpoll();
-        Ok(Self { ring, sqpoll })
+        Ok(Self { ring, sqpoll, deferred })
     }
 
-    fn build(setup: Setup) -> Result<IoUring> {
+    fn build(setup: Setup) -> Result<(IoUring, bool)> {
         let mut entries = setup.entries;
         let (mut sqpoll, mut submit_all) = (setup.sqpoll, true);
+        let mut deferred = setup.deferred && !sqpoll;
         loop {
             let mut builder = IoUring::builder();
             builder.dontfork().setup_clamp().setup_cqsize(setup.completions.max(entries));
             if submit_all {
                 builder.setup_submit_all();
             }
+            if deferred {
+                builder.setup_r_disabled().setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
+            }
             if sqpoll {
                 const IDLE_MS: u32 = 20;
                 builder.setup_sqpoll(IDLE_MS);
             }
             let errno = match builder.build(entries) {
-                Ok(ring) => return Ok(ring),
+                Ok(ring) => return Ok((ring, deferred)),
                 Err(error) => Errno::from(error),
             };
-            // One wish less each time: a kernel thread is a hint, SUBMIT_ALL came with 5.18, memory may be locked only so far.
+            // One wish less each time: a kernel thread is a hint, DEFER_TASKRUN came with 6.1, SUBMIT_ALL with 5.18, memory
+            // may be locked only so far.
             match errno.0 {
+                libc::EINVAL if deferred => deferred = false,
                 libc::EINVAL if submit_all => submit_all = false,
                 _ if sqpoll => sqpoll = false,
                 libc::ENOMEM if entries > 8 => entries /= 2,
@@ -104,6 +118,26 @@ impl Ring {
     /// Every completion makes `eventfd` readable.
     pub fn register_eventfd(&self, eventfd: RawFd) -> Result<()> {
         Ok(self.ring.submitter().register_eventfd(eventfd)?)
+    }
+
+    pub fn is_deferred(&self) -> bool {
+        self.deferred
+    }
+
+    /// From now on, the calling thread enters a deferred ring.
+    pub fn enable(&self) -> Result<()> {
+        Ok(self.ring.submitter().register_enable_rings()?)
+    }
+
+    /// Completions wait for the next [`run_deferred`].
+    pub fn has_deferred(&mut self) -> bool {
+        self.deferred && self.ring.submission().taskrun()
+    }
+
+    /// Completions signal the eventfd, or do not.
+    pub fn signals(&mut self, on: bool) {
+        let completion = self.ring.completion();
+        if on { completion.enable_eventfd() } else { completion.disable_eventfd() }
     }
 
     pub fn entries(&self) -> u32 {
@@ -130,7 +164,7 @@ impl Ring {
     pub fn enter_flags(&mut self) -> Option<u32> {
         const IORING_ENTER_SQ_WAKEUP: u32 = 1 << 1;
         if !self.sqpoll {
-            return Some(0);
+            return Some(if self.deferred { IORING_ENTER_GETEVENTS } else { 0 });
         }
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst); // pairs with the kernel thread's before it sleeps
         self.ring.submission().need_wakeup().then_some(IORING_ENTER_SQ_WAKEUP)
@@ -164,9 +198,15 @@ pub fn enter(ring: RawFd, count: u32, flags: u32) -> Result<u32> {
     unsafe { in_place!(libc::SYS_io_uring_enter, ring, count, 0, flags, none, 0) }.map(|taken| taken as u32)
 }
 
+const IORING_ENTER_GETEVENTS: u32 = 1;
+
 /// Moves completions that the ring had no room for into it.
 pub fn flush_overflow(ring: RawFd) -> Result<u32> {
-    const IORING_ENTER_GETEVENTS: u32 = 1;
+    enter(ring, 0, IORING_ENTER_GETEVENTS)
+}
+
+/// Runs what completions wait for. Waits for nothing.
+pub fn run_deferred(ring: RawFd) -> Result<u32> {
     enter(ring, 0, IORING_ENTER_GETEVENTS)
 }
 

@@ -1,0 +1,95 @@
+//! Short busy waits in place of a sleep and a wake-up, where they pay: they stop by themselves when they do not.
+
+use std::hint;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::sync::atomic::{AtomicU32, Ordering};
+
+/// Whether a busy wait of some kind paid off of late.
+#[derive(Default)]
+pub struct Spin {
+    /// Waits in vain, less those that were not.
+    failures: u32,
+    /// Waits that were left out since the last.
+    left_out: u32,
+}
+
+impl Spin {
+    /// After each failure, twice as many are left out before the next try.
+    pub fn is_worth_a_try(&mut self) -> bool {
+        const RAREST: u32 = 10;
+        if !has_cores() {
+            return false;
+        }
+        self.left_out += 1;
+        let due = self.left_out >> self.failures.min(RAREST) > 0;
+        if due {
+            self.left_out = 0;
+        }
+        due
+    }
+
+    pub fn ended(&mut self, paid: bool) {
+        self.failures = if paid { self.failures / 2 } else { (self.failures + 1).min(16) };
+    }
+}
+
+/// What one thread bumps, under the context's lock, and another watches without it.
+#[derive(Default)]
+pub struct Beat(AtomicU32);
+
+impl Beat {
+    pub fn now(&self) -> u32 {
+        // Acquire pairs with `bump`.
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub fn bump(&self) {
+        // Release pairs with `now`; what is to be seen is under the lock anyway.
+        self.0.fetch_add(1, Ordering::Release);
+    }
+
+    /// Waits, busy, until it was bumped `times` since `seen` or the time is over.
+    pub fn watch(&self, seen: u32, times: u32, time: Duration) {
+        const LOOKS: u32 = 32;
+        let start = Instant::now();
+        loop {
+            for _ in 0..LOOKS {
+                if self.now().wrapping_sub(seen) >= times {
+                    return;
+                }
+                hint::spin_loop();
+            }
+            if start.elapsed() >= time {
+                return;
+            }
+        }
+    }
+}
+
+/// With one core, whoever waits busily keeps from working who is waited for.
+fn has_cores() -> bool {
+    static MORE_THAN_ONE: OnceLock<bool> = OnceLock::new();
+    *MORE_THAN_ONE.get_or_init(|| thread::available_parallelism().is_ok_and(|cores| cores.get() > 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_pay_becomes_rare() {
+        if !has_cores() {
+            return;
+        }
+        let mut spin = Spin::default();
+        let tries = (0..1000).filter(|_| spin.is_worth_a_try().then(|| spin.ended(false)).is_some()).count();
+        assert!((5..15).contains(&tries), "{tries}");
+        spin.failures = 1;
+        (0..2).filter(|_| spin.is_worth_a_try()).for_each(drop);
+        spin.ended(true);
+        assert!(spin.is_worth_a_try());
+    }
+}
