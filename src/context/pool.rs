@@ -9,7 +9,7 @@ use super::slab::{Class, List, Place, Slab};
 pub const DEFAULT_WORKERS: u32 = 32;
 
 /// A write that takes no longer is not worth another worker's waking.
-const BRISK: Duration = Duration::from_micros(30);
+const BRISK: Duration = Duration::from_micros(100);
 
 /// A streak at which one worker is let alone with the writes, and the longest that is counted.
 const TRUST: u32 = 8;
@@ -144,7 +144,7 @@ impl Pool {
                 self.retries = 0;
             }
         } else {
-            self.streak = self.streak.saturating_sub(MOST_STREAK / 2);
+            self.streak = self.streak.saturating_sub(MOST_STREAK / 4);
         }
     }
 
