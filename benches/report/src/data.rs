@@ -71,6 +71,11 @@ impl Measure {
         median(self.turns(row, depth, engine).iter().map(of))
     }
 
+    /// The most turns that an engine took.
+    pub fn rounds(&self) -> usize {
+        self.turns.values().map(Vec::len).max().unwrap_or(0)
+    }
+
     fn parse(text: &str) -> Result<Self, Box<dyn Error>> {
         let mut measure = Self::default();
         for line in text.lines() {

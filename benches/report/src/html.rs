@@ -74,7 +74,7 @@ fn table(page: &mut String, table: &Table) -> std::fmt::Result {
         page,
         "<details{open}><summary>{}</summary><p>{}</p><div class=wide><table>",
         table.title,
-        escape(&table.note)
+        escape(&table.note).replace('`', "")
     )?;
     line(page, &table.head, "th")?;
     for cells in &table.lines {

@@ -52,8 +52,19 @@ fn cell(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), number)
 }
 
+/// A quick look says nothing about targets.
+const JUDGED_ROUNDS: usize = 3;
+const MET: &str = "ok";
+const MISSED: &str = "MISSED";
+
+fn unjudged(cell: &mut String) {
+    if cell == MET || cell == MISSED {
+        cell.clear();
+    }
+}
+
 fn verdict(met: Option<bool>) -> String {
-    met.map_or("", |met| if met { "ok" } else { "MISSED" }).into()
+    met.map_or("", |met| if met { MET } else { MISSED }).into()
 }
 
 fn ratio_cell(ratio: Option<Ratio>) -> String {
@@ -75,6 +86,9 @@ pub fn all(run: &Run) -> Vec<Table> {
     ]);
     tables.extend(run.plain.iter().map(|lines| plain(lines)));
     tables.retain(|table| !table.lines.is_empty());
+    if run.closed_loop.rounds().max(run.lockstep.rounds()) < JUDGED_ROUNDS {
+        tables.iter_mut().flat_map(|table| table.lines.iter_mut().flatten()).for_each(unjudged);
+    }
     tables
 }
 
