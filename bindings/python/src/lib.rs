@@ -17,7 +17,18 @@ mod request;
 mod signals;
 mod waiter;
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
+
+/// Threads of ours find their way back to the main interpreter only.
+fn refuse_sub_interpreters() -> PyResult<()> {
+    // SAFETY: attached, as a module is being imported.
+    let id = unsafe { pyo3::ffi::PyInterpreterState_GetID(pyo3::ffi::PyInterpreterState_Get()) };
+    if id == 0 {
+        return Ok(());
+    }
+    Err(PyImportError::new_err("the native part of caio works in the main interpreter only, not in a sub-interpreter"))
+}
 
 /// Use the modules of `caio` instead.
 #[pymodule(gil_used = false)]
@@ -37,6 +48,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        super::refuse_sub_interpreters()?;
         module.add("UringContext", py.get_type::<super::context::UringContext>())?;
         module.add("LinuxContext", py.get_type::<super::context::LinuxContext>())?;
         module.add("ThreadContext", py.get_type::<super::context::ThreadContext>())?;

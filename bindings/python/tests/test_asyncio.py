@@ -288,27 +288,26 @@ def test_close_after_the_loop(variant_asyncio: Any, fd: int) -> None:
     context.close()
 
 
-def test_close_from_loop_close(native_asyncio: Any, fd: int, pipe: tuple[int, int]) -> None:
+def test_close_from_loop_close(native_asyncio: Any, pipe: tuple[int, int]) -> None:
     """As aiofile does it, with a read that never ends."""
+    loop = asyncio.new_event_loop()
+    contexts = [native_asyncio.AsyncioContext(loop=loop)]
+    original = loop.close
 
-    class Loop(asyncio.SelectorEventLoop):
-        def close(self) -> None:
-            context.close()
-            super().close()
+    def close() -> None:
+        contexts.pop().close()
+        original()
 
-    loop = Loop()
-    context = native_asyncio.AsyncioContext(loop=loop)
+    loop.close = close  # type: ignore[method-assign]
 
-    async def begin() -> weakref.ref[Any]:
-        task = asyncio.ensure_future(context.read(4096, pipe[0], -1))
+    async def begin() -> None:
+        task = asyncio.ensure_future(contexts[0].read(4096, pipe[0], -1))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        return weakref.ref(task)
+        assert not task.done()
 
     loop.run_until_complete(begin())
     loop.close()
-    del context, loop
-    os.close(pipe[1])
 
 
 def test_dropped_contexts_leave_nothing(variant_asyncio: Any, fd: int) -> None:

@@ -224,7 +224,7 @@ def test_references(native: Any, fd: int) -> None:
             context.flush()
         if hasattr(context, "process_events"):
             context.process_events(1, 1, 5)
-        wait_until(lambda: (sys.getrefcount(read), sys.getrefcount(context)) == before)
+        wait_until(lambda: (sys.getrefcount(read), sys.getrefcount(context)) == before)  # noqa: F821
         reference = weakref.ref(context)
         del context
         assert reference() is None
@@ -531,7 +531,9 @@ def test_threads_compete_for_operations(variant: Any, fd: int) -> None:
         thread.join()
     assert sum(claimed) == 200
     for context in contexts:
-        mine = [read for read in reads if getattr(read, "context", None) is context] if hasattr(context, "flush") else []
+        mine = (
+            [read for read in reads if getattr(read, "context", None) is context] if hasattr(context, "flush") else []
+        )
         if mine:
             finish(context, *mine)
     wait_until(lambda: drain(contexts) or all(calls(read) == [4] for read in reads))

@@ -18,7 +18,9 @@ def test_no_public_constructor(native: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["read", "write"])
-@pytest.mark.parametrize("bad", [{"fd": "0"}, {"offset": "0"}, {"priority": "0"}, {"fd": 1.5}, {"offset": None, "fd": None}])
+@pytest.mark.parametrize(
+    "bad", [{"fd": "0"}, {"offset": "0"}, {"priority": "0"}, {"fd": 1.5}, {"offset": None, "fd": None}]
+)
 def test_arguments_that_are_no_integers(variant: Any, kind: str, bad: dict[str, Any]) -> None:
     arguments = {"fd": 0, "offset": 0, "priority": 0} | bad
     first = 1 if kind == "read" else b"x"

@@ -7,17 +7,20 @@ import importlib.metadata
 import subprocess
 import sys
 import textwrap
-import tomllib
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import caio
 import pytest
+import tomllib
 
 HERE = Path(__file__).parent.parent
-NAMES = {"uring": "caio.linux_uring", "linux": "caio.linux_aio", "thread": "caio.thread_aio", "python": "caio.python_aio"}
+NAMES = {
+    "uring": "caio.linux_uring",
+    "linux": "caio.linux_aio",
+    "thread": "caio.thread_aio",
+    "python": "caio.python_aio",
+}
 available = {name: module for name, module in NAMES.items() if getattr(caio, module.removeprefix("caio."))}
 
 
@@ -34,11 +37,29 @@ def test_version() -> None:
 
 
 def test_names() -> None:
-    for name in (
-        "AbstractContext AbstractOperation AsyncioContext Context Operation __author__ __version__ variants "
-        "variants_asyncio preferred preferred_asyncio abstract asyncio_base linux_uring linux_uring_asyncio linux_aio "
-        "linux_aio_asyncio thread_aio thread_aio_asyncio python_aio python_aio_asyncio"
-    ).split():
+    for name in [
+        "AbstractContext",
+        "AbstractOperation",
+        "AsyncioContext",
+        "Context",
+        "Operation",
+        "__author__",
+        "__version__",
+        "variants",
+        "variants_asyncio",
+        "preferred",
+        "preferred_asyncio",
+        "abstract",
+        "asyncio_base",
+        "linux_uring",
+        "linux_uring_asyncio",
+        "linux_aio",
+        "linux_aio_asyncio",
+        "thread_aio",
+        "thread_aio_asyncio",
+        "python_aio",
+        "python_aio_asyncio",
+    ]:
         assert hasattr(caio, name)
 
 
@@ -63,12 +84,11 @@ def test_typed() -> None:
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs a program with nothing else in its environment."""
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], env=environment, capture_output=True, text=True, timeout=60
-    )
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-WHICH = "import caio; print(caio.preferred.__name__, caio.preferred_asyncio.__name__, caio.AsyncioContext.__mro__[1].__name__)"
+WHICH = "import caio; print(caio.preferred.__name__, caio.preferred_asyncio.__name__)"
 
 
 @pytest.mark.parametrize("name", list(NAMES))
@@ -84,7 +104,8 @@ def test_environment(name: str) -> None:
 
 def test_environment_that_names_nothing() -> None:
     done = python(WHICH, CAIO_IMPL="nonsense")
-    assert f"RuntimeWarning: CAIO_IMPL contains unsupported value 'nonsense'. Use one of {tuple(available)}" in done.stderr
+    assert "RuntimeWarning: CAIO_IMPL contains unsupported value 'nonsense'. Use one of " in done.stderr
+    assert str(tuple(available)) in done.stderr
     assert done.stdout.split()[0] == caio.variants[0].__name__
     done = python(WHICH, CAIO_IMPL="")
     assert done.stderr == ""
@@ -229,20 +250,32 @@ def test_default_context_falls_back_when_it_is_made(monkeypatch: pytest.MonkeyPa
     assert done.stdout == "thread\n"
 
 
-def test_sub_interpreters_are_refused() -> None:
-    """The native part says no; the pure one works."""
-    try:
-        import _xxsubinterpreters as interpreters
-    except ImportError:
-        pytest.skip("needs CPython's _xxsubinterpreters (before 3.13)")
-    main: Any = interpreters.create()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        interpreters.run_string(
-            main,
-            f"import sys; sys.path[:] = {sys.path!r}\n"
-            "import caio\n"
-            "assert caio.linux_uring is None and caio.variants == (caio.python_aio,)\n"
-            "assert 'interpreter' in caio.probe()['uring'].reason\n",
-        )
-        interpreters.destroy(main)
+SUB_INTERPRETER = """
+import sys
+sys.path[:] = PATH
+import caio
+assert caio.linux_uring is None and caio.variants == (caio.python_aio,)
+assert "interpreter" in caio.probe()["uring"].reason
+print("refused", flush=True)
+"""
+
+
+@pytest.mark.parametrize("first", ["", "import caio"])
+def test_sub_interpreters_are_refused(first: str) -> None:
+    """The native part says no, whether the main interpreter has it or not; the pure one works."""
+    done = python(
+        f"""
+        {first}
+        try:
+            import _interpreters as interpreters
+            sub = interpreters.create("legacy")
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+            sub = interpreters.create(isolated=False)
+        interpreters.run_string(sub, {SUB_INTERPRETER.replace("PATH", repr(sys.path))!r})
+        interpreters.destroy(sub)
+        """
+    )
+    assert done.stderr == ""
+    assert done.stdout == "refused\n"
+    assert done.returncode == 0

@@ -46,4 +46,7 @@ def failure(linux: bool, errno: int, text: str) -> Exception:
 
 def no_context(errno: int, text: str) -> Exception:
     """The exception for a context that cannot be made."""
-    return ContextError(errno, text)
+    error = ContextError(errno, text)
+    error.errno = errno
+    error.strerror = text
+    return error

@@ -36,7 +36,7 @@ class Probe(NamedTuple):
 
 
 def probe() -> dict[str, Probe]:
-    """Asks the kernel what works now, for each name that CAIO_IMPL knows, and "auto" (what AsyncioContext would take)."""
+    """Asks the kernel what works now: for each name that CAIO_IMPL knows, and for "auto", which AsyncioContext uses."""
     try:
         from . import _native
     except ImportError as error:

@@ -13,8 +13,8 @@ from .asyncio_base import AsyncioContextBase, _current_loop
 class NativeAsyncioContext(Aio, AsyncioContextBase):
     """An event loop's way to operations on files.
 
-    What the page cache has is returned at once; a task that lives on that still lets the loop run at least once in a
-    millisecond. The context belongs to one loop and one process. Used up by ``close()`` or at the end of ``async with``.
+    What the page cache has is returned at once; a task that lives on that still lets the loop run at least once in
+    a millisecond. The context belongs to one loop and one process.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class NativeAsyncioContext(Aio, AsyncioContextBase):
     async def chain(self, *requests: Coroutine[Any, Any, Any]) -> list[Any]:
         """Does requests of this context one after the other, without a trip to the loop between them.
 
-        Each starts only when the one before has succeeded in full (a short read or write has not). The result is the
-        list of their values. If one fails, those behind it are not done, and its exception is raised; a request that was
-        only short stops those behind it with an OperationError of errno ECANCELED.
+        Each starts only when the one before has succeeded in full (a short read or write has not). The result is
+        the list of their values. If one fails, those behind it are not done, and its exception is raised; one that
+        was only short stops those behind it with an OperationError of errno ECANCELED.
         """
         members = [request for request in requests if isinstance(request, Request)]
         if len(members) != len(requests):
