@@ -52,8 +52,8 @@ struct State {
 pub enum Begun {
     Done {
         result: i64,
-        /// The loop should have its turn before the task goes on.
-        rest: bool,
+        /// The loop should have its turn before the task goes on: the number for [`Inner::rested`].
+        rest: Option<u32>,
     },
     Pending,
 }
@@ -227,7 +227,13 @@ impl Inner {
         if step != Step::GoOn || wakes {
             self.schedule_unless_in_reader(py)?;
         }
-        Ok(Begun::Done { result, rest: step == Step::Rest })
+        let rest = if let Step::Rest(turn) = step { Some(turn) } else { None };
+        Ok(Begun::Done { result, rest })
+    }
+
+    /// A task that was told to rest goes on.
+    pub fn rested(&self, turn: u32) {
+        self.state().pace.rested(turn);
     }
 
     /// Takes completions in: whoever waits for them is to be woken.
@@ -314,9 +320,8 @@ impl Inner {
         if !matches!(more, Ok(false)) {
             self.schedule_unless_in_reader(py)?;
         }
-        let mut state = self.state();
+        let state = self.state();
         let finished = state.closed && state.inflight == 0 && state.queue.is_empty();
-        state.pace.loop_seen();
         drop(state);
         if finished {
             self.unwatch(py)?;

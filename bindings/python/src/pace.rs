@@ -18,6 +18,10 @@ pub struct Pace {
     slice: Duration,
     rests: u32,
     marked: bool,
+    /// Counts the turns that were seen to begin.
+    turn: u32,
+    /// This turn was seen by the first task that came back from a rest.
+    seen_by_task: bool,
 }
 
 /// What to do about a task whose operation has finished at once.
@@ -26,22 +30,37 @@ pub enum Step {
     GoOn,
     /// Go on, but put a mark into the loop's queue.
     Mark,
-    /// Let the loop run first.
-    Rest,
+    /// Let the loop run first. With the number of its turn, for [`Pace::rested`].
+    Rest(u32),
 }
 
 impl Pace {
     pub fn new() -> Self {
-        Self { seen: Instant::now(), began: None, slice: BUDGET, rests: 0, marked: false }
+        Self { seen: Instant::now(), began: None, slice: BUDGET, rests: 0, marked: false, turn: 0, seen_by_task: false }
     }
 
-    /// The loop is at work.
+    /// The loop has called the reader.
     pub fn loop_seen(&mut self) {
+        self.marked = false;
+        if !std::mem::take(&mut self.seen_by_task) {
+            self.begin_turn();
+        }
+    }
+
+    /// A task that rested in `turn` goes on: so the loop has begun the next one, if nobody has said so yet.
+    pub fn rested(&mut self, turn: u32) {
+        if turn == self.turn {
+            self.begin_turn();
+            self.seen_by_task = true;
+        }
+    }
+
+    fn begin_turn(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
         self.seen = Instant::now();
         self.began = None;
         self.slice = BUDGET / self.rests.max(1);
         self.rests = 0;
-        self.marked = false;
     }
 
     pub fn step(&mut self) -> Step {
@@ -56,6 +75,6 @@ impl Pace {
         }
         self.rests += 1;
         self.began = None;
-        Step::Rest
+        Step::Rest(self.turn)
     }
 }

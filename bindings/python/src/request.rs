@@ -37,6 +37,8 @@ struct State {
     result: i64,
     /// Whom to wake.
     wake: Option<Wake>,
+    /// The turn of the loop in which the task was told to rest.
+    rested: Option<u32>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -168,9 +170,9 @@ impl Request {
                 if let Work::Operation(operation) = &this.work {
                     operation.get().complete(py, result);
                 }
-                if rest {
+                if rest.is_some() {
                     let mut state = this.state();
-                    (state.phase, state.result) = (Phase::Done, result);
+                    (state.phase, state.result, state.rested) = (Phase::Done, result, rest);
                     return Ok(py.None());
                 }
                 this.state().phase = Phase::Over;
@@ -215,8 +217,11 @@ impl Request {
             }
             Phase::Done => {
                 state.phase = Phase::Over;
-                let result = state.result;
+                let (result, rested) = (state.result, state.rested);
                 drop(state);
+                if let Some(turn) = rested {
+                    this.inner.rested(turn);
+                }
                 this.finish(slf.py(), result)
             }
             Phase::Queued | Phase::InFlight => {

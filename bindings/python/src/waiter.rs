@@ -1,7 +1,7 @@
 //! What a task waits for: as much of a future as asyncio's tasks ask of one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use pyo3::exceptions::asyncio::{CancelledError, InvalidStateError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -21,6 +21,8 @@ pub struct Waiter {
     /// asyncio's sign that the waiter was yielded by `await`.
     blocking: AtomicBool,
     cancelled: AtomicBool,
+    /// What the one who cancelled said.
+    message: OnceLock<Py<PyAny>>,
 }
 
 /// Whom to wake: what asyncio gave to add_done_callback.
@@ -66,6 +68,7 @@ impl Waiter {
             inner: request.get().inner().clone(),
             blocking: AtomicBool::new(true),
             cancelled: AtomicBool::new(false),
+            message: OnceLock::new(),
         };
         Ok(Py::new(request.py(), waiter)?.into_any())
     }
@@ -142,13 +145,15 @@ impl Waiter {
     /// Cancels the waiting, and asks for the operation to stop. False if it is complete.
     #[pyo3(signature = (msg=None))]
     fn cancel(slf: &Bound<'_, Self>, msg: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
-        let _ = msg; // The task that is cancelled keeps it.
         let (py, this) = (slf.py(), slf.get());
         let request = match this.request(py) {
             Some(request) if !this.done() => request.into_bound(py),
             _ => return Ok(false),
         };
         let wake = request.get().take_wake();
+        if let Some(message) = msg {
+            this.message.set(message.unbind()).ok();
+        }
         this.cancelled.store(true, Ordering::Relaxed);
         Request::give_up(&request);
         if let Some(wake) = wake {
@@ -167,15 +172,18 @@ impl Waiter {
     }
 
     /// Nothing: the request itself has the value, when it goes on.
-    fn result(&self) -> PyResult<()> {
+    fn result(&self, py: Python<'_>) -> PyResult<()> {
         if self.is_cancelled() {
-            return Err(CancelledError::new_err(()));
+            return Err(match self.message.get() {
+                Some(message) => CancelledError::new_err((message.clone_ref(py),)),
+                None => CancelledError::new_err(()),
+            });
         }
         if self.done() { Ok(()) } else { Err(InvalidStateError::new_err("the operation is not complete")) }
     }
 
-    fn exception(&self) -> PyResult<()> {
-        self.result()
+    fn exception(&self, py: Python<'_>) -> PyResult<()> {
+        self.result(py)
     }
 
     fn __await__(slf: Py<Self>) -> Py<Self> {
@@ -191,7 +199,7 @@ impl Waiter {
             slf.get().set_blocking(true);
             return Ok(Some(slf.clone().into_any().unbind()));
         }
-        slf.get().result()?;
+        slf.get().result(slf.py())?;
         Ok(None)
     }
 
