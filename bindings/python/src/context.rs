@@ -122,10 +122,9 @@ impl Context {
             operation.get().unclaim();
         }
         match reason {
-            Some(Errno(libc::EAGAIN)) if context.core.flavor == Flavor::Thread => Err(PyRuntimeError::new_err(format!(
-                "the queue is full: {} operations are in flight",
-                context.core.max_requests
-            ))),
+            Some(Errno(libc::EAGAIN)) if context.core.flavor == Flavor::Thread => Err(PyRuntimeError::new_err(
+                format!("the queue is full: {} operations are in flight", context.core.max_requests),
+            )),
             None | Some(Errno(libc::EAGAIN)) => Ok(sent as u32),
             Some(errno) => Err(context.failure(py, errno)),
         }
@@ -378,11 +377,7 @@ macro_rules! context_class {
 context_class!(UringContext, "caio.linux_uring", "Operations through io_uring (implementation \"uring\").", {
     #[new]
     #[pyo3(signature = (max_requests=0, sqpoll=None))]
-    fn new(
-        py: Python<'_>,
-        max_requests: i64,
-        sqpoll: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<PyClassInitializer<Self>> {
+    fn new(py: Python<'_>, max_requests: i64, sqpoll: Option<&Bound<'_, PyAny>>) -> PyResult<PyClassInitializer<Self>> {
         let sqpoll = sqpoll.map_or(Ok(false), |asked| asked.is_truthy())?;
         let max_requests = requests(py, Flavor::Uring, max_requests)?;
         Self::init(py, Options { backend: CAIO_BACKEND_URING, max_requests, threads: 0, sqpoll })

@@ -9,8 +9,9 @@ use crate::raw::*;
 
 /// A `caio.Stats`.
 pub fn stats_object(py: Python<'_>, flavor: Flavor, stats: &caio_stats) -> PyResult<Py<PyAny>> {
-    let caio_stats { inflight, submitted, completed, cancelled, done_inline, done_native, done_worker, retried, .. } =
-        *stats;
+    let caio_stats {
+        inflight, submitted, completed, cancelled, done_inline, done_native, done_worker, retried, ..
+    } = *stats;
     let kwargs = PyDict::new(py);
     let name = match flavor {
         Flavor::Uring => "uring",

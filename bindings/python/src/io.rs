@@ -159,7 +159,11 @@ impl Vector {
 /// The first `moved` bytes: the object itself if that is all of it.
 fn prefix(py: Python<'_>, bytes: &Py<PyBytes>, moved: usize) -> Py<PyAny> {
     let all = bytes.as_bytes(py);
-    if moved == all.len() { bytes.clone_ref(py).into_any() } else { PyBytes::new(py, &all[..moved]).into_any().unbind() }
+    if moved == all.len() {
+        bytes.clone_ref(py).into_any()
+    } else {
+        PyBytes::new(py, &all[..moved]).into_any().unbind()
+    }
 }
 
 /// A `bytes` object of our own to read into: not filled yet, so nobody else may see it. (CPython shares those of length 0,

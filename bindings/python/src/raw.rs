@@ -127,9 +127,8 @@ impl Ctx {
         events.filled = 0;
         let most = most.min(N) as u32;
         // SAFETY: room for N events.
-        let ret = unsafe {
-            caio_ctx_wait(self.ptr(), events.room.as_mut_ptr().cast(), least.min(most), most, timeout_ns)
-        };
+        let ret =
+            unsafe { caio_ctx_wait(self.ptr(), events.room.as_mut_ptr().cast(), least.min(most), most, timeout_ns) };
         events.filled = check(ret)? as usize;
         Ok(())
     }

@@ -113,11 +113,7 @@ impl Waiter {
     }
 
     #[pyo3(signature = (callback, *, context=None))]
-    fn add_done_callback(
-        slf: &Bound<'_, Self>,
-        callback: Py<PyAny>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<()> {
+    fn add_done_callback(slf: &Bound<'_, Self>, callback: Py<PyAny>, context: Option<Py<PyAny>>) -> PyResult<()> {
         let py = slf.py();
         let context = context.unwrap_or_else(|| py.None());
         let wake = Wake { waiter: slf.clone().unbind(), callback, context };
