@@ -45,7 +45,7 @@ relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all install install-lib install-strip uninstall header demo check check-install check-cp check-loom check-valgrind \
+.PHONY: all install install-lib install-strip uninstall header demo check check-install check-cp check-loom check-valgrind check-python \
 	bench bench-scaling bench-instructions stage stage-env fmt lint clean help FORCE
 
 all: $(BUILD)/libcaio.so $(BUILD)/caio-cp ## build the library and caio-cp (the default)
@@ -151,6 +151,9 @@ check-cp: ## the tests of caio-cp
 
 check-loom: ## every interleaving of what is signalled by hand (loom)
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(TARGET_DIR)/loom' $(CARGO) test --release --lib $(CARGO_FLAGS)
+
+check-python: ## the Python package in a virtual environment of its own: types, lint, tests
+	@tests/shell/python.sh
 
 check-valgrind: ## C tests under valgrind
 	@MAKE='$(MAKE)' tests/shell/valgrind.sh

@@ -22,10 +22,13 @@ step() {
     summary+=("$(printf '%-12s %-7s %s' "$name" "$outcome" "$(tail -n "+$from" "$log" | rust_tests)")")
 }
 
-# The sums of what the Rust test programs say.
+# The sums of what the Rust test programs and pytest say.
 rust_tests() {
     awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
          /^PASSED [0-9]+ tests/ { passed += $2 }
+         /^[0-9]+ (passed|failed).* in [0-9.]+s/ {
+             for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed/) passed += $i; if ($(i + 1) ~ /^failed/) failed += $i }
+         }
          END { if (passed + failed + ignored) printf "%d passed, %d failed, %d ignored", passed, failed, ignored }'
 }
 
@@ -44,6 +47,8 @@ step loom "$make" --no-print-directory check-loom
 for suite in install caio_cp valgrind; do
     step "$suite" "tests/shell/$suite.sh"
 done
+
+step python tests/shell/python.sh
 
 printf '\n== Summary\n'
 printf '%s\n' "${summary[@]}"

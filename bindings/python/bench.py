@@ -1,0 +1,229 @@
+"""Operations per second of one asyncio program: this caio, others that are given, aiofiles, and a plain loop.
+
+    python bench.py                                  this caio, each implementation
+    python bench.py --other PYTHON                   beside the caio that another environment's PYTHON has
+    python bench.py --kind write --size 4096 --concurrency 1 16
+
+Each figure is the best of several short turns, which all candidates take alternately, in thousands per second. The file
+is in the page cache and should be on a real disk (--file).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+FILE_SIZE = 64 << 20
+MODULES = {"uring": "linux_uring", "linux": "linux_aio", "thread": "thread_aio", "python": "python_aio"}
+Operation = Callable[[int], Awaitable[Any]]
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--other", metavar="PYTHON", help="an interpreter that has another caio, and aiofiles")
+    parser.add_argument("--kind", nargs="+", default=["read", "write"], choices=["read", "write"])
+    parser.add_argument("--size", nargs="+", type=int, default=[4096, 16384])
+    parser.add_argument("--concurrency", nargs="+", type=int, default=[1, 16, 64, 256])
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.2, help="of one turn")
+    parser.add_argument("--file", default="bench.dat")
+    parser.add_argument("--only", nargs="+", help="names of candidates")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+# --- the side that is measured: one process for each installation ---
+
+
+def candidates() -> list[str]:
+    import caio
+
+    found = ["auto"] if hasattr(caio, "probe") else []
+    found += [name for name, module in MODULES.items() if getattr(caio, module, None)]
+    if "uring" in found and not hasattr(caio, "probe"):
+        found.insert(0, "uring-nosqpoll")
+    try:
+        import aiofiles  # noqa: F401
+    except ImportError:
+        pass
+    else:
+        found.append("aiofiles")
+    return [*found, "plain"]
+
+
+def context_of(name: str) -> Any:
+    import importlib
+
+    import caio
+
+    if name == "auto":
+        return caio.AsyncioContext()
+    kwargs = {"sqpoll": False} if name == "uring-nosqpoll" else {}
+    module = MODULES[name.removesuffix("-nosqpoll")]
+    return importlib.import_module(f"caio.{module}_asyncio").AsyncioContext(**kwargs)
+
+
+async def measure(name: str, kind: str, size: int, concurrency: int, seconds: float, path: str) -> float:
+    fd = os.open(path, os.O_RDWR)
+    payload = os.urandom(size)
+    if name == "plain":
+        rate = plain(fd, kind, payload, seconds)
+    elif name == "aiofiles":
+        rate = await with_aiofiles(path, kind, payload, concurrency, seconds)
+    else:
+        context = context_of(name)
+        if kind == "read":
+            rate = await turn(lambda offset: context.read(size, fd, offset), size, concurrency, seconds)
+        else:
+            rate = await turn(lambda offset: context.write(payload, fd, offset), size, concurrency, seconds)
+        context.close()
+    os.close(fd)
+    return rate
+
+
+async def turn(operation: Operation, size: int, concurrency: int, seconds: float) -> float:
+    blocks = FILE_SIZE // size
+    done = 0
+    started = time.perf_counter()
+    end = started + seconds
+
+    async def task(number: int) -> None:
+        nonlocal done
+        block = number * 7919 % blocks
+        while time.perf_counter() < end:
+            for _ in range(4):
+                await operation(block * size)
+                block = (block + 97) % blocks
+            done += 4
+
+    await asyncio.gather(*[task(number) for number in range(concurrency)])
+    return done / (time.perf_counter() - started)
+
+
+def plain(fd: int, kind: str, payload: bytes, seconds: float) -> float:
+    """The most that one thread can do with system calls."""
+    size = len(payload)
+    blocks = FILE_SIZE // size
+    done = block = 0
+    started = time.perf_counter()
+    while time.perf_counter() < started + seconds:
+        for _ in range(16):
+            if kind == "read":
+                os.pread(fd, size, block * size)
+            else:
+                os.pwrite(fd, payload, block * size)
+            block = (block + 97) % blocks
+        done += 16
+    return done / (time.perf_counter() - started)
+
+
+async def with_aiofiles(path: str, kind: str, payload: bytes, concurrency: int, seconds: float) -> float:
+    import aiofiles
+
+    files = [await aiofiles.open(path, "rb+", buffering=0) for _ in range(concurrency)]
+    free = list(files)
+
+    async def operation(offset: int) -> None:
+        file = free.pop()
+        await file.seek(offset)
+        await (file.read(len(payload)) if kind == "read" else file.write(payload))
+        free.append(file)
+
+    rate = await turn(operation, len(payload), concurrency, seconds)
+    for file in files:
+        await file.close()
+    return rate
+
+
+def serve() -> None:
+    """Answers requests, one a line."""
+    print(json.dumps(candidates()), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(asyncio.run(measure(**json.loads(line)))), flush=True)
+
+
+# --- the side that asks ---
+
+
+class Installation:
+    def __init__(self, label: str, python: str) -> None:
+        command = [python, os.path.abspath(__file__), "--serve"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.label = label
+        self.names: list[str] = self._answer()
+
+    def _answer(self) -> Any:
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+    def measure(self, **what: Any) -> float:
+        assert self.process.stdin is not None
+        print(json.dumps(what), file=self.process.stdin, flush=True)
+        rate: float = self._answer()
+        return rate
+
+
+def table(options: argparse.Namespace) -> None:
+    installations = [Installation("ours", sys.executable)]
+    if options.other:
+        installations.append(Installation("other", options.other))
+    runners = [
+        (installation, name)
+        for installation in installations
+        for name in installation.names
+        if not (name in ("plain", "aiofiles") and installation is not installations[-1])
+        and (not options.only or name in options.only)
+    ]
+    width = max(len(f"{installation.label} {name}") for installation, name in runners)
+    for kind in options.kind:
+        for size in options.size:
+            columns = "".join(f"{concurrency:>8}" for concurrency in options.concurrency)
+            print(f"\n{kind} {size} bytes, thousands per second at concurrency\n{'':{width}}{columns}")
+            best: dict[tuple[str, str, int], float] = {}
+            for concurrency in options.concurrency:
+                for _ in range(options.turns):
+                    for installation, name in runners:
+                        rate = installation.measure(
+                            name=name,
+                            kind=kind,
+                            size=size,
+                            concurrency=concurrency,
+                            seconds=options.seconds,
+                            path=options.file,
+                        )
+                        key = installation.label, name, concurrency
+                        best[key] = max(best.get(key, 0), rate)
+            for installation, name in runners:
+                rates = "".join(f"{best[installation.label, name, c] / 1000:8.1f}" for c in options.concurrency)
+                print(f"{installation.label + ' ' + name:{width}}{rates}", flush=True)
+
+
+def main() -> None:
+    options = parse()
+    if options.serve:
+        serve()
+        return
+    created = not os.path.exists(options.file)
+    if created:
+        with open(options.file, "wb") as file:
+            file.write(os.urandom(FILE_SIZE))
+            os.fsync(file.fileno())
+    try:
+        with open(options.file, "rb") as file:
+            while file.read(1 << 20):
+                pass
+        table(options)
+    finally:
+        if created:
+            os.remove(options.file)
+
+
+if __name__ == "__main__":
+    main()

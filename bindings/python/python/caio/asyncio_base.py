@@ -1,0 +1,126 @@
+"""Operations as coroutines, for any implementation whose operations call back from another thread."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from functools import partial
+from types import TracebackType
+from typing import Any, ClassVar
+
+from .abstract import AbstractContext, AbstractOperation
+
+ContextType = type[AbstractContext]
+OperationType = type[AbstractOperation]
+
+
+class AsyncioContextBase(abc.ABC):
+    """An event loop's way to operations on files.
+
+    ``max_requests`` and ``loop`` have defaults, also when they are 0 or None; other arguments go to the context.
+    ``deferred`` is accepted for compatibility: operations of one turn of the loop are started together as it suits.
+    """
+
+    MAX_REQUESTS_DEFAULT: ClassVar[int] = 512
+    CONTEXT_CLASS: ClassVar[Any]
+    OPERATION_CLASS: ClassVar[Any]
+
+    loop: asyncio.AbstractEventLoop
+    context: Any
+    semaphore: asyncio.BoundedSemaphore
+    deferred: bool
+
+    def __init__(
+        self,
+        max_requests: int | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+        deferred: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.loop = loop or _current_loop()
+        self.deferred = deferred
+        limit = max_requests or self.MAX_REQUESTS_DEFAULT
+        self.semaphore = asyncio.BoundedSemaphore(limit)
+        self._complete: deque[asyncio.Future[None]] = deque()
+        self._told = False
+        self.context = self._create_context(limit, **kwargs)
+
+    def _create_context(self, max_requests: int, **kwargs: Any) -> Any:
+        return self.CONTEXT_CLASS(max_requests=max_requests, **kwargs)
+
+    async def __aenter__(self) -> Any:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing new is accepted from here on. What is in flight goes on."""
+        close = getattr(self.context, "close", None)
+        if close is not None:
+            close()
+
+    async def submit(self, op: Any) -> Any:
+        """Does an operation; returns its value."""
+        if not isinstance(op, self.OPERATION_CLASS):
+            raise ValueError(f"{op!r} is not a {self.OPERATION_CLASS.__module__}.Operation")
+        await self.semaphore.acquire()
+        future = self.loop.create_future()
+        op.set_callback(partial(self._on_complete, future))
+        try:
+            if self.context.submit(op) != 1:
+                raise RuntimeError(f"{op!r} was submitted before")
+        except BaseException:
+            self.semaphore.release()
+            raise
+        await future
+        return op.get_value()
+
+    def _on_complete(self, future: asyncio.Future[None], _result: Any) -> None:
+        """In whichever thread: one message to the loop for all that are complete when it reads it."""
+        self._complete.append(future)
+        if not self._told:
+            self._told = True
+            try:
+                self.loop.call_soon_threadsafe(self._wake)
+            except RuntimeError:
+                self._complete.clear()  # The loop is closed: nobody waits.
+
+    def _wake(self) -> None:
+        # In this order: what is appended after the last look is told of again.
+        self._told = False
+        while self._complete:
+            future = self._complete.popleft()
+            self.semaphore.release()
+            if not future.done():
+                future.set_result(None)
+
+    def read(self, nbytes: int, fd: int, offset: int, priority: int = 0) -> Coroutine[Any, Any, bytes]:
+        """Reads up to ``nbytes`` bytes at ``offset``."""
+        return self.submit(self.OPERATION_CLASS.read(nbytes, fd, offset, priority))
+
+    def write(self, payload: bytes, fd: int, offset: int, priority: int = 0) -> Coroutine[Any, Any, int]:
+        """Writes ``payload`` at ``offset``; the result is how many bytes that were."""
+        return self.submit(self.OPERATION_CLASS.write(payload, fd, offset, priority))
+
+    def fsync(self, fd: int) -> Coroutine[Any, Any, None]:
+        """fsync(2)."""
+        return self.submit(self.OPERATION_CLASS.fsync(fd))
+
+    def fdsync(self, fd: int) -> Coroutine[Any, Any, None]:
+        """fdatasync(2)."""
+        return self.submit(self.OPERATION_CLASS.fdsync(fd))
+
+
+def _current_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.get_event_loop()

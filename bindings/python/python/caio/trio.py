@@ -1,0 +1,96 @@
+"""Operations on files for trio: the low level of whatever works best here, awaited as trio awaits."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+import trio
+
+from . import preferred
+
+__all__ = ["TrioContext"]
+
+
+class TrioContext:
+    """``async with TrioContext() as context: data = await context.read(nbytes, fd, offset)``.
+
+    Arguments are those of the preferred implementation's Context. A cancelled operation is waited for, in a shield, as
+    its memory and its descriptor are in use until then; one on a pipe or socket is stopped first.
+    """
+
+    def __init__(self, max_requests: int = 512, **kwargs: Any) -> None:
+        self._context: Any = preferred.Context(max_requests=max_requests, **kwargs)
+        self._limit = trio.CapacityLimiter(max_requests)
+        self._scope = trio.CancelScope()
+        self._token: trio.lowlevel.TrioToken | None = None
+
+    async def __aenter__(self) -> TrioContext:
+        self._token = trio.lowlevel.current_trio_token()
+        if hasattr(self._context, "process_events"):
+            trio.lowlevel.spawn_system_task(self._watch, name="caio")
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self._scope.cancel()
+
+    async def _watch(self) -> None:
+        with self._scope:
+            while True:
+                await trio.lowlevel.wait_readable(self._context.fileno)
+                self._context.process_events()
+
+    async def submit(self, operation: Any) -> Any:
+        """Does an operation of the preferred implementation; returns its value."""
+        if self._token is None:
+            raise RuntimeError("use the context in an `async with`")
+        token, done = self._token, trio.Event()
+
+        def complete(_result: Any) -> None:
+            if trio.lowlevel.in_trio_run():
+                done.set()
+            else:
+                token.run_sync_soon(done.set)
+
+        operation.set_callback(complete)
+        async with self._limit:
+            self._context.submit(operation)
+            if hasattr(self._context, "flush"):
+                self._context.flush()
+            try:
+                await done.wait()
+            except trio.Cancelled:
+                self._stop(operation)
+                with trio.CancelScope(shield=True):
+                    await done.wait()
+                raise
+        return operation.get_value()
+
+    def _stop(self, operation: Any) -> None:
+        try:
+            self._context.cancel(operation)
+        except ValueError:
+            pass  # It is complete already.
+
+    async def read(self, nbytes: int, fd: int, offset: int, priority: int = 0) -> bytes:
+        """Reads up to ``nbytes`` bytes at ``offset``."""
+        data: bytes = await self.submit(preferred.Operation.read(nbytes, fd, offset, priority))
+        return data
+
+    async def write(self, payload: bytes, fd: int, offset: int, priority: int = 0) -> int:
+        """Writes ``payload`` at ``offset``; returns how many bytes that were."""
+        written: int = await self.submit(preferred.Operation.write(payload, fd, offset, priority))
+        return written
+
+    async def fsync(self, fd: int) -> None:
+        """fsync(2)."""
+        await self.submit(preferred.Operation.fsync(fd))
+
+    async def fdsync(self, fd: int) -> None:
+        """fdatasync(2)."""
+        await self.submit(preferred.Operation.fdsync(fd))

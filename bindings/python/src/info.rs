@@ -1,0 +1,78 @@
+//! What the library says about itself: probes and counters.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::context::{LinuxContext, ThreadContext, UringContext};
+use crate::flavor::Flavor;
+use crate::raw::*;
+
+/// A `caio.Stats`.
+pub fn stats_object(py: Python<'_>, flavor: Flavor, stats: &caio_stats) -> PyResult<Py<PyAny>> {
+    let caio_stats {
+        inflight, submitted, completed, cancelled, done_inline, done_native, done_worker, retried, ..
+    } = *stats;
+    let kwargs = PyDict::new(py);
+    let name = match flavor {
+        Flavor::Uring => "uring",
+        Flavor::Linux => "linux",
+        Flavor::Thread => "thread",
+    };
+    kwargs.set_item("implementation", name)?;
+    let counters = [
+        ("in_flight", u64::from(inflight)),
+        ("submitted", submitted),
+        ("completed", completed),
+        ("cancelled", cancelled),
+        ("done_inline", done_inline),
+        ("done_native", done_native),
+        ("done_worker", done_worker),
+        ("retried", retried),
+    ];
+    for (name, value) in counters {
+        kwargs.set_item(name, value)?;
+    }
+    Ok(py.import("caio._info")?.getattr("Stats")?.call((), Some(&kwargs))?.unbind())
+}
+
+/// Whether a backend (0 is AUTO) can be had now, and a sentence that says why.
+#[pyfunction]
+pub fn _probe(py: Python<'_>, backend: u32) -> (bool, String) {
+    let (result, why) = py.detach(|| probe(backend));
+    (result.is_ok(), why)
+}
+
+/// A context of the implementation that works best at this moment.
+#[pyfunction]
+#[pyo3(signature = (max_requests, sqpoll=false, pool_size=0))]
+pub fn _auto_context(py: Python<'_>, max_requests: u32, sqpoll: bool, pool_size: u32) -> PyResult<Py<PyAny>> {
+    let options = Options { backend: CAIO_BACKEND_AUTO, max_requests, threads: pool_size, sqpoll };
+    crate::context::any(py, options)
+}
+
+/// `Py::new` for whichever class it is.
+pub fn wrap(py: Python<'_>, context: crate::context::Context) -> PyResult<Py<PyAny>> {
+    let flavor = context.core.flavor;
+    let base = PyClassInitializer::from(context);
+    Ok(match flavor {
+        Flavor::Uring => Py::new(py, base.add_subclass(UringContext))?.into_any(),
+        Flavor::Linux => Py::new(py, base.add_subclass(LinuxContext))?.into_any(),
+        Flavor::Thread => Py::new(py, base.add_subclass(ThreadContext))?.into_any(),
+    })
+}
+
+/// Whether io_uring would give this process a submission thread now: asked by setting up a ring.
+#[pyfunction]
+pub fn _sqpoll_allowed() -> bool {
+    const IORING_SETUP_SQPOLL: u32 = 1 << 1;
+    // struct io_uring_params: its third field are the flags; the rest may be zero.
+    let mut params = [0u32; 30];
+    params[2] = IORING_SETUP_SQPOLL;
+    // SAFETY: the kernel reads and writes its 120 bytes.
+    let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, params.as_mut_ptr()) };
+    if ring >= 0 {
+        // SAFETY: ours.
+        unsafe { libc::close(ring as i32) };
+    }
+    ring >= 0
+}

@@ -1,0 +1,511 @@
+//! One event loop's requests: submitted, kept count of, and their tasks woken.
+//!
+//! All of it happens on the loop's thread, but for what another thread finds complete. No Python code runs while the
+//! state is locked.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::core::{Core, InFlight};
+use crate::flavor::forked;
+use crate::pace::{Pace, Step};
+use crate::raw::*;
+use crate::reaper;
+use crate::request::{Phase, Request};
+use crate::waiter::Wake;
+
+/// An event loop's share of a context.
+pub struct Inner {
+    pub core: Arc<Core>,
+    event_loop: Py<PyAny>,
+    reader: PyOnceLock<Py<Reader>>,
+    process: u32,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Accepted by the library, event not seen.
+    inflight: u32,
+    /// In the order of their submission.
+    queue: VecDeque<Py<Request>>,
+    /// Complete, and not woken yet.
+    woken: Vec<Wake>,
+    /// The reader is at work: what it wakes need not submit at once, as it does that afterwards for all of them.
+    in_reader: bool,
+    /// The reader will be called by the loop's queue.
+    scheduled: bool,
+    /// The loop watches the descriptor.
+    watched: bool,
+    /// Reads have lately been finished at once.
+    cached: bool,
+    closed: bool,
+    pace: Pace,
+}
+
+/// What became of a request that was begun.
+pub enum Begun {
+    Done {
+        result: i64,
+        /// The loop should have its turn before the task goes on: the number for [`Inner::rested`].
+        rest: Option<u32>,
+    },
+    Pending,
+}
+
+/// How many events one look takes, and how many operations one submission.
+const BATCH: usize = 128;
+/// How long the reader keeps the loop.
+const TURN: Duration = Duration::from_micros(500);
+
+impl Inner {
+    pub fn new(core: Arc<Core>, event_loop: Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
+        let state = State {
+            inflight: 0,
+            queue: VecDeque::new(),
+            woken: Vec::new(),
+            in_reader: false,
+            scheduled: false,
+            watched: false,
+            cached: true,
+            closed: false,
+            pace: Pace::new(),
+        };
+        let py = event_loop.py();
+        let inner = Arc::new(Self {
+            core,
+            event_loop: event_loop.unbind(),
+            reader: PyOnceLock::new(),
+            process: std::process::id(),
+            state: Mutex::new(state),
+        });
+        let reader = Py::new(py, Reader { inner: Arc::downgrade(&inner) })?;
+        inner.reader.set(py, reader).ok();
+        Ok(inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub fn event_loop<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.event_loop.bind(py)
+    }
+
+    pub fn unfinished(&self) -> usize {
+        let state = self.state();
+        state.inflight as usize + state.queue.len()
+    }
+
+    fn failure(&self, py: Python<'_>, errno: Errno) -> PyErr {
+        self.core.flavor.failure(py, errno)
+    }
+
+    /// Begins a request. What the library finishes at once is returned.
+    pub fn begin(&self, request: &Bound<'_, Request>) -> PyResult<Begun> {
+        let py = request.py();
+        self.check_loop(py)?;
+        let mut state = self.state();
+        self.check_open(&state)?;
+        let idle = state.inflight == 0 && !state.in_reader;
+        let likely = state.cached && request.get().io().reads();
+        if state.queue.is_empty() && state.inflight < self.core.max_requests && (idle || likely) {
+            state.inflight += 1;
+            drop(state);
+            return self.submit_one(request);
+        }
+        request.get().advance(Phase::Queued);
+        state.queue.push_back(request.clone().unbind());
+        drop(state);
+        self.schedule_unless_in_reader(py)?;
+        Ok(Begun::Pending)
+    }
+
+    /// Begins requests that depend on each other.
+    pub fn begin_chain(&self, py: Python<'_>, requests: Vec<Py<Request>>) -> PyResult<()> {
+        self.check_loop(py)?;
+        self.check_open(&self.state())?;
+        for request in &requests {
+            request.get().join_chain()?;
+        }
+        self.send(py, requests, true)?;
+        self.schedule_unless_in_reader(py)
+    }
+
+    fn check_open(&self, state: &State) -> PyResult<()> {
+        if state.closed { Err(PyRuntimeError::new_err("the context is closed")) } else { Ok(()) }
+    }
+
+    /// A context belongs to one loop, in one process.
+    fn check_loop(&self, py: Python<'_>) -> PyResult<()> {
+        static RUNNING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let running = RUNNING.import(py, "asyncio", "_get_running_loop")?.call0()?;
+        if running.is(self.event_loop(py)) {
+            return Ok(());
+        }
+        if self.process != std::process::id() {
+            return Err(forked());
+        }
+        let problem = if running.is_none() { "no asyncio loop is running" } else { "another loop is running" };
+        Err(PyRuntimeError::new_err(format!(
+            "this context belongs to the event loop {}, but {problem}; make a context for each loop",
+            self.event_loop(py).repr()?
+        )))
+    }
+
+    /// Submits one request by itself, as it may be finished at once.
+    fn submit_one(&self, request: &Bound<'_, Request>) -> PyResult<Begun> {
+        let py = request.py();
+        request.get().advance(Phase::InFlight);
+        let user_data = InFlight::Async(request.clone().unbind()).into_user_data();
+        let op = request.get().io().to_op(py, user_data);
+        let mut events = Events::<32>::new();
+        // SAFETY: the reference in `user_data` keeps the request, and with it the memory, until the event.
+        let accepted = unsafe { self.core.ctx.submit_poll(&[op], &mut events) };
+        let mut mine = None;
+        let mut others = Vec::new();
+        for event in events.iter() {
+            // Not taken for an event of its own: the number would be another's only if its event had come already.
+            if accepted.is_ok() && event.user_data == user_data {
+                mine = Some(event.result);
+            } else {
+                others.push(event);
+            }
+        }
+        if accepted.is_err() || mine.is_some() {
+            // SAFETY: there is no event of it still to come.
+            drop(unsafe { InFlight::from_user_data(py, user_data) });
+        }
+        self.handle(py, others);
+        match (accepted, mine) {
+            (Ok(_), Some(result)) => self.finished_at_once(py, request, result),
+            (Ok(_), None) => {
+                self.note_pending(request.get().io().reads());
+                self.watch(py)?;
+                if !self.state().woken.is_empty() {
+                    self.schedule_unless_in_reader(py)?;
+                }
+                Ok(Begun::Pending)
+            }
+            (Err(Errno(libc::EAGAIN)), _) => {
+                // Others use the library's context beside us.
+                let mut state = self.state();
+                state.inflight -= 1;
+                state.queue.push_front(request.clone().unbind());
+                drop(state);
+                request.get().advance(Phase::Queued);
+                self.retry_soon(py)?;
+                Ok(Begun::Pending)
+            }
+            (Err(errno), _) => {
+                self.state().inflight -= 1;
+                Err(self.failure(py, errno))
+            }
+        }
+    }
+
+    fn note_pending(&self, reads: bool) {
+        if reads {
+            self.state().cached = false;
+        }
+    }
+
+    fn finished_at_once(&self, py: Python<'_>, request: &Bound<'_, Request>, result: i64) -> PyResult<Begun> {
+        let mut state = self.state();
+        state.inflight -= 1;
+        if request.get().io().reads() {
+            state.cached = true;
+        }
+        let step = state.pace.step();
+        let wakes = !state.woken.is_empty();
+        drop(state);
+        if step != Step::GoOn || wakes {
+            self.schedule_unless_in_reader(py)?;
+        }
+        let rest = if let Step::Rest(turn) = step { Some(turn) } else { None };
+        Ok(Begun::Done { result, rest })
+    }
+
+    /// A task that was told to rest goes on.
+    pub fn rested(&self, turn: u32) {
+        self.state().pace.rested(turn);
+    }
+
+    /// Takes completions in: whoever waits for them is to be woken.
+    fn handle(&self, py: Python<'_>, events: impl IntoIterator<Item = caio_event>) {
+        for event in events {
+            // SAFETY: an event of this context, and each comes once.
+            match unsafe { InFlight::from_user_data(py, event.user_data) } {
+                InFlight::Async(request) if Arc::as_ptr(request.get().inner()) == std::ptr::from_ref(self) => {
+                    let wake = request.get().complete(py, event.result);
+                    let mut state = self.state();
+                    state.inflight -= 1;
+                    state.woken.extend(wake);
+                }
+                other => self.core.deliver_object(py, other, event.result),
+            }
+        }
+    }
+
+    /// Another than the loop's own callback has found a request complete.
+    pub fn completed_elsewhere(&self, py: Python<'_>, wake: Option<Wake>) {
+        let mut state = self.state();
+        state.inflight -= 1;
+        state.woken.extend(wake);
+        drop(state);
+        let scheduled = self.reader(py).and_then(|reader| {
+            self.event_loop(py).call_method1(intern!(py, "call_soon_threadsafe"), (reader,)).map(|_| ())
+        });
+        // The loop is closed: nobody waits.
+        drop(scheduled);
+    }
+
+    fn reader(&self, py: Python<'_>) -> PyResult<&Py<Reader>> {
+        self.reader.get(py).ok_or_else(|| PyRuntimeError::new_err("the context is not open"))
+    }
+
+    /// Has the loop watch the library's descriptor.
+    fn watch(&self, py: Python<'_>) -> PyResult<()> {
+        if std::mem::replace(&mut self.state().watched, true) {
+            return Ok(());
+        }
+        let fd = self.core.ctx.eventfd().map_err(|errno| self.failure(py, errno))?;
+        self.event_loop(py).call_method1(intern!(py, "add_reader"), (fd, self.reader(py)?))?;
+        Ok(())
+    }
+
+    fn unwatch(&self, py: Python<'_>) -> PyResult<()> {
+        if !std::mem::replace(&mut self.state().watched, false) {
+            return Ok(());
+        }
+        let event_loop = self.event_loop(py);
+        if let (Ok(fd), false) = (self.core.ctx.eventfd(), event_loop.call_method0("is_closed")?.is_truthy()?) {
+            event_loop.call_method1(intern!(py, "remove_reader"), (fd,))?;
+        }
+        Ok(())
+    }
+
+    /// Has the loop call the reader in its next turn.
+    fn schedule_unless_in_reader(&self, py: Python<'_>) -> PyResult<()> {
+        let mut state = self.state();
+        if state.in_reader || std::mem::replace(&mut state.scheduled, true) {
+            return Ok(());
+        }
+        drop(state);
+        self.event_loop(py).call_method1(intern!(py, "call_soon"), (self.reader(py)?,))?;
+        Ok(())
+    }
+
+    fn retry_soon(&self, py: Python<'_>) -> PyResult<()> {
+        self.event_loop(py).call_method1(intern!(py, "call_later"), (0.001, self.reader(py)?))?;
+        Ok(())
+    }
+
+    /// The reader's work: completions in, tasks woken, what they ask for next submitted.
+    fn read_events(&self, py: Python<'_>) -> PyResult<()> {
+        let mut state = self.state();
+        state.scheduled = false;
+        if std::mem::replace(&mut state.in_reader, true) {
+            return Ok(());
+        }
+        state.pace.loop_seen();
+        drop(state);
+        let more = self.turn(py);
+        self.state().in_reader = false;
+        if !matches!(more, Ok(false)) {
+            self.schedule_unless_in_reader(py)?;
+        }
+        let state = self.state();
+        let finished = state.closed && state.inflight == 0 && state.queue.is_empty();
+        drop(state);
+        if finished {
+            self.unwatch(py)?;
+        }
+        more.map(|_| ())
+    }
+
+    /// True if the time was over before the work.
+    fn turn(&self, py: Python<'_>) -> PyResult<bool> {
+        let started = Instant::now();
+        loop {
+            let mut events = Events::<BATCH>::new();
+            self.core.ctx.poll(&mut events, BATCH).map_err(|errno| self.failure(py, errno))?;
+            self.handle(py, events.iter());
+            self.run_wakes(py)?;
+            self.send_queued(py)?;
+            let woken = !self.state().woken.is_empty();
+            if !woken && !events.is_full() {
+                return Ok(false);
+            }
+            if started.elapsed() > TURN {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn run_wakes(&self, py: Python<'_>) -> PyResult<()> {
+        let woken = std::mem::take(&mut self.state().woken);
+        let mut woken = woken.into_iter();
+        while let Some(wake) = woken.next() {
+            if let Err(error) = wake.run(py) {
+                self.state().woken.extend(woken);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits what is queued, as far as there is room.
+    fn send_queued(&self, py: Python<'_>) -> PyResult<()> {
+        loop {
+            let requests = self.next_batch();
+            let count = requests.len();
+            if count == 0 || self.send(py, requests, false)? < count {
+                return Ok(());
+            }
+        }
+    }
+
+    fn next_batch(&self) -> Vec<Py<Request>> {
+        let mut dropped = Vec::new();
+        let mut batch = Vec::new();
+        let mut state = self.state();
+        let room = (self.core.max_requests - state.inflight.min(self.core.max_requests)) as usize;
+        while batch.len() < room.min(BATCH) {
+            match state.queue.pop_front() {
+                Some(request) if request.get().phase() == Phase::Queued => batch.push(request),
+                Some(request) => dropped.push(request),
+                None => break,
+            }
+        }
+        drop(state);
+        drop(dropped);
+        batch
+    }
+
+    /// Submits a batch, or a chain; says how many were accepted. What was not goes back to the queue.
+    fn send(&self, py: Python<'_>, requests: Vec<Py<Request>>, chain: bool) -> PyResult<usize> {
+        let last = requests.len().saturating_sub(1);
+        let ops: Vec<_> = requests
+            .iter()
+            .enumerate()
+            .map(|(index, request)| {
+                request.get().advance(Phase::InFlight);
+                let user_data = InFlight::Async(request.clone_ref(py)).into_user_data();
+                let mut op = request.get().io().to_op(py, user_data);
+                if chain && index < last {
+                    op.flags |= CAIO_FLAG_LINK;
+                }
+                op
+            })
+            .collect();
+        self.state().inflight += ops.len() as u32;
+        let mut events = Events::<BATCH>::new();
+        // SAFETY: the reference in each `user_data` keeps its request, and with it the memory, until its event.
+        let accepted = unsafe { self.core.ctx.submit_poll(&ops, &mut events) };
+        let sent = accepted.map_or(0, |count| count as usize);
+        for op in &ops[sent..] {
+            // SAFETY: not accepted, so there will be no event.
+            drop(unsafe { InFlight::from_user_data(py, op.user_data) });
+        }
+        let reads = requests.first().is_some_and(|request| request.get().io().reads());
+        let mut state = self.state();
+        state.inflight -= (ops.len() - sent) as u32;
+        if reads {
+            state.cached = events.iter().count() >= sent.div_ceil(2);
+        }
+        drop(state);
+        self.handle(py, events.iter());
+        self.watch(py)?;
+        let rest = requests.into_iter().skip(sent);
+        match accepted {
+            Err(errno) if errno.0 != libc::EAGAIN || chain => {
+                let error = self.failure(py, errno);
+                rest.for_each(|request| Request::give_up(request.bind(py)));
+                return Err(error);
+            }
+            _ => self.put_back(py, rest)?,
+        }
+        Ok(sent)
+    }
+
+    fn put_back(&self, py: Python<'_>, rest: impl Iterator<Item = Py<Request>>) -> PyResult<()> {
+        let rest: Vec<_> = rest.filter(|request| request.get().advance(Phase::Queued)).collect();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.state();
+        for request in rest.into_iter().rev() {
+            state.queue.push_front(request);
+        }
+        let nothing_will_call_us = state.inflight == 0;
+        drop(state);
+        if nothing_will_call_us { self.retry_soon(py) } else { Ok(()) }
+    }
+
+    /// Asks for a request in flight to stop.
+    pub fn cancel(&self, request: &Bound<'_, Request>) {
+        self.core.ctx.cancel(request.as_ptr() as u64);
+    }
+
+    /// Nothing new is accepted. What is in flight goes on while the loop does; else it is stopped as far as it can be.
+    pub fn close(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        let mut state = self.state();
+        if state.closed && !state.watched {
+            return Ok(());
+        }
+        state.closed = true;
+        let idle = state.inflight == 0 && state.queue.is_empty();
+        drop(state);
+        if self.process != std::process::id() {
+            return Ok(());
+        }
+        if idle {
+            return self.unwatch(py);
+        }
+        if self.event_loop(py).call_method0(intern!(py, "is_running"))?.is_truthy()? {
+            return Ok(());
+        }
+        self.unwatch(py)?;
+        let queue = std::mem::take(&mut self.state().queue);
+        drop(queue);
+        self.core.ctx.cancel_all();
+        reaper::start(self.clone());
+        Ok(())
+    }
+
+    /// For the reaper: takes completions in until none is left to come; false if there are.
+    pub fn reap(&self, py: Python<'_>, events: &Events<BATCH>) -> bool {
+        self.handle(py, events.iter());
+        let mut state = self.state();
+        let woken = std::mem::take(&mut state.woken);
+        let done = state.inflight == 0;
+        drop(state);
+        drop(woken);
+        done
+    }
+}
+
+pub const REAP_BATCH: usize = BATCH;
+
+/// What the loop calls when the descriptor is readable, and when it was asked to.
+#[pyclass(frozen, module = "caio._native")]
+pub struct Reader {
+    inner: std::sync::Weak<Inner>,
+}
+
+#[pymethods]
+impl Reader {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        self.inner.upgrade().map_or(Ok(()), |inner| inner.read_events(py))
+    }
+
+    fn __repr__(&self) -> &'static str {
+        "<caio: file operations complete>"
+    }
+}

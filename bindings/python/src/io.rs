@@ -1,0 +1,178 @@
+//! What both kinds of operations are made of: the request, and the Python objects that hold its memory.
+
+use std::ffi::c_void;
+
+use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::flavor::Flavor;
+use crate::raw::*;
+
+/// The memory of an operation.
+pub enum Memory {
+    None,
+    /// A read's `bytes`, which nobody else sees before it is complete, or a write's, which nobody changes.
+    Bytes(Py<PyBytes>),
+    /// The same, several.
+    Vector(Vector),
+}
+
+/// Buffers of readv and writev, and the array that tells the kernel about them.
+pub struct Vector {
+    buffers: Vec<Py<PyBytes>>,
+    iovecs: Vec<libc::iovec>,
+}
+
+// SAFETY: the iovecs point into the buffers, which are kept alive beside them.
+unsafe impl Send for Vector {}
+// SAFETY: they are only read.
+unsafe impl Sync for Vector {}
+
+/// One operation, checked. What it says does not change.
+pub struct Io {
+    pub opcode: u8,
+    pub flags: u8,
+    pub fd: i32,
+    pub offset: u64,
+    pub len: usize,
+    pub ioprio: u16,
+    pub timeout_ns: u64,
+    pub memory: Memory,
+}
+
+impl Io {
+    pub fn read(py: Python<'_>, len: usize, fd: i32, offset: u64) -> PyResult<Self> {
+        let memory = Memory::Bytes(uninit_bytes(py, len)?);
+        Ok(Self { opcode: CAIO_OP_READ, flags: 0, fd, offset, len, ioprio: 0, timeout_ns: 0, memory })
+    }
+
+    pub fn write(payload: &Bound<'_, PyAny>, fd: i32, offset: u64) -> PyResult<Self> {
+        let payload = payload.cast::<PyBytes>().map_err(|_| PyValueError::new_err("the payload must be bytes"))?;
+        let len = payload.as_bytes().len();
+        let memory = Memory::Bytes(payload.clone().unbind());
+        Ok(Self { opcode: CAIO_OP_WRITE, flags: 0, fd, offset, len, ioprio: 0, timeout_ns: 0, memory })
+    }
+
+    pub fn sync(opcode: u8, fd: i32) -> Self {
+        Self { opcode, flags: 0, fd, offset: 0, len: 0, ioprio: 0, timeout_ns: 0, memory: Memory::None }
+    }
+
+    pub fn readv(py: Python<'_>, sizes: &[usize], fd: i32, offset: u64) -> PyResult<Self> {
+        let buffers = sizes.iter().map(|len| uninit_bytes(py, *len)).collect::<PyResult<Vec<_>>>()?;
+        Ok(Self::vector(py, CAIO_OP_READV, buffers, fd, offset))
+    }
+
+    pub fn writev(py: Python<'_>, buffers: Vec<Py<PyBytes>>, fd: i32, offset: u64) -> Self {
+        Self::vector(py, CAIO_OP_WRITEV, buffers, fd, offset)
+    }
+
+    fn vector(py: Python<'_>, opcode: u8, buffers: Vec<Py<PyBytes>>, fd: i32, offset: u64) -> Self {
+        let iovecs: Vec<_> = buffers
+            .iter()
+            .map(|buffer| buffer.as_bytes(py))
+            .map(|bytes| libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() })
+            .collect();
+        let len = iovecs.len();
+        let memory = Memory::Vector(Vector { buffers, iovecs });
+        Self { opcode, flags: 0, fd, offset, len, ioprio: 0, timeout_ns: 0, memory }
+    }
+
+    pub fn reads(&self) -> bool {
+        matches!(self.opcode, CAIO_OP_READ | CAIO_OP_READV)
+    }
+
+    pub fn writes(&self) -> bool {
+        matches!(self.opcode, CAIO_OP_WRITE | CAIO_OP_WRITEV)
+    }
+
+    pub fn bytes(&self) -> Option<&Py<PyBytes>> {
+        match &self.memory {
+            Memory::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// What the library is asked to do; the memory in it lives as long as `self`.
+    pub fn to_op(&self, py: Python<'_>, user_data: u64) -> caio_op {
+        let buf: *mut c_void = match &self.memory {
+            Memory::None => std::ptr::null_mut(),
+            Memory::Bytes(bytes) => bytes.as_bytes(py).as_ptr().cast_mut().cast(),
+            Memory::Vector(vector) => vector.iovecs.as_ptr().cast_mut().cast(),
+        };
+        caio_op {
+            user_data,
+            opcode: self.opcode,
+            flags: self.flags,
+            ioprio: self.ioprio,
+            fd: self.fd,
+            buf,
+            len: self.len as u64,
+            offset: self.offset,
+            sys_flags: 0,
+            mode: 0,
+            timeout_ns: self.timeout_ns,
+            buf2: std::ptr::null_mut(),
+        }
+    }
+
+    /// What a Python program gets for an operation that moved `result` bytes, or ended with that negative errno.
+    pub fn value(&self, py: Python<'_>, flavor: Flavor, result: i64) -> PyResult<Py<PyAny>> {
+        if result < 0 {
+            return Err(flavor.failure(py, Errno(-result as i32)));
+        }
+        let moved = result as usize;
+        Ok(match &self.memory {
+            Memory::Bytes(bytes) if self.reads() => prefix(py, bytes, moved),
+            Memory::Vector(vector) if self.reads() => vector.prefixes(py, moved)?,
+            Memory::None => py.None(),
+            _ => result.into_pyobject(py)?.into_any().unbind(),
+        })
+    }
+
+    /// Zeroes what a read did not fill.
+    pub fn zero_from(&self, py: Python<'_>, moved: usize) {
+        if let (Memory::Bytes(bytes), true) = (&self.memory, self.reads()) {
+            let bytes = bytes.as_bytes(py);
+            if moved < bytes.len() {
+                let tail = bytes[moved..].as_ptr().cast_mut();
+                // SAFETY: our own object, which nobody else has seen yet; this many bytes of it.
+                unsafe { tail.write_bytes(0, bytes.len() - moved) };
+            }
+        }
+    }
+}
+
+impl Vector {
+    fn prefixes(&self, py: Python<'_>, moved: usize) -> PyResult<Py<PyAny>> {
+        let mut left = moved;
+        let values = self.buffers.iter().map(|buffer| {
+            let here = left.min(buffer.as_bytes(py).len());
+            left -= here;
+            prefix(py, buffer, here)
+        });
+        Ok(PyList::new(py, values.collect::<Vec<_>>())?.into_any().unbind())
+    }
+}
+
+/// The first `moved` bytes: the object itself if that is all of it.
+fn prefix(py: Python<'_>, bytes: &Py<PyBytes>, moved: usize) -> Py<PyAny> {
+    let all = bytes.as_bytes(py);
+    if moved == all.len() {
+        bytes.clone_ref(py).into_any()
+    } else {
+        PyBytes::new(py, &all[..moved]).into_any().unbind()
+    }
+}
+
+/// A `bytes` object of our own to read into: not filled yet, so nobody else may see it. (CPython shares those of length 0,
+/// which nobody writes to, and those of length 1 only if it is told their value.)
+fn uninit_bytes(py: Python<'_>, len: usize) -> PyResult<Py<PyBytes>> {
+    let len = isize::try_from(len).map_err(|_| PyMemoryError::new_err(()))?;
+    // SAFETY: attached; NULL asks for memory that is not set; what comes back is a new reference to a bytes object.
+    unsafe {
+        let made = ffi::PyBytes_FromStringAndSize(std::ptr::null(), len);
+        Ok(Bound::from_owned_ptr_or_err(py, made)?.cast_into_unchecked().unbind())
+    }
+}

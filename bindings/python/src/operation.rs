@@ -1,0 +1,346 @@
+//! `Operation` of the native implementations: made, submitted once, asked for its value.
+
+use std::sync::{Mutex, MutexGuard};
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyAnyMethods, PyMemoryView};
+
+use crate::context::Context;
+use crate::flavor::Flavor;
+use crate::io::Io;
+use crate::raw::*;
+
+/// What the Operation classes of the native implementations have in common.
+#[pyclass(subclass, frozen, weakref, module = "caio._native")]
+pub struct Operation {
+    pub io: Io,
+    pub flavor: Flavor,
+    priority: i64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    phase: Phase,
+    /// Of the system call, or a negative errno; meaningful when done.
+    result: i64,
+    callback: Option<Py<PyAny>>,
+    /// Kept while in flight.
+    context: Option<Py<Context>>,
+    value: Option<Py<PyAny>>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Fresh,
+    InFlight,
+    Done,
+}
+
+impl Operation {
+    pub fn new(flavor: Flavor, mut io: Io, priority: i64) -> PyResult<Self> {
+        io.ioprio = flavor.priority(priority)?;
+        Ok(Self { io, flavor, priority, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Takes it for one submission; false if that was done before.
+    pub fn claim(&self, context: Option<Py<Context>>) -> bool {
+        let mut state = self.state();
+        let fresh = state.phase == Phase::Fresh;
+        if fresh {
+            state.phase = Phase::InFlight;
+            state.context = context;
+        }
+        fresh
+    }
+
+    /// It was not accepted: it can be submitted again.
+    pub fn unclaim(&self) {
+        let mut state = self.state();
+        state.phase = Phase::Fresh;
+        let context = state.context.take();
+        drop(state);
+        drop(context);
+    }
+
+    pub fn is_in_flight_in(&self, context: &Bound<'_, Context>) -> bool {
+        let state = self.state();
+        state.phase == Phase::InFlight && state.context.as_ref().is_some_and(|held| held.as_ptr() == context.as_ptr())
+    }
+
+    /// Its event came. Runs the callback.
+    pub fn complete(&self, py: Python<'_>, result: i64) {
+        self.io.zero_from(py, usize::try_from(result).unwrap_or(0));
+        let mut state = self.state();
+        state.phase = Phase::Done;
+        state.result = result;
+        let callback = state.callback.as_ref().map(|callback| callback.clone_ref(py));
+        let context = state.context.take();
+        drop(state);
+        drop(context);
+        if let Some(callback) = callback {
+            let value = self.flavor.callback_value(py, result);
+            if let Err(error) = value.and_then(|value| callback.call1(py, (value,))) {
+                error.write_unraisable(py, Some(callback.bind(py)));
+            }
+        }
+    }
+
+    /// The result, if it is done.
+    fn result_if_done(&self) -> Option<i64> {
+        let state = self.state();
+        (state.phase == Phase::Done).then_some(state.result)
+    }
+
+    fn not_in_flight(&self, what: &str) -> PyResult<()> {
+        if self.state().phase == Phase::InFlight {
+            return Err(PyRuntimeError::new_err(format!("{what} cannot be had while the operation is in flight")));
+        }
+        Ok(())
+    }
+
+    /// What an operation that was never submitted has for a value.
+    fn fresh_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.io.opcode {
+            CAIO_OP_READ => zeros(py, self.io.len),
+            CAIO_OP_WRITE if self.flavor == Flavor::Linux => Ok(self.io.len.into_pyobject(py)?.into_any().unbind()),
+            CAIO_OP_WRITE => Ok(0i32.into_pyobject(py)?.into_any().unbind()),
+            _ => Ok(py.None()),
+        }
+    }
+
+    /// A read's memory: what users may see of it.
+    fn read_memory(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let memory = match (self.result_if_done(), self.io.bytes()) {
+            (Some(_), Some(bytes)) => bytes.clone_ref(py).into_any(),
+            // Not the object that will be read into: who holds it would see it change.
+            _ => zeros(py, self.io.len)?,
+        };
+        if self.flavor == Flavor::Uring {
+            return Ok(memory);
+        }
+        Ok(PyMemoryView::from(memory.bind(py))?.into_any().unbind())
+    }
+}
+
+fn zeros(py: Python<'_>, len: usize) -> PyResult<Py<PyAny>> {
+    Ok(pyo3::types::PyBytes::new_with(py, len, |_| Ok(()))?.into_any().unbind())
+}
+
+#[pymethods]
+impl Operation {
+    #[getter]
+    fn fileno(&self) -> i32 {
+        self.io.fd
+    }
+
+    #[getter]
+    fn offset(&self) -> u64 {
+        self.io.offset
+    }
+
+    /// Bytes asked for; once complete, bytes moved.
+    #[getter]
+    fn nbytes(&self) -> i64 {
+        let asked = self.io.len as i64;
+        match self.result_if_done() {
+            Some(result) if self.flavor == Flavor::Linux => result,
+            Some(result) if self.io.reads() && self.flavor == Flavor::Thread => result.max(-1),
+            Some(result) if self.io.reads() => result.max(0),
+            _ => asked,
+        }
+    }
+
+    /// The memory of a read or write. RuntimeError while in flight.
+    #[getter]
+    fn payload(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.not_in_flight("payload")?;
+        match self.io.opcode {
+            CAIO_OP_READ => self.read_memory(py),
+            CAIO_OP_WRITE if self.flavor == Flavor::Thread && self.result_if_done().is_some() => Ok(py.None()),
+            _ => Ok(self.io.bytes().map_or_else(|| py.None(), |bytes| bytes.clone_ref(py).into_any())),
+        }
+    }
+
+    /// The context that it is in flight in, else None.
+    #[getter]
+    fn context(&self, py: Python<'_>) -> Option<Py<Context>> {
+        self.state().context.as_ref().map(|context| context.clone_ref(py))
+    }
+
+    /// What became of it: bytes of a read, the number of bytes written, None of a sync; or raises what went wrong.
+    pub fn get_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.not_in_flight("get_value()")?;
+        let Some(result) = self.result_if_done() else { return self.fresh_value(py) };
+        if let Some(value) = &self.state().value {
+            return Ok(value.clone_ref(py));
+        }
+        let value = self.io.value(py, self.flavor, result)?;
+        self.state().value = Some(value.clone_ref(py));
+        Ok(value)
+    }
+
+    /// Calls `callback` with one number when the operation is complete; replaces an earlier one.
+    fn set_callback(&self, callback: Bound<'_, PyAny>) -> PyResult<bool> {
+        if !callback.is_callable() {
+            return Err(PyValueError::new_err(format!("{} is not callable", callback.repr()?)));
+        }
+        let earlier = self.state().callback.replace(callback.unbind());
+        drop(earlier);
+        Ok(true)
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> String {
+        let this = slf.get();
+        let mode = match this.io.opcode {
+            CAIO_OP_READ => "read",
+            CAIO_OP_WRITE => "write",
+            CAIO_OP_FSYNC => "fsync",
+            _ => "fdsync",
+        };
+        let (phase, result) = {
+            let state = this.state();
+            (state.phase, state.result)
+        };
+        let state = match phase {
+            Phase::Fresh => "not submitted".to_string(),
+            Phase::InFlight => "in flight".to_string(),
+            Phase::Done => format!("result={result}"),
+        };
+        let Io { fd, offset, len, .. } = &this.io;
+        format!(
+            "<{}.Operation at {:p}: mode=\"{mode}\", fd={fd}, offset={offset}, nbytes={len}, {state}>",
+            this.flavor.module(),
+            slf.as_ptr()
+        )
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        // The collector runs while nobody holds it: no Python code runs under this lock.
+        if let Ok(state) = self.state.try_lock() {
+            visit.call(&state.callback)?;
+            visit.call(&state.context)?;
+            visit.call(&state.value)?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let mut state = self.state();
+        let held = (state.callback.take(), state.context.take());
+        drop(state);
+        drop(held);
+    }
+}
+
+/// The error number of a failed operation, for the `error` attribute.
+fn error_of(operation: &Operation) -> i64 {
+    operation.result_if_done().map_or(0, |result| (-result).max(0))
+}
+
+/// The `result` attribute.
+fn result_of(operation: &Operation) -> i64 {
+    match operation.result_if_done() {
+        Some(result) if result < 0 && operation.flavor == Flavor::Thread => -1,
+        Some(result) => result,
+        None => 0,
+    }
+}
+
+/// The Operation class of one implementation.
+macro_rules! operation_class {
+    ($name:ident, $flavor:expr, $module:literal, { $($attributes:tt)* }) => {
+        /// One read, write or sync, to be submitted once.
+        #[pyclass(name = "Operation", module = $module, extends = Operation, frozen)]
+        pub struct $name;
+
+        impl $name {
+            fn make(py: Python<'_>, io: Io, priority: i64) -> PyResult<Py<Self>> {
+                let base = Operation::new($flavor, io, priority)?;
+                Py::new(py, PyClassInitializer::from(base).add_subclass(Self))
+            }
+        }
+
+        #[pymethods]
+        impl $name {
+            /// Reads up to `nbytes` bytes.
+            #[staticmethod]
+            #[pyo3(signature = (nbytes, fd, offset=None, priority=0))]
+            fn read(
+                nbytes: Bound<'_, PyAny>,
+                fd: i64,
+                offset: Option<Bound<'_, PyAny>>,
+                priority: i64,
+            ) -> PyResult<Py<Self>> {
+                let py = nbytes.py();
+                let (len, offset) = ($flavor.length(&nbytes)?, $flavor.offset(offset.as_ref())?);
+                Self::make(py, Io::read(py, len, fd as i32, offset)?, priority)
+            }
+
+            /// Writes `payload_bytes`.
+            #[staticmethod]
+            #[pyo3(signature = (payload_bytes, fd, offset=None, priority=0))]
+            fn write(
+                payload_bytes: Bound<'_, PyAny>,
+                fd: i64,
+                offset: Option<Bound<'_, PyAny>>,
+                priority: i64,
+            ) -> PyResult<Py<Self>> {
+                let io = Io::write(&payload_bytes, fd as i32, $flavor.offset(offset.as_ref())?)?;
+                Self::make(payload_bytes.py(), io, priority)
+            }
+
+            /// fsync(2).
+            #[staticmethod]
+            #[pyo3(signature = (fd, priority=0))]
+            fn fsync(py: Python<'_>, fd: i64, priority: i64) -> PyResult<Py<Self>> {
+                Self::make(py, Io::sync(CAIO_OP_FSYNC, fd as i32), priority)
+            }
+
+            /// fdatasync(2).
+            #[staticmethod]
+            #[pyo3(signature = (fd, priority=0))]
+            fn fdsync(py: Python<'_>, fd: i64, priority: i64) -> PyResult<Py<Self>> {
+                Self::make(py, Io::sync(CAIO_OP_FDSYNC, fd as i32), priority)
+            }
+
+            $($attributes)*
+        }
+    };
+}
+
+operation_class!(UringOperation, Flavor::Uring, "caio.linux_uring", {
+    #[getter]
+    fn result(slf: &Bound<'_, Self>) -> i64 {
+        result_of(slf.as_super().get())
+    }
+
+    #[getter]
+    fn error(slf: &Bound<'_, Self>) -> i64 {
+        error_of(slf.as_super().get())
+    }
+});
+operation_class!(LinuxOperation, Flavor::Linux, "caio.linux_aio", {
+    #[getter]
+    fn priority(slf: &Bound<'_, Self>) -> i64 {
+        slf.as_super().get().priority
+    }
+});
+operation_class!(ThreadOperation, Flavor::Thread, "caio.thread_aio", {
+    #[getter]
+    fn result(slf: &Bound<'_, Self>) -> i64 {
+        result_of(slf.as_super().get())
+    }
+
+    #[getter]
+    fn error(slf: &Bound<'_, Self>) -> i64 {
+        error_of(slf.as_super().get())
+    }
+});

@@ -1,0 +1,220 @@
+//! What a task waits for: as much of a future as asyncio's tasks ask of one.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use pyo3::exceptions::asyncio::{CancelledError, InvalidStateError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::inner::Inner;
+use crate::request::{Phase, Request};
+
+/// Until a request is complete.
+#[pyclass(frozen, weakref, module = "caio._native")]
+pub struct Waiter {
+    /// None when it is complete: the task that goes on alone decides how long its memory lives.
+    request: Mutex<Option<Py<Request>>>,
+    inner: Arc<Inner>,
+    /// asyncio's sign that the waiter was yielded by `await`.
+    blocking: AtomicBool,
+    cancelled: AtomicBool,
+    /// What the one who cancelled said.
+    message: OnceLock<Py<PyAny>>,
+}
+
+/// Whom to wake: what asyncio gave to add_done_callback.
+pub struct Wake {
+    waiter: Py<Waiter>,
+    callback: Py<PyAny>,
+    context: Py<PyAny>,
+}
+
+impl Wake {
+    /// Runs it here and now: only from a callback of the loop, where no task is running.
+    pub fn run(&self, py: Python<'_>) -> PyResult<()> {
+        self.waiter.get().let_go();
+        if self.context.is_none(py) {
+            self.callback.call1(py, (&self.waiter,))?;
+        } else {
+            self.context.call_method1(py, intern!(py, "run"), (&self.callback, &self.waiter))?;
+        }
+        Ok(())
+    }
+
+    /// Has the loop run it later.
+    fn schedule(&self, py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let kwargs = PyDict::new(py);
+        if !self.context.is_none(py) {
+            kwargs.set_item(intern!(py, "context"), &self.context)?;
+        }
+        event_loop.call_method(intern!(py, "call_soon"), (&self.callback, &self.waiter), Some(&kwargs))?;
+        Ok(())
+    }
+
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.waiter)?;
+        visit.call(&self.callback)?;
+        visit.call(&self.context)
+    }
+}
+
+impl Waiter {
+    pub fn make(request: &Bound<'_, Request>) -> PyResult<Py<PyAny>> {
+        let waiter = Self {
+            request: Mutex::new(Some(request.clone().unbind())),
+            inner: request.get().inner().clone(),
+            blocking: AtomicBool::new(true),
+            cancelled: AtomicBool::new(false),
+            message: OnceLock::new(),
+        };
+        Ok(Py::new(request.py(), waiter)?.into_any())
+    }
+
+    fn event_loop<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.inner.event_loop(py)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<Py<Request>>> {
+        self.request.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn request(&self, py: Python<'_>) -> Option<Py<Request>> {
+        self.locked().as_ref().map(|request| request.clone_ref(py))
+    }
+
+    fn let_go(&self) {
+        let request = self.locked().take();
+        drop(request);
+    }
+
+    // Relaxed, here and below: only the loop's thread asks.
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+#[pymethods]
+impl Waiter {
+    #[getter(_asyncio_future_blocking)]
+    fn blocking(&self) -> bool {
+        self.blocking.load(Ordering::Relaxed)
+    }
+
+    #[setter(_asyncio_future_blocking)]
+    fn set_blocking(&self, value: bool) {
+        self.blocking.store(value, Ordering::Relaxed);
+    }
+
+    fn get_loop(&self, py: Python<'_>) -> Py<PyAny> {
+        self.event_loop(py).clone().unbind()
+    }
+
+    #[pyo3(signature = (callback, *, context=None))]
+    fn add_done_callback(slf: &Bound<'_, Self>, callback: Py<PyAny>, context: Option<Py<PyAny>>) -> PyResult<()> {
+        let py = slf.py();
+        let context = context.unwrap_or_else(|| py.None());
+        let wake = Wake { waiter: slf.clone().unbind(), callback, context };
+        let this = slf.get();
+        if this.is_cancelled() {
+            return wake.schedule(py, this.event_loop(py));
+        }
+        let refused = match this.request(py) {
+            Some(request) => request.get().set_wake(wake),
+            None => Some(wake),
+        };
+        refused.map_or(Ok(()), |wake| wake.schedule(py, this.event_loop(py)))
+    }
+
+    fn remove_done_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let Some(request) = self.request(py) else { return Ok(0) };
+        let Some(wake) = request.get().take_wake() else { return Ok(0) };
+        if wake.callback.bind(py).eq(callback)? {
+            return Ok(1);
+        }
+        request.get().set_wake(wake);
+        Ok(0)
+    }
+
+    /// Cancels the waiting, and asks for the operation to stop. False if it is complete.
+    #[pyo3(signature = (msg=None))]
+    fn cancel(slf: &Bound<'_, Self>, msg: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
+        let (py, this) = (slf.py(), slf.get());
+        let request = match this.request(py) {
+            Some(request) if !this.done() => request.into_bound(py),
+            _ => return Ok(false),
+        };
+        let wake = request.get().take_wake();
+        if let Some(message) = msg {
+            this.message.set(message.unbind()).ok();
+        }
+        this.cancelled.store(true, Ordering::Relaxed);
+        Request::give_up(&request);
+        if let Some(wake) = wake {
+            wake.schedule(py, this.event_loop(py))?;
+        }
+        Ok(true)
+    }
+
+    fn done(&self) -> bool {
+        let complete = |request: &Py<Request>| matches!(request.get().phase(), Phase::Done | Phase::Over);
+        self.is_cancelled() || self.locked().as_ref().is_none_or(complete)
+    }
+
+    fn cancelled(&self) -> bool {
+        self.is_cancelled()
+    }
+
+    /// Nothing: the request itself has the value, when it goes on.
+    fn result(&self, py: Python<'_>) -> PyResult<()> {
+        if self.is_cancelled() {
+            return Err(match self.message.get() {
+                Some(message) => CancelledError::new_err((message.clone_ref(py),)),
+                None => CancelledError::new_err(()),
+            });
+        }
+        if self.done() { Ok(()) } else { Err(InvalidStateError::new_err("the operation is not complete")) }
+    }
+
+    fn exception(&self, py: Python<'_>) -> PyResult<()> {
+        self.result(py)
+    }
+
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
+        if !slf.get().done() {
+            slf.get().set_blocking(true);
+            return Ok(Some(slf.clone().into_any().unbind()));
+        }
+        slf.get().result(slf.py())?;
+        Ok(None)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        match self.request(py) {
+            Some(request) => Ok(format!("<caio waiter for {}>", request.bind(py).repr()?)),
+            None => Ok("<caio waiter, done>".into()),
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // The collector runs while nobody holds it: no Python code runs under this lock.
+        if let Ok(request) = self.request.try_lock() {
+            visit.call(&*request)?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        self.let_go();
+    }
+}

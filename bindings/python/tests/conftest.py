@@ -1,0 +1,124 @@
+"""What the tests share: each runs on every implementation that this machine has."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import caio
+import pytest
+
+
+def short_name(module: Any) -> str:
+    return str(module.__name__.removeprefix("caio.").removesuffix("_asyncio"))
+
+
+@pytest.fixture(params=caio.variants, ids=short_name)
+def variant(request: pytest.FixtureRequest) -> Any:
+    """A module of the low level."""
+    return request.param
+
+
+@pytest.fixture(params=[v for v in caio.variants if v.__name__ != "caio.python_aio"], ids=short_name)
+def native(request: pytest.FixtureRequest) -> Any:
+    """The same, native ones only."""
+    return request.param
+
+
+@pytest.fixture(params=caio.variants_asyncio, ids=short_name)
+def variant_asyncio(request: pytest.FixtureRequest) -> Any:
+    """A module of the asyncio level."""
+    return request.param
+
+
+NATIVE_ASYNCIO = [v for v in caio.variants_asyncio if "python" not in v.__name__]
+
+
+@pytest.fixture(params=[*NATIVE_ASYNCIO, caio], ids=[*map(short_name, NATIVE_ASYNCIO), "auto"])
+def native_asyncio(request: pytest.FixtureRequest) -> Any:
+    """Whatever has a native AsyncioContext, the default one too."""
+    return request.param
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file of 64 KiB, each 4 KiB of which begin with their number."""
+    path = tmp_path / "file"
+    filling = (bytes(range(256)) * 16)[4:]
+    path.write_bytes(b"".join(b"%04d" % number + filling for number in range(16)))
+    return path
+
+
+@pytest.fixture
+def fd(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDWR)
+    yield fd
+    os.close(fd)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        try:
+            os.close(end)
+        except OSError:
+            pass
+
+
+def finish(context: Any, *operations: Any, seconds: float = 20) -> None:
+    """Handles completions until these operations have theirs."""
+    deadline = time.monotonic() + seconds
+    while not all(is_done(operation) for operation in operations):
+        assert time.monotonic() < deadline, "the operations are not complete"
+        if hasattr(context, "flush"):
+            context.flush()
+        if hasattr(context, "process_events"):
+            context.process_events(max_requests=512, min_requests=1, timeout=1)
+        else:
+            time.sleep(0.001)
+
+
+def is_done(operation: Any) -> bool:
+    """Only for operations that were made by `watched`."""
+    return bool(operations_done.get(id(operation)))
+
+
+operations_done: dict[int, list[Any]] = {}
+
+
+def watched(operation: Any) -> Any:
+    """Notes what the operation's callback is called with, in `calls(operation)`."""
+    log: list[Any] = []
+    operations_done[id(operation)] = log
+    operation.set_callback(log.append)
+    return operation
+
+
+def calls(operation: Any) -> list[Any]:
+    return operations_done[id(operation)]
+
+
+def run(main: Callable[[], Coroutine[Any, Any, Any]], seconds: float = 60) -> Any:
+    """Runs a coroutine function in a loop of its own, with no complaint to the loop's exception handler."""
+    complaints: list[Any] = []
+
+    async def guarded() -> Any:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+        return await asyncio.wait_for(main(), seconds)
+
+    result = asyncio.run(guarded())
+    assert not complaints
+    return result
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.001)

@@ -1,0 +1,546 @@
+"""Contexts of the low level."""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import sys
+import threading
+import time
+import weakref
+from typing import Any
+
+import caio
+import pytest
+from conftest import calls, finish, wait_until, watched
+
+uring = pytest.mark.skipif(caio.linux_uring is None, reason="needs io_uring")
+linux = pytest.mark.skipif(caio.linux_aio is None, reason="needs kernel AIO")
+
+
+@pytest.fixture(params=[v for v in (caio.linux_uring, caio.linux_aio) if v], ids=lambda v: v.__name__)
+def polled(request: pytest.FixtureRequest) -> Any:
+    """Implementations whose users handle completions themselves."""
+    return request.param
+
+
+def test_sizes(variant: Any) -> None:
+    assert variant.Context().max_requests == (512 if variant.__name__ == "caio.thread_aio" else 32)
+    for size in (1, 128, 8192, 32218):
+        assert variant.Context(max_requests=size).max_requests == size
+    if variant.__name__ == "caio.python_aio":
+        for bad in (0, -1):
+            with pytest.raises(ValueError, match="max_requests"):
+                variant.Context(bad)
+    else:
+        assert variant.Context(0).max_requests == variant.Context().max_requests
+
+
+def test_too_large(native: Any) -> None:
+    errors = {"caio.thread_aio": ValueError}
+    with pytest.raises(errors.get(native.__name__, SystemError)):
+        native.Context(10**6)
+
+
+def test_unknown_arguments(variant: Any) -> None:
+    with pytest.raises(TypeError):
+        variant.Context(max_requests=4, nonsense=1)
+
+
+def test_pool_sizes() -> None:
+    assert caio.thread_aio.Context(4, pool_size=3).pool_size == 3
+    with pytest.raises(ValueError, match="pool_size"):
+        caio.thread_aio.Context(4, pool_size=129)
+    for bad in (0, -1, caio.python_aio.Context.MAX_POOL_SIZE):
+        with pytest.raises(ValueError, match="pool_size"):
+            caio.python_aio.Context(4, pool_size=bad)
+
+
+def test_read_only(variant: Any) -> None:
+    context = variant.Context(4)
+    with pytest.raises(AttributeError):
+        context.max_requests = 5
+
+
+def test_nothing_to_submit(variant: Any) -> None:
+    assert variant.Context(4).submit() == 0
+
+
+def test_foreign_objects_claim_nothing(variant: Any, fd: int) -> None:
+    context = variant.Context(4)
+    other = next(v for v in caio.variants if v is not variant)
+    for foreign in (object(), other.Operation.read(1, fd, 0), None):
+        read = watched(variant.Operation.read(4, fd, 0))
+        with pytest.raises(ValueError if variant.__name__ == "caio.python_aio" else TypeError):
+            context.submit(read, foreign)
+        assert context.submit(read) == 1
+        finish(context, read)
+        assert read.get_value() == b"0000"
+
+
+def test_one_submission_each(variant: Any, fd: int) -> None:
+    context, other = variant.Context(4), variant.Context(4)
+    read = watched(variant.Operation.read(4, fd, 0))
+    assert context.submit(read, read) == 1
+    assert other.submit(read) == 0
+    finish(context, read)
+    assert context.submit(read) == 0
+    assert other.submit(read) == 0
+    assert calls(read) == [4]
+
+
+def test_many(variant: Any, fd: int) -> None:
+    context = variant.Context(64)
+    reads = [watched(variant.Operation.read(4, fd, number % 16 * 4096)) for number in range(64)]
+    assert context.submit(*reads) == 64
+    finish(context, *reads)
+    assert [read.get_value() for read in reads] == [os.pread(fd, 4, number % 16 * 4096) for number in range(64)]
+
+
+def test_in_flight_shows_nothing(native: Any, pipe: tuple[int, int]) -> None:
+    context = native.Context(4)
+    read = watched(native.Operation.read(4, pipe[0], -1))
+    context.submit(read)
+    if hasattr(context, "flush"):
+        context.flush()
+    for question in (read.get_value, lambda: read.payload):
+        with pytest.raises(RuntimeError, match="in flight"):
+            question()
+    assert read.context is context
+    os.write(pipe[1], b"data")
+    finish(context, read)
+    assert read.get_value() == b"data"
+    assert read.context is None
+
+
+def test_done_only_when_handled(polled: Any, fd: int) -> None:
+    context = polled.Context(4)
+    read = polled.Operation.read(4, fd, 0)
+    context.submit(read)
+    time.sleep(0.01)  # The kernel is done; this process has not looked.
+    with pytest.raises(RuntimeError):
+        read.get_value()
+
+
+def test_full(native: Any, pipe: tuple[int, int]) -> None:
+    """What is refused can be submitted again."""
+    context = native.Context(2)
+    reads = [watched(native.Operation.read(1, pipe[0], -1)) for _ in range(3)]
+    if native.__name__ == "caio.linux_aio":
+        assert context.submit(*reads) == 2
+    else:
+        errors = {"caio.linux_uring": OverflowError, "caio.thread_aio": RuntimeError}
+        with pytest.raises(errors[native.__name__]):
+            context.submit(*reads)
+    os.write(pipe[1], b"abc")
+    finish(context, *reads[:2])
+    assert reads[2].nbytes == 1
+    assert context.submit(reads[2]) == 1
+    finish(context, reads[2])
+    assert sorted(read.get_value() for read in reads) == [b"a", b"b", b"c"]
+
+
+@linux
+def test_linux_refuses_bad_descriptors_at_once(fd: int, tmp_path: Any) -> None:
+    context = caio.linux_aio.Context(4)
+    number = os.open(tmp_path / "later", os.O_RDWR | os.O_CREAT)
+    os.close(number)
+    write = watched(caio.linux_aio.Operation.write(b"x", number, 0))
+    with pytest.raises(ValueError, match="EBADF"):
+        context.submit(write)
+    assert os.open(tmp_path / "later", os.O_RDWR) == number
+    assert context.submit(write) == 1
+    finish(context, write)
+    os.close(number)
+
+
+def test_bad_descriptor_at_completion(variant: Any) -> None:
+    if variant.__name__ == "caio.linux_aio":
+        pytest.skip("refused at once")
+    context = variant.Context(4)
+    read = watched(variant.Operation.read(1, 9999, 0))
+    assert context.submit(read) == 1
+    finish(context, read)
+    with pytest.raises((SystemError, OSError), match="Bad file descriptor"):
+        read.get_value()
+
+
+def test_a_raising_callback_harms_nobody(variant: Any, fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: seen.append(args.exc_type))
+    monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_type))
+    context = variant.Context(8)
+
+    def fail(result: int) -> None:
+        raise ZeroDivisionError
+
+    bad = variant.Operation.read(1, fd, 0)
+    bad.set_callback(fail)
+    good = [watched(variant.Operation.read(1, fd, 0)) for _ in range(3)]
+    context.submit(bad, *good)
+    finish(context, *good)
+    wait_until(lambda: seen == [ZeroDivisionError])
+
+
+def test_callback_threads(variant: Any, fd: int) -> None:
+    context = variant.Context(4)
+    threads: list[int] = []
+    read = variant.Operation.read(1, fd, 0)
+    read.set_callback(lambda result: threads.append(threading.get_ident()))
+    other = watched(variant.Operation.read(1, fd, 0))
+    context.submit(read, other)
+    finish(context, other)
+    wait_until(lambda: bool(threads))
+    polls = hasattr(context, "process_events")
+    assert (threads == [threading.get_ident()]) is polls
+
+
+def test_blocked_callbacks_do_not_hold_up_others(fd: int) -> None:
+    context = caio.thread_aio.Context(16, pool_size=4)
+    gate = threading.Event()
+    blocked = [caio.thread_aio.Operation.read(1, fd, 0) for _ in range(3)]
+    for read in blocked:
+        read.set_callback(lambda result: gate.wait(20))
+    free = [watched(caio.thread_aio.Operation.read(1, fd, 0)) for _ in range(8)]
+    context.submit(*blocked)
+    context.submit(*free)
+    finish(context, *free)
+    gate.set()
+
+
+def test_references(native: Any, fd: int) -> None:
+    """In flight, one reference to the operation and one to the context; then the context goes without the collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        context = native.Context(4)
+        read = native.Operation.read(4, fd, 0)
+        before = sys.getrefcount(read), sys.getrefcount(context)
+        context.submit(read)
+        if native.__name__ != "caio.thread_aio":
+            assert (sys.getrefcount(read), sys.getrefcount(context)) == (before[0] + 1, before[1] + 1)
+        if hasattr(context, "flush"):
+            context.flush()
+        if hasattr(context, "process_events"):
+            context.process_events(1, 1, 5)
+        wait_until(lambda: (sys.getrefcount(read), sys.getrefcount(context)) == before)  # noqa: F821
+        reference = weakref.ref(context)
+        del context
+        assert reference() is None
+        assert read.get_value() == b"0000"
+    finally:
+        gc.enable()
+
+
+def test_dropped_thread_context_runs_all_callbacks(fd: int) -> None:
+    for module in (caio.thread_aio, caio.python_aio):
+        context = module.Context(64)
+        done: list[int] = []
+        for _ in range(64):
+            read = module.Operation.read(1, fd, 0)
+            read.set_callback(done.append)
+            assert context.submit(read) == 1
+        del context, read
+        wait_until(lambda done=done: len(done) == 64)
+
+
+def test_last_reference_goes_in_a_callback(fd: int) -> None:
+    for module in (caio.thread_aio, caio.python_aio):
+        for _ in range(50):
+            context = [module.Context(4)]
+            reference = weakref.ref(context[0])
+            submitted = threading.Event()
+            read = module.Operation.read(1, fd, 0)
+
+            def drop(result: int, context: list[Any] = context, submitted: threading.Event = submitted) -> None:
+                submitted.wait()
+                context.clear()
+
+            read.set_callback(drop)
+            context[0].submit(read)
+            submitted.set()
+            wait_until(lambda reference=reference: reference() is None)
+
+
+@uring
+def test_dropped_uring_context_runs_no_callbacks(fd: int) -> None:
+    context = caio.linux_uring.Context(4)
+    done: list[int] = []
+    read = caio.linux_uring.Operation.read(1, fd, 0)
+    read.set_callback(done.append)
+    context.submit(read)
+    reference = weakref.ref(context)
+    del context, read
+    gc.collect()
+    assert reference() is None
+    assert done == []
+
+
+def test_memory_of_large_contexts() -> None:
+    def size() -> int:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmData"))
+
+    before = size()
+    contexts = [caio.thread_aio.Context(60000) for _ in range(40)]
+    del contexts
+    gc.collect()
+    assert size() - before < 100 * 1024
+
+
+# --- poll, process_events, flush ---
+
+
+def test_poll(polled: Any, fd: int) -> None:
+    context = polled.Context(4)
+    with pytest.raises(BlockingIOError):
+        context.poll()
+    read = watched(polled.Operation.read(1, fd, 0))
+    context.submit(read)
+    if hasattr(context, "flush"):
+        context.flush()
+    else:
+        assert select.select([context.fileno], [], [], 20)[0]
+    assert context.poll() > 0
+    context.process_events()
+    finish(context, read)
+
+
+def test_poll_then_process(polled: Any, pipe: tuple[int, int]) -> None:
+    """As an event loop's callback does it."""
+    context = polled.Context(4)
+    read = watched(polled.Operation.read(1, pipe[0], -1))
+    context.submit(read)
+    if hasattr(context, "flush"):
+        assert context.flush() == 0
+    assert not select.select([context.fileno], [], [], 0)[0]
+    os.write(pipe[1], b"x")
+    assert select.select([context.fileno], [], [], 20)[0]
+    assert context.poll() == 1
+    assert not select.select([context.fileno], [], [], 0)[0]
+    assert context.process_events() == 1
+    assert calls(read) == [1]
+
+
+def test_process_events_arguments(polled: Any) -> None:
+    context = polled.Context(4)
+    with pytest.raises(ValueError, match="min_requests"):
+        context.process_events(1, 2)
+    with pytest.raises(TypeError):
+        context.process_events(timeout=0.5)
+    if polled.__name__ == "caio.linux_aio":
+        with pytest.raises(OverflowError):
+            context.process_events(2**20 + 1)
+    assert context.process_events(0, 0, 0) == 0
+    assert context.process_events(max_requests=512, min_requests=0, timeout=0) == 0
+
+
+def test_process_events_at_most(polled: Any, fd: int) -> None:
+    context = polled.Context(8)
+    reads = [watched(polled.Operation.read(1, fd, 0)) for _ in range(6)]
+    context.submit(*reads)
+    done = 0
+    if polled.__name__ == "caio.linux_uring":
+        done = context.flush()
+    rounds = 0
+    while done < 6:
+        now = context.process_events(2, 1, 5)
+        assert now <= 2
+        done += now
+        assert sum(len(calls(read)) for read in reads) == done
+        rounds += 1
+    assert polled.__name__ == "caio.linux_uring" or rounds >= 3
+
+
+def test_process_events_timeout(polled: Any) -> None:
+    context = polled.Context(4)
+    started = time.monotonic()
+    assert context.process_events(4, 1, 1) == 0
+    assert 0.9 < time.monotonic() - started < 10
+    started = time.monotonic()
+    assert context.process_events(4, 0, 5) == 0
+    assert context.process_events(4, 1, 0) == 0
+    assert time.monotonic() - started < 3
+
+
+def test_waiting_for_ever_is_woken_and_leaves_the_gil(polled: Any, fd: int) -> None:
+    context = polled.Context(4)
+    result: list[int] = []
+    thread = threading.Thread(target=lambda: result.append(context.process_events(4, 1, -1)))
+    thread.start()
+    time.sleep(0.05)  # It sleeps by now, and this thread runs on.
+    read = watched(polled.Operation.read(1, fd, 0))
+    context.submit(read)
+    if hasattr(context, "flush"):
+        context.flush()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert result == [1]
+    assert calls(read) == [1]
+
+
+def test_process_events_inside_a_callback(polled: Any, fd: int) -> None:
+    context = polled.Context(4)
+    seen: list[int] = []
+    read = polled.Operation.read(1, fd, 0)
+    read.set_callback(lambda result: seen.append(context.process_events()))
+    context.submit(read)
+    if hasattr(context, "flush"):
+        context.flush()
+    if not seen:
+        context.process_events(1, 1, 5)
+    assert seen == [0]
+
+
+@uring
+def test_flush(fd: int) -> None:
+    context = caio.linux_uring.Context(8)
+    assert context.flush() == 0
+    reads = [watched(caio.linux_uring.Operation.read(4, fd, 0)) for _ in range(8)]
+    assert context.submit(*reads) == 8
+    assert all(calls(read) == [] for read in reads), "submit alone starts nothing"
+    assert context.process_events(8, 0, 0) == 0
+    flushed = context.flush()
+    finish(context, *reads)
+    assert flushed <= 8
+    assert all(read.get_value() == b"0000" for read in reads)
+
+
+@uring
+def test_flush_from_another_thread(fd: int) -> None:
+    context = caio.linux_uring.Context(8)
+    read = watched(caio.linux_uring.Operation.read(4, fd, 0))
+    context.submit(read)
+    thread = threading.Thread(target=lambda: finish(context, read))
+    thread.start()
+    thread.join(20)
+    assert calls(read) == [4]
+
+
+@uring
+def test_uring_failures_call_back_with_errno(pipe: tuple[int, int]) -> None:
+    context = caio.linux_uring.Context(8)
+    read = watched(caio.linux_uring.Operation.read(4, pipe[0], 0xFFFF_FFFF_FFFF_FFFF))
+    context.submit(read)
+    context.flush()
+    assert context.cancel(read) == 0
+    finish(context, read)
+    assert calls(read) == [-125]
+    with pytest.raises(SystemError):
+        read.get_value()
+
+
+@uring
+def test_uring_cancel_never_complains(fd: int, pipe: tuple[int, int]) -> None:
+    context, other = caio.linux_uring.Context(8), caio.linux_uring.Context(8)
+    read = watched(caio.linux_uring.Operation.read(4, pipe[0], -1))
+    context.submit(read)
+    context.flush()
+    assert other.cancel(read) == 0
+    other.process_events()
+    context.process_events()
+    assert calls(read) == [], "another context's cancel must not stop it"
+    os.write(pipe[1], b"data")
+    finish(context, read)
+    assert context.cancel(read) == 0
+    assert context.poll() > 0
+    assert context.process_events(max_requests=1, min_requests=1, timeout=0) == 0
+    assert context.cancel(caio.linux_uring.Operation.read(1, fd, 0)) == 0
+    for bad in ((), (1,)):
+        with pytest.raises(TypeError):
+            context.cancel(*bad)
+
+
+@uring
+def test_sqpoll() -> None:
+    assert caio.linux_uring.Context(4).sqpoll == 0
+    assert isinstance(caio.linux_uring.SQPOLL_ALLOWED, bool)
+    assert caio.linux_uring.Context(4, sqpoll=1).sqpoll == int(caio.linux_uring.SQPOLL_ALLOWED)
+
+
+@linux
+def test_linux_cancel(fd: int, pipe: tuple[int, int]) -> None:
+    context, other = caio.linux_aio.Context(4), caio.linux_aio.Context(4)
+    read = watched(caio.linux_aio.Operation.read(4, pipe[0], -1))
+    context.submit(read)
+    with pytest.raises(ValueError, match="EINVAL"):
+        other.cancel(read)
+    assert context.cancel(read) == 0
+    finish(context, read)
+    with pytest.raises(ValueError, match="EINVAL"):
+        context.cancel(read)
+
+
+def test_close() -> None:
+    for module in (caio.thread_aio, caio.python_aio):
+        context = module.Context(4)
+        assert context.cancel() == 0
+        context.close()
+        context.close()
+        read = module.Operation.read(1, 0, 0)
+        with pytest.raises(RuntimeError):
+            context.submit(read)
+    assert not hasattr(caio.thread_aio.Context, "__enter__")
+
+
+def test_not_to_be_subclassed(native: Any) -> None:
+    for base in (native.Context, native.Operation):
+        with pytest.raises(TypeError):
+            type("Mine", (base,), {})
+    assert not issubclass(native.Context, caio.AbstractContext)
+    assert not issubclass(native.Operation, caio.AbstractOperation)
+    assert issubclass(caio.python_aio.Context, caio.AbstractContext)
+    assert issubclass(caio.python_aio.Operation, caio.AbstractOperation)
+
+
+def test_threads_share_a_context(variant: Any, fd: int) -> None:
+    """32 threads submit; each operation is claimed and called back once."""
+    context = variant.Context(8192)
+    all_reads: list[Any] = []
+
+    def submit() -> None:
+        for _ in range(50):
+            read = watched(variant.Operation.read(4, fd, 0))
+            all_reads.append(read)
+            assert context.submit(read) == 1
+
+    threads = [threading.Thread(target=submit) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    finish(context, *all_reads)
+    assert all(calls(read) == [4] for read in all_reads)
+
+
+def test_threads_compete_for_operations(variant: Any, fd: int) -> None:
+    contexts = [variant.Context(256) for _ in range(8)]
+    reads = [watched(variant.Operation.read(4, fd, 0)) for _ in range(200)]
+    claimed: list[int] = []
+    barrier = threading.Barrier(8)
+
+    def submit(context: Any) -> None:
+        barrier.wait()
+        claimed.append(sum(context.submit(read) for read in reads))
+
+    threads = [threading.Thread(target=submit, args=(context,)) for context in contexts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(claimed) == 200
+    for context in contexts:
+        mine = (
+            [read for read in reads if getattr(read, "context", None) is context] if hasattr(context, "flush") else []
+        )
+        if mine:
+            finish(context, *mine)
+    wait_until(lambda: drain(contexts) or all(calls(read) == [4] for read in reads))
+
+
+def drain(contexts: list[Any]) -> bool:
+    for context in contexts:
+        if hasattr(context, "process_events"):
+            context.process_events()
+    return False

@@ -1,0 +1,46 @@
+#!/bin/bash
+# The Python package, in a virtual environment of its own: types, lint, tests. CAIO_TEST_EXITS=200 makes the tests of the
+# interpreter's end thorough; PYTHON chooses the interpreter.
+set -u
+cd "$(dirname "$0")/../../bindings/python" || exit 1
+target=${CARGO_TARGET_DIR:-$PWD/../../target}
+case $target in /*) ;; *) target=$PWD/../../$target ;; esac
+export CARGO_TARGET_DIR=$target/python
+unset CAIO_IMPL
+
+python=${PYTHON:-python3}
+if ! command -v "$python" >/dev/null || ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
+    echo "skipped: python needs python3 (3.10 or later)"
+    exit 0
+fi
+if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
+    echo "skipped: python needs python3-venv"
+    exit 0
+fi
+venv=$CARGO_TARGET_DIR/venv-$("$python" -c 'import sys; print(sys.implementation.cache_tag + getattr(sys, "abiflags", ""))')
+[ -x "$venv/bin/pip" ] || "$python" -m venv "$venv" || exit 1
+if ! "$venv/bin/pip" install -q --disable-pip-version-check -r requirements-check.txt; then
+    echo "skipped: python needs what bindings/python/requirements-check.txt lists, from PyPI"
+    exit 0
+fi
+
+export PATH=$venv/bin:$PATH
+status=0
+run() {
+    "$@" || status=1
+}
+# As users install it: a wheel into site-packages. The default CAIO_IMPL of the tests is none.
+"$venv/bin/pip" install -q --disable-pip-version-check --no-build-isolation --force-reinstall --no-deps . || exit 1
+run "$venv/bin/ruff" check -q .
+run "$venv/bin/ruff" format -q --check .
+run "$venv/bin/mypy" --python-executable "$venv/bin/python"
+if cargo clippy --version >/dev/null 2>&1; then
+    run cargo fmt --check
+    run env PYO3_PYTHON="$venv/bin/python" cargo clippy -q --locked --release -- -D warnings
+else
+    echo "skipped: python lint needs clippy and rustfmt (rustup component add clippy rustfmt)"
+fi
+timeout 900 "$venv/bin/python" -m pytest -q -rs --timeout 120 -p no:cacheprovider --basetemp "$CARGO_TARGET_DIR/tests" |
+    sed 's/^SKIPPED \[[0-9]*\] [^ ]* \(.*\) needs \(.*\)/skipped: python \1 needs \2/'
+[ "${PIPESTATUS[0]}" = 0 ] || status=1
+exit $status
