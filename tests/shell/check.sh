@@ -44,6 +44,7 @@ step loom "$make" --no-print-directory check-loom
 for suite in install caio_cp valgrind; do
     step "$suite" "tests/shell/$suite.sh"
 done
+step torture env TORTURE=short tests/shell/torture.sh
 
 printf '\n== Summary\n'
 printf '%s\n' "${summary[@]}"
