@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
-    BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, KernelConfig,
-    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry,
-    ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
+    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty,
+    ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 
 use crate::control::{Shared, State, Sync, later};
@@ -158,6 +158,8 @@ impl FaultFs {
 
 impl Filesystem for FaultFs {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
+        let wanted = [InitFlags::FUSE_BIG_WRITES, InitFlags::FUSE_MAX_PAGES, InitFlags::FUSE_ASYNC_DIO];
+        let _ = wanted.map(|capability| config.add_capabilities(capability));
         // Requests that hang must not keep others, nor commands, from coming.
         let _ = config.set_max_background(4096);
         let _ = config.set_congestion_threshold(4096);
@@ -319,7 +321,8 @@ impl Filesystem for FaultFs {
     ) {
         if number == INodeNo(CONTROL) {
             let report = self.shared.report().into_bytes();
-            return reply.data(&report[(offset as usize).min(report.len())..]);
+            let rest = &report[(offset as usize).min(report.len())..];
+            return reply.data(&rest[..rest.len().min(size as usize)]);
         }
         self.shared.request(Kind::Read, offset..offset + u64::from(size), move |shared, end| {
             let size = if let End::Short(most) = end { most.min(size as usize) } else { size as usize };

@@ -32,6 +32,8 @@
 //!   once. `crash random SEED`: of what was not synced each sector stays or not, and names up to some point in their
 //!   order. Syncs that are under way at that moment fail with EIO. Who had files open should be dead by then.
 //!
+//! What the kernel makes of a short read: through the page cache (O_DIRECT's remainder too) the rest is zeros, and the
+//! file is thought to end there; with `direct on` it is a short read(2).
 //! The kernel tries a read that failed as readahead once more: say `times=all`, or open with O_DIRECT.
 //! There is no writeback cache: a write is here once write(2) has returned, and not safe before a sync.
 
