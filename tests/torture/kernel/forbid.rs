@@ -10,6 +10,7 @@ const EXCEPTED: &[(&str, &str)] = &[
     ("munmap", "the C library's memory"),
     ("mprotect", "the C library makes thread stacks with it"),
     ("futex", "every lock; the C library aborts without it"),
+    ("rseq", "the C library starts no thread without it"),
     ("exit_group", "how a process ends"),
     ("exit", "how a thread ends"),
     ("rt_sigreturn", "how signal handlers end"),
