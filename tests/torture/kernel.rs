@@ -5,6 +5,8 @@
 
 #[path = "../c/mod.rs"]
 mod c;
+#[path = "kernel/exhaust.rs"]
+mod exhaust;
 #[path = "kernel/forbid.rs"]
 mod forbid;
 #[path = "kernel/inject.rs"]

@@ -106,12 +106,14 @@ fn jobs(setting: Setting, counts: &BTreeMap<String, (usize, usize)>) -> Vec<Job>
         let Some((before, after)) = counts.get(fault.call) else { continue };
         // A mark is one of the writes.
         let before = before + usize::from(fault.call == "write");
-        let some: &[usize] = if short() { &[1, 4, 30] } else { &[1, 2, 3, 7, 20, 45] };
+        let some: &[usize] = if short() { &[1, 4, 30] } else { &[1, 2, 7, 30] };
         let every = EVERY.contains(&fault.call);
-        if short() && (!every || setting.flags == 0) {
+        // Without inline completion more goes to the kernel.
+        let plainest = setting.flags != 0;
+        if short() && !(every && plainest) {
             continue;
         }
-        let wanted = |nth: &usize| (every && !short()) || some.contains(nth);
+        let wanted = |nth: &usize| (every && plainest && !short()) || some.contains(nth);
         let nths: Vec<usize> = (1..=MOST.min(*after)).filter(wanted).collect();
         for answer in fault.answers {
             for &nth in &nths {
