@@ -52,7 +52,10 @@ fn pages(opcode: u8, file: &File, memory: &sys::Map) -> Vec<caio_op> {
 fn eio(ctx: &Ctx, memory: &mut sys::Map) -> usize {
     let mut tries = 0;
     for flags in [0, libc::O_DIRECT] {
-        let (bad, good) = (open("bad", flags), open("good", flags));
+        let [bad, good] = ["bad", "good"].map(|name| {
+            let path = folder().join(name);
+            File::options().read(true).custom_flags(flags).open(path).expect(name)
+        });
         cool(&bad);
         let results = ctx.run(&pages(CAIO_OP_READ, &bad, memory));
         assert!(results.iter().all(|result| [EIO, PAGE as i64].contains(result)), "{results:?}");
@@ -98,7 +101,7 @@ fn full(ctx: &Ctx, memory: &mut sys::Map) -> usize {
     while sys::plain(&ops::write(filler.as_raw_fd(), &memory.bytes()[..512], CAIO_OFFSET_CURRENT)) > 0 {}
     let mut tries = 0;
     for flags in [0, libc::O_DIRECT] {
-        let file = open("new", flags | libc::O_CREAT);
+        let file = open("new", flags);
         let fd = file.as_raw_fd();
         let wide: Vec<caio_op> = pages(CAIO_OP_WRITE, &file, memory).iter().map(|op| op.at(op.offset * 64)).collect();
         let results = ctx.run(&wide);
@@ -161,7 +164,8 @@ fn make(folder: &Path) {
     let content = pattern(PAGES * PAGE);
     std::fs::write(folder.join("good"), &content).expect("a file");
     std::fs::write(folder.join("bad"), &content).expect("a file");
-    for name in ["good", "bad"] {
+    File::create(folder.join("new")).expect("a file");
+    for name in ["good", "bad", "new"] {
         File::open(folder.join(name)).and_then(|file| file.sync_all()).expect("on the disk");
     }
 }

@@ -11,7 +11,8 @@ work=$(mktemp -d "$PWD/target/loop.XXXXXX") status=0
 device=
 
 detach() {
-    mountpoint -q "$work/mnt" && umount "$work/mnt"
+    # Not asked whether it is mounted: one that was shut down does not say.
+    umount "$work/mnt" 2>/dev/null
     [ -z "$device" ] || losetup -d "$device"
     device=
 }
@@ -38,14 +39,27 @@ try() {
     }
 }
 
-# The blocks of "bad" are no longer in the backing file: reads of them answer EIO. 
+first_block() {
+    filefrag -v -b4096 "$1" | awk '$1 == "0:" { sub(/\.\.$/, "", $4); print $4 + 0, FILENAME; exit }'
+}
+
+# Of some copies the one that lies farthest behind becomes "bad": its blocks are no longer in the backing file, so that reads
+# of them answer EIO. The first one stays "good".
 spoil() {
-    sync -f "$work/mnt/bad"
-    local first
-    first=$(filefrag -v -b4096 "$work/mnt/bad" | awk '$1 == "0:" { sub(/\.\.$/, "", $4); print $4 + 0; exit }')
-    [ "${first:-0}" -gt 0 ] || return
-    truncate -s "$((first * 4096))" "$work/disk"
-    losetup -c "$device"
+    cd "$work/mnt" || return
+    rm -f new && mv bad copy1 && mv good copy2
+    for copy in 3 4 5 6; do
+        fallocate -l 30M "between$copy" && cp copy1 "copy$copy"
+    done
+    sync -f .
+    local order last
+    order=$(for copy in copy*; do echo "$(first_block "$copy") $copy"; done | sort -n | awk '{ print $NF }')
+    mv "$(echo "$order" | head -n 1)" good
+    mv "$(echo "$order" | tail -n 1)" bad
+    last=$(first_block bad)
+    sync -f .
+    cd "$OLDPWD" || return
+    mount -o remount,ro "$work/mnt" && truncate -s "$((${last%% *} * 4096))" "$work/disk" && losetup -c "$device"
     echo 3 >/proc/sys/vm/drop_caches
 }
 
@@ -67,13 +81,8 @@ for fs in ext4 xfs btrfs; do
     fi
     # The others keep what they cannot do without behind it.
     if [ $fs = ext4 ]; then
-        attach $fs 512
-        # "bad" lies behind what fills the first half.
-        try $fs make
-        rm "$work/mnt/bad"
-        fallocate -l 200M "$work/mnt/between"
-        cp "$work/mnt/good" "$work/mnt/bad"
-        spoil && try $fs eio
+        attach $fs 512 && try $fs make
+        spoil && try $fs eio || status=1
         detach
     fi
 done
