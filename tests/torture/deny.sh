@@ -7,6 +7,6 @@ if ! "$CARGO" deny --version >/dev/null 2>&1; then
 fi
 status=0
 for manifest in Cargo.toml tests/faultfs/Cargo.toml tests/systest/Cargo.toml; do
-    "$CARGO" deny --log-level error --manifest-path "$manifest" check --config "$PWD/deny.toml" bans licenses sources || status=1
+    "$CARGO" deny --log-level error --manifest-path "$manifest" --config "$PWD/deny.toml" check bans licenses sources || status=1
 done
 exit $status
