@@ -46,7 +46,7 @@ relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PHONY: all install install-lib install-strip uninstall header demo check check-install check-cp check-loom check-valgrind check-python \
-	bench bench-scaling bench-instructions stage stage-env fmt lint clean help FORCE
+	torture bench bench-scaling bench-instructions stage stage-env fmt lint clean help FORCE
 
 all: $(BUILD)/libcaio.so $(BUILD)/caio-cp ## build the library and caio-cp (the default)
 
@@ -158,6 +158,9 @@ check-python: ## the Python package in a virtual environment of its own: types, 
 check-valgrind: ## C tests under valgrind
 	@MAKE='$(MAKE)' tests/shell/valgrind.sh
 
+torture: ## faults, load, hostile input and environments, in full (TORTURE=short: as make check does it)
+	@MAKE='$(MAKE)' CARGO='$(CARGO)' tests/shell/torture.sh
+
 # ROW, DEPTH and ENGINE choose a part, BENCH_SHORT=1 is a quick look; see benches/README.md.
 run_bench = $(call within,$(BUILD)/stage) BENCH_DIR="$${BENCH_DIR:-$(call absolute,$(TARGET_DIR))/bench}" \
 	REPORT_TARGET='$(call absolute,$(TARGET_DIR))/report' CC='$(CC)' CARGO='$(CARGO)' benches/run.sh
@@ -183,6 +186,7 @@ lint: ## formatting and clippy
 clean: ## remove everything that was built
 	$(CARGO) clean
 	$(CARGO) clean --manifest-path tests/systest/Cargo.toml
+	$(CARGO) clean --manifest-path tests/faultfs/Cargo.toml
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' Makefile | awk -F': ' '{ printf "%-22s %s\n", $$1, substr($$0, index($$0, ": ") + 2) }'

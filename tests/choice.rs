@@ -177,6 +177,21 @@ fn a_file_that_says_nothing_falls_through() {
     });
 }
 
+/// A set-uid program would follow whoever came first; a FIFO would keep everybody waiting.
+#[test]
+fn a_file_that_anybody_may_write_is_not_trusted() {
+    with_default_file(|file| {
+        std::fs::write(file, "thread\n").expect("the file");
+        assert_eq!(taken(), CAIO_BACKEND_THREAD);
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o666)).expect("its mode");
+        assert_eq!(taken(), best());
+        std::fs::remove_file(file).expect("the file");
+        // SAFETY: a live string.
+        assert_eq!(unsafe { libc::mkfifo(c_path(file).as_ptr(), 0o644) }, 0);
+        assert_eq!(taken(), best(), "a FIFO");
+    });
+}
+
 #[test]
 fn the_environment_stands_above_the_file() {
     with_default_file(|file| {

@@ -99,11 +99,20 @@ fn preferences() -> (Vec<Kind>, Vec<String>) {
     (order, remarks)
 }
 
-/// The first word of the file `default_implementation` that is no comment.
+/// The first word of the file `default_implementation` that is no comment. What anybody may write is nobody's wish, and a
+/// FIFO would be waited for.
 fn configured() -> Option<String> {
     use std::io::Read;
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
     const LONGEST: u64 = 4096;
-    let file = std::fs::File::open(format!("{CONFIG_DIR}/default_implementation")).ok()?;
+    const WRITABLE_BY_ALL: u32 = 0o002;
+    let mut options = std::fs::File::options();
+    options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    let file = options.open(format!("{CONFIG_DIR}/default_implementation")).ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || metadata.mode() & WRITABLE_BY_ALL != 0 {
+        return None;
+    }
     let mut content = String::new();
     file.take(LONGEST).read_to_string(&mut content).ok()?;
     first_word(&content).map(str::to_owned)

@@ -53,6 +53,8 @@ pub struct Pool {
     ended: u64,
     /// Workers inside an open that waits for somebody else; they do not count against the limit.
     lent: u32,
+    /// After a thread could not be had: operations to be done before the next is asked for, unless there is none at all.
+    pause: u32,
 }
 
 /// What whoever queued or took an operation must do once the lock is free.
@@ -84,6 +86,7 @@ impl Pool {
             retries: 0,
             ended: 0,
             lent: 0,
+            pause: 0,
         }
     }
 
@@ -118,6 +121,7 @@ impl Pool {
     }
 
     pub fn done(&mut self, class: Class) {
+        self.pause = self.pause.saturating_sub(1);
         match class {
             Class::Slow => self.slow_running -= 1,
             Class::Fast => {
@@ -205,7 +209,7 @@ impl Pool {
             self.idle -= 1;
             self.woken += 1;
             Staffing::Wake
-        } else if self.live < self.limit + self.lent {
+        } else if self.live < self.limit + self.lent && (self.pause == 0 || self.live == 0) {
             self.live += 1;
             self.starting += 1;
             Staffing::Start
@@ -214,9 +218,16 @@ impl Pool {
         }
     }
 
-    /// A worker that was started looks at the queues, or could not be started.
+    /// A worker that was started looks at the queues.
     pub fn started(&mut self) {
         self.starting -= 1;
+    }
+
+    /// A worker could not be started: those that live do its work. Asking again at once would fail again.
+    pub fn not_started(&mut self) {
+        const PAUSE: u32 = 64;
+        self.starting -= 1;
+        self.pause = PAUSE;
     }
 
     pub fn sleeps(&mut self) {

@@ -59,7 +59,7 @@ impl Shared {
                 }
             }
             Err(_) => {
-                state.pool.started();
+                state.pool.not_started();
                 state.worker_leaves(id);
                 drop(state);
                 self.with_worker(State::nobody_works);

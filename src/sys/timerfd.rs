@@ -14,18 +14,27 @@ impl TimerFd {
     pub fn new() -> Result<Self> {
         // SAFETY: takes no memory.
         let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) };
-        check(fd.into()).map(|fd| Self(own(fd)))
+        let timer = Self(own(check(fd.into())?));
+        // A timer that a filter keeps from being set would let deadlines pass in silence.
+        timer.set(None)?;
+        Ok(timer)
     }
 
     /// Fires at `at`, nanoseconds of [`now`]; never, if None. An older time not yet fired is forgotten.
     pub fn arm(&self, at: Option<u64>) {
+        // All values are in range and `new` has tried, so it cannot fail.
+        self.set(at).ok();
+    }
+
+    fn set(&self, at: Option<u64>) -> Result<()> {
         let value = timespec(Duration::from_nanos(at.map_or(0, |at| at.max(1))));
         let interval = timespec(Duration::ZERO);
         let setting = libc::itimerspec { it_interval: interval, it_value: value };
-        // SAFETY: a live itimerspec; the old one is not asked for. All values are in range, so it cannot fail.
-        unsafe {
+        // SAFETY: a live itimerspec; the old one is not asked for.
+        let answer = unsafe {
             libc::timerfd_settime(self.0.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &raw const setting, std::ptr::null_mut())
         };
+        check(answer.into()).map(drop)
     }
 }
 

@@ -114,6 +114,16 @@ pub fn program(name: &str, language: Language, link: Link) -> PathBuf {
     program
 }
 
+/// Builds `tests/c/<name>.c` as a library to be preloaded.
+pub fn preload(name: &str) -> PathBuf {
+    let library = stage().join(format!("{name}.so"));
+    let mut command = compiler(Language::C);
+    command.args([standard(Language::C), "-shared", "-fPIC", "-o"]).arg(&library);
+    command.arg(root().join(format!("tests/c/{name}.c"))).arg("-ldl");
+    succeeds(&mut command);
+    library
+}
+
 /// Runs a command to its end; panics with what it said unless it exits with 0.
 pub fn succeeds(command: &mut Command) -> Output {
     let output = output(command);

@@ -6,6 +6,7 @@
 #![allow(dead_code)] // every test binary uses its own part
 
 pub mod case;
+pub mod faultfs;
 pub mod files;
 pub mod ops;
 pub mod process;
@@ -291,6 +292,19 @@ pub fn skipped(what: &str) {
         said.push(what.to_owned());
         let _ = writeln!(std::io::stderr(), "skipped: {what}");
     }
+}
+
+/// Counts what a torture test tried, with nothing lost, for the table of `tests/RELIABILITY.md`.
+pub fn tried(count: usize, what: &str) {
+    use std::io::Write;
+    let Some(tally) = std::env::var_os("TORTURE_TALLY") else { return };
+    let mut tally = std::fs::File::options().append(true).open(tally).expect("the tally");
+    tally.write_all(format!("{count}\t{what}\n").as_bytes()).expect("the tally");
+}
+
+/// Is this the short form of a torture test?
+pub fn short() -> bool {
+    std::env::var_os("TORTURE").is_none_or(|form| form != "full")
 }
 
 /// The backends that can be had on this machine; the others are said to be skipped.

@@ -1,0 +1,91 @@
+//! Descriptors, threads, memory and locked memory that run out, each in steps from nothing to enough.
+
+use super::support::*;
+use super::{Dir, Setting, Verdict, all, c, program, run, settings};
+
+struct Job {
+    setting: Setting,
+    wrapper: Vec<String>,
+    more: Vec<String>,
+}
+
+const ROUNDS: u32 = 12;
+/// Not root, whom limits do not bind.
+const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn limits() -> Vec<Vec<String>> {
+    let mut limits = Vec::new();
+    // The program itself has three files, two pipes, and opens one more.
+    for descriptors in 10..30 {
+        limits.push(words(&["prlimit", &format!("--nofile={descriptors}")]));
+    }
+    for threads in [1, 2, 3, 4, 6] {
+        let limit = format!("--nproc={threads}");
+        limits.push([words(&["prlimit", &limit]), words(&AS_NOBODY)].concat());
+    }
+    for kilobytes in [0, 8, 64, 1024] {
+        let limit = format!("--memlock={}", kilobytes * 1024);
+        limits.push([words(&["prlimit", &limit]), words(&AS_NOBODY)].concat());
+    }
+    limits
+}
+
+/// Everything that can be refused is a clean error.
+fn judge(job: &Job, dir: &Dir) -> Result<(), String> {
+    let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(&dir.path, open_to_all).map_err(|error| error.to_string())?;
+    for name in ["direct", "cold", "buffered"] {
+        let _ = std::fs::remove_file(dir.join(name));
+    }
+    match run(&job.wrapper, job.setting, &dir.path, ROUNDS, &job.more) {
+        Ok(Verdict::Ran { .. }) => Ok(()),
+        Ok(Verdict::NoContext { errno }) if [libc::EMFILE, libc::EAGAIN, libc::ENOMEM].contains(&errno) => Ok(()),
+        Ok(other) => Err(format!("{:?} {:?}: {other:?}", job.wrapper, job.setting)),
+        Err(why) => Err(format!("{:?}: {why}", job.wrapper)),
+    }
+}
+
+#[test]
+fn what_runs_out_is_a_clean_error() {
+    program();
+    let at = |setting: Setting| limits().into_iter().map(move |wrapper| Job { setting, wrapper, more: vec![] });
+    let list: Vec<Job> = settings().into_iter().flat_map(at).collect();
+    let list: Vec<Job> =
+        list.into_iter().enumerate().filter(|(at, _)| !short() || at % 3 == 0).map(|(_, job)| job).collect();
+    all(&list, judge);
+    tried(list.len(), "runs of 12 rounds short of descriptors, threads (RLIMIT_NPROC) or locked memory");
+}
+
+/// What Rust's standard library and the C library say when they end a process for want of memory.
+const ENDS: [&str; 2] = ["memory allocation of", "failed to register TLS destructor: out of memory"];
+
+/// The n-th allocation fails: an error, or the end of the process with Rust's own sentence, never anything else.
+#[test]
+fn an_allocation_fails() {
+    program();
+    let shim = c::preload("failing_malloc");
+    let step = if short() { 8 } else { 1 };
+    let mut list = Vec::new();
+    for setting in settings() {
+        for nth in (1..160).step_by(step) {
+            let wrapper = words(&["env", &format!("FAIL_MALLOC={nth}"), &format!("LD_PRELOAD={}", shim.display())]);
+            list.push(Job { setting, wrapper, more: vec![] });
+        }
+    }
+    let aborted = std::sync::atomic::AtomicUsize::new(0);
+    all(&list, |job, dir| match judge(job, dir) {
+        Err(why) if why.contains("SIGABRT") && ENDS.iter().any(|end| why.contains(end)) => {
+            // Relaxed: a count.
+            aborted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Ok(())
+        }
+        other => other,
+    });
+    let aborted = aborted.into_inner();
+    tried(list.len() - aborted, "runs in which one allocation fails, gone well or with ENOMEM");
+    tried(aborted, "runs in which one allocation fails, ended by Rust with its own sentence (what the manual says)");
+}

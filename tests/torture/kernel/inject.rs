@@ -1,0 +1,181 @@
+//! `strace --inject`: the n-th call of a kind is answered wrongly.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use super::support::*;
+use super::{Dir, Folder, Setting, Verdict, all, program, run, settings};
+
+/// Enough rounds for 50 calls of most kinds.
+const ROUNDS: u32 = 55;
+const MOST: usize = 50;
+
+/// What a call may answer: an errno by name, a value, or itself after a while.
+struct Fault {
+    call: &'static str,
+    answers: &'static [&'static str],
+}
+
+const FAULTS: &[Fault] = &[
+    Fault {
+        call: "io_uring_enter",
+        answers: &["error=EAGAIN", "error=EINTR", "error=ENOMEM", "error=EBUSY", "error=EPERM", "delay_enter=5000"],
+    },
+    Fault { call: "io_uring_register", answers: &["error=ENOMEM", "error=EINTR", "error=EBUSY"] },
+    Fault { call: "io_uring_setup", answers: &["error=ENOMEM", "error=EMFILE", "error=EAGAIN"] },
+    Fault {
+        call: "io_submit",
+        answers: &["error=EAGAIN", "error=EINTR", "error=ENOMEM", "error=EBUSY", "retval=0", "delay_exit=5000"],
+    },
+    Fault { call: "io_setup", answers: &["error=EAGAIN", "error=ENOMEM", "error=EINTR"] },
+    Fault { call: "io_getevents", answers: &["error=EAGAIN", "error=EINTR", "retval=0"] },
+    Fault { call: "eventfd2", answers: &["error=EMFILE", "error=ENOMEM", "error=EAGAIN"] },
+    Fault { call: "clone3", answers: &["error=EAGAIN", "error=ENOMEM", "delay_exit=5000"] },
+    Fault { call: "mmap", answers: &["error=ENOMEM", "error=EAGAIN"] },
+    Fault { call: "read", answers: &["error=EAGAIN", "error=EINTR", "delay_exit=2000"] },
+    Fault { call: "write", answers: &["error=EAGAIN", "error=EINTR", "delay_enter=2000"] },
+    Fault { call: "ppoll", answers: &["error=EINTR", "error=EAGAIN", "error=ENOMEM", "retval=0"] },
+    Fault { call: "epoll_wait", answers: &["error=EINTR", "retval=0"] },
+    Fault { call: "epoll_ctl", answers: &["error=ENOMEM", "error=ENOSPC"] },
+    Fault { call: "timerfd_settime", answers: &["delay_exit=2000"] },
+    Fault { call: "timerfd_create", answers: &["error=EMFILE", "error=ENOMEM"] },
+    Fault { call: "epoll_create1", answers: &["error=EMFILE", "error=ENOMEM"] },
+    Fault {
+        call: "preadv2",
+        answers: &["error=EAGAIN", "error=EINTR", "error=ENOMEM", "error=EIO", "delay_exit=2000"],
+    },
+    Fault { call: "pread64", answers: &["error=EINTR", "error=EIO", "error=ENOMEM"] },
+    Fault { call: "pwrite64", answers: &["error=EINTR", "error=ENOSPC", "error=EIO"] },
+    Fault { call: "fdatasync", answers: &["error=EIO", "error=EINTR", "delay_exit=5000"] },
+    Fault { call: "process_vm_readv", answers: &["error=EPERM", "error=ENOMEM"] },
+    Fault { call: "madvise", answers: &["error=ENOMEM", "error=EINVAL"] },
+];
+
+/// How often each call is made before the program begins, and by its busiest thread after.
+fn counts(setting: Setting, dir: &Dir) -> BTreeMap<String, (usize, usize)> {
+    let trace = dir.join("trace");
+    let tracer = ["strace", "-f", "-qq", "-o"].map(String::from);
+    let tracer: Vec<String> = tracer.into_iter().chain([trace.display().to_string()]).collect();
+    run(&tracer, setting, &dir.path, ROUNDS, &[]).expect("a run without faults");
+    count_calls(&trace)
+}
+
+fn count_calls(trace: &Path) -> BTreeMap<String, (usize, usize)> {
+    let text = String::from_utf8_lossy(&std::fs::read(trace).expect("the trace")).into_owned();
+    let mut before: BTreeMap<String, usize> = BTreeMap::new();
+    let mut after: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut begun = false;
+    for line in text.lines() {
+        let Some((thread, call)) = line.split_once(' ') else { continue };
+        let call = call.trim_start();
+        let Some((name, rest)) = call.split_once('(') else { continue };
+        if name == "write" && rest.starts_with("-1, \"begin\"") {
+            begun = true;
+        }
+        if begun {
+            *after.entry((name.to_owned(), thread.to_owned())).or_default() += 1;
+        } else {
+            *before.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    let mut most: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for ((name, _), count) in after {
+        let entry = most.entry(name.clone()).or_insert((before.get(&name).copied().unwrap_or(0), 0));
+        entry.1 = entry.1.max(count);
+    }
+    most
+}
+
+struct Job {
+    setting: Setting,
+    call: &'static str,
+    answer: &'static str,
+    /// Which call after the program has begun, and how strace counts it.
+    nth: usize,
+    when: String,
+}
+
+/// Whose every call is answered wrongly, up to the fiftieth; of the others some.
+const EVERY: [&str; 7] = ["io_uring_enter", "io_submit", "io_getevents", "eventfd2", "clone3", "mmap", "read"];
+
+/// The n-th call only, for many n.
+fn jobs(setting: Setting, counts: &BTreeMap<String, (usize, usize)>) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for fault in FAULTS {
+        let Some((before, after)) = counts.get(fault.call) else { continue };
+        // A mark is one of the writes.
+        let before = before + usize::from(fault.call == "write");
+        let some: &[usize] = if short() { &[1, 4, 30] } else { &[1, 2, 7, 30] };
+        let every = EVERY.contains(&fault.call);
+        // Without inline completion more goes to the kernel.
+        let plainest = setting.flags != 0;
+        if short() && !(every && plainest) {
+            continue;
+        }
+        let wanted = |nth: &usize| (every && plainest && !short()) || some.contains(nth);
+        let nths: Vec<usize> = (1..=MOST.min(*after)).filter(wanted).collect();
+        for answer in fault.answers {
+            for &nth in &nths {
+                let when = (before + nth).to_string();
+                jobs.push(Job { setting, call: fault.call, answer, nth, when });
+            }
+        }
+    }
+    jobs
+}
+
+/// Anything that a fault met at the start or in one round is over with the next but one.
+const ROUNDS_TOUCHED: u32 = 2;
+
+fn judge(job: &Job, dir: &Dir) -> Result<(), String> {
+    let Job { setting, call, answer, nth, when } = job;
+    let what = format!("{call}:{answer}:when={when}");
+    let tracer = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e"].map(String::from);
+    let more = [format!("trace={call}"), "-e".into(), format!("inject={what}")];
+    let tracer: Vec<String> = tracer.into_iter().chain(more).collect();
+    match run(&tracer, *setting, &dir.path, ROUNDS, &[]) {
+        Ok(Verdict::Ran { failed }) if failed <= ROUNDS_TOUCHED => Ok(()),
+        Ok(Verdict::NoContext { .. }) if answer.starts_with("error=") => Ok(()),
+        Ok(other) => Err(format!("{setting:?} {what} (call {nth}): {other:?}")),
+        Err(why) => Err(format!("{what} (call {nth}): {why}")),
+    }
+}
+
+fn can_trace() -> bool {
+    let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    let can = traced.is_ok_and(|output| output.status.success());
+    if !can {
+        skipped("wrong answers of the kernel needs strace (and the permission to trace)");
+    }
+    can
+}
+
+#[test]
+fn a_call_that_is_answered_wrongly_once() {
+    if !can_trace() {
+        return;
+    }
+    program();
+    let mut list = Vec::new();
+    for setting in settings() {
+        list.extend(jobs(setting, &counts(setting, &Folder::Disk.make())));
+    }
+    all(&list, judge);
+    tried(list.len(), "runs of 55 rounds with one system call answered wrongly (strace --inject)");
+}
+
+/// Enters and submissions that take fewer requests than they were given.
+#[test]
+fn submissions_are_short() {
+    let shim = super::c::preload("short_submit");
+    let wrapper = ["env".to_owned(), format!("LD_PRELOAD={}", shim.display())];
+    let mut rounds = 0;
+    for setting in settings() {
+        let dir = Folder::Disk.make();
+        let verdict = run(&wrapper, setting, &dir.path, ROUNDS, &[]);
+        assert_eq!(verdict, Ok(Verdict::Ran { failed: 0 }), "{setting:?}");
+        rounds += ROUNDS as usize;
+    }
+    tried(rounds, "rounds in which every io_submit and io_uring_enter takes only a part");
+}
