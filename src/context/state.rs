@@ -201,10 +201,11 @@ impl State {
         }
     }
 
-    /// Starts the clock of an operation that has a timeout.
+    /// Starts the clock of an operation that has a timeout. CLOSE is left alone: of its results only ECANCELED means that
+    /// the number is still open.
     pub fn begin_deadline(&mut self, index: u32) {
-        let timeout = self.slab[index].op.timeout_ns;
-        if timeout == 0 {
+        let Op { timeout_ns: timeout, code, .. } = self.slab[index].op;
+        if timeout == 0 || code == Code::Close {
             return;
         }
         let at = timerfd::now().saturating_add(timeout);

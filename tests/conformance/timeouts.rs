@@ -21,6 +21,7 @@ crate::promises! {
         can_be_cancelled_before,
         leave_a_running_disk_operation_alone,
         stop_what_has_not_begun,
+        leave_a_close_alone,
     }
     Plan::PLAIN => { of_a_member_run_from_its_start }
 }
@@ -165,6 +166,25 @@ fn stop_what_has_not_begun(case: &Case) {
     gate.go();
     assert_eq!(ctx.collect(1), [Event { user_data: 1, result: 0 }]);
     assert_eq!(case.dir.join("made").exists(), made, "what was stopped never runs");
+}
+
+/// Any result of CLOSE but -ECANCELED means that the number is gone, so none may mean that its time was over.
+fn leave_a_close_alone(case: &Case) {
+    let Some(mut gate) = Gate::new() else { return };
+    let file = gate.file();
+    let (reader, writer) = sys::pipe();
+    let closing = std::os::fd::IntoRawFd::into_raw_fd(writer);
+    let ctx = Ctx::new(&caio_options { threads: 1, ..case.options() });
+    ctx.accept(&[ops::fsync(file.as_raw_fd()).timeout(HOUR).tag(1)]);
+    gate.await_held();
+    ctx.accept(&[ops::close(closing).timeout(SHORT).tag(2)]);
+    let early = ctx.wait(1, 1, 4 * SHORT.as_nanos() as i64).expect("wait");
+    gate.go();
+    let mut events = early.clone();
+    events.extend(ctx.collect(2 - early.len()));
+    events.sort();
+    assert_eq!(events, [1, 2].map(|tag| Event { user_data: tag, result: 0 }));
+    assert_eq!(sys::read_all(&reader, &mut [0]), 0, "the number is gone");
 }
 
 /// The member waits longer than its timeout, and then has what it needs.
