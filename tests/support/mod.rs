@@ -107,6 +107,11 @@ impl Ctx {
         self.raw
     }
 
+    /// Takes over a context that was given up.
+    pub fn from_raw(raw: *mut caio_ctx) -> Self {
+        Self { raw }
+    }
+
     /// Gives the context up without freeing it.
     pub fn into_raw(self) -> *mut caio_ctx {
         let raw = self.raw;

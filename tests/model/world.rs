@@ -1,0 +1,234 @@
+//! What operations work on: files with a shadow copy, streams whose bytes are counted, a folder, a FIFO.
+
+use super::plan::{CELLS, FILES, STREAMS};
+use super::support::files::Dir;
+use super::support::*;
+use std::ffi::CString;
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// A part of a file, written as a whole, and what it may hold.
+#[derive(Clone, Default)]
+pub struct Cell {
+    /// Every word of it is one of these: one stamp, or more after a write that was stopped.
+    pub allowed: Vec<u64>,
+    /// Chains with a read or write of it that are not resolved.
+    pub readers: Vec<usize>,
+    pub writers: Vec<usize>,
+}
+
+/// A file of fixed size.
+pub struct CellFile {
+    pub file: File,
+    pub cell: usize,
+    pub cells: Vec<Cell>,
+}
+
+pub const WORD: usize = size_of::<u64>();
+
+impl CellFile {
+    fn new(dir: &Dir, name: &str, cell: usize, flags: i32) -> Self {
+        let words: Vec<u8> = (0..CELLS as u64).flat_map(|at| at.to_ne_bytes().repeat(cell / WORD)).collect();
+        std::fs::write(dir.join(name), words).expect(name);
+        let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(dir.join(name)).expect(name);
+        let cells = (0..CELLS as u64).map(|at| Cell { allowed: vec![at], ..Cell::default() }).collect();
+        Self { file, cell, cells }
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    pub fn size(&self) -> u64 {
+        (self.cell * CELLS) as u64
+    }
+
+    /// The first of up to `count` cells, from `wanted` on, that `chain` may read or write now; None if all are busy.
+    pub fn free(&self, wanted: usize, count: usize, chain: usize, write: bool) -> Option<(usize, usize)> {
+        let usable = |at: usize| {
+            let cell = &self.cells[at % CELLS];
+            let alone = |who: &Vec<usize>| who.iter().all(|other| *other == chain);
+            alone(&cell.writers) && (!write || alone(&cell.readers))
+        };
+        let first = (wanted..wanted + CELLS).find(|at| usable(*at))? % CELLS;
+        let count = (first..CELLS.min(first + count)).take_while(|at| usable(*at)).count();
+        Some((first, count))
+    }
+
+    /// What is in the file now is what the shadow copy says.
+    fn verify(&self, path: &std::path::Path) {
+        let bytes = std::fs::read(path).expect("the file");
+        assert_eq!(bytes.len() as u64, self.size(), "{}", path.display());
+        for (at, cell) in self.cells.iter().enumerate() {
+            assert!(cell.readers.is_empty() && cell.writers.is_empty(), "all resolved");
+            verify_cell(&bytes[at * self.cell..][..self.cell], &cell.allowed, at);
+        }
+    }
+}
+
+pub fn verify_cell(bytes: &[u8], allowed: &[u64], at: usize) {
+    for word in bytes.chunks_exact(WORD) {
+        let word = u64::from_ne_bytes(word.try_into().expect("a word"));
+        assert!(allowed.contains(&word), "cell {at} holds {word:#x}, not one of {allowed:x?}");
+    }
+}
+
+/// A pipe or a pair of sockets. Every byte that goes in comes out once.
+pub struct Stream {
+    pub reader: OwnedFd,
+    pub writer: OwnedFd,
+    feeder: OwnedFd,
+    drainer: OwnedFd,
+    /// How often each byte value went in and came out.
+    balance: [i64; 256],
+    /// A context was freed with writes in flight, so that nobody knows how much they moved.
+    pub inexact: bool,
+    next: u8,
+}
+
+/// What buffers of reads hold before; never fed.
+pub const UNTOUCHED: u8 = 0xee;
+
+impl Stream {
+    fn new((reader, writer): (OwnedFd, OwnedFd)) -> Self {
+        // The ends that operations use stay blocking.
+        let (feeder, drainer) = (nonblocking(&writer, libc::O_WRONLY), nonblocking(&reader, libc::O_RDONLY));
+        Self { reader, writer, feeder, drainer, balance: [0; 256], inexact: false, next: 0 }
+    }
+
+    fn pipe() -> Self {
+        let ends = sys::pipe();
+        sys::set_pipe_size(&ends.1, sys::PAGE as i32);
+        Self::new(ends)
+    }
+
+    /// Bytes to be put in.
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        let mut byte = || {
+            self.next = (self.next + 1) % (UNTOUCHED - 1);
+            self.next + 1
+        };
+        (0..len).map(|_| byte()).collect()
+    }
+
+    pub fn went_in(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.balance[usize::from(*byte)] += 1);
+    }
+
+    pub fn came_out(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.balance[usize::from(*byte)] -= 1);
+    }
+
+    /// Descriptors for a thread that feeds or drains: neither ever blocks.
+    pub fn taps(&self) -> (RawFd, RawFd) {
+        (self.feeder.as_raw_fd(), self.drainer.as_raw_fd())
+    }
+
+    fn verify(&mut self) {
+        let mut rest = vec![0; 1 << 20];
+        let got = drain(self.drainer.as_raw_fd(), &mut rest);
+        self.came_out(&rest[..got]);
+        let lost = self.balance.iter().position(|balance| *balance != 0);
+        assert!(self.inexact || lost.is_none(), "bytes were lost or came twice: {lost:?} {:?}", self.balance);
+    }
+}
+
+/// Another descriptor of the same pipe or socket that does not block.
+fn nonblocking(fd: &OwnedFd, flags: i32) -> OwnedFd {
+    let path = CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).expect("no NUL");
+    // SAFETY: a live string.
+    let opened = unsafe { libc::open(path.as_ptr(), flags | libc::O_NONBLOCK | libc::O_CLOEXEC) };
+    // Sockets cannot be opened anew; for them send and recv take a flag.
+    if opened < 0 { sys::dup(fd.as_raw_fd()) } else { sys::owned(opened.into()) }
+}
+
+/// Puts in as many of `bytes` as fit.
+pub fn feed(fd: RawFd, bytes: &[u8]) -> usize {
+    // SAFETY: a live buffer. Not a socket: write(2), and the descriptor does not block.
+    let put = unsafe {
+        match libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) {
+            -1 if sys::errno() == libc::ENOTSOCK => libc::write(fd, bytes.as_ptr().cast(), bytes.len()),
+            put => put,
+        }
+    };
+    put.max(0) as usize
+}
+
+/// Takes out what is there, up to the length of `bytes`.
+pub fn drain(fd: RawFd, bytes: &mut [u8]) -> usize {
+    let mut done = 0;
+    while done < bytes.len() {
+        let rest = &mut bytes[done..];
+        // SAFETY: a live buffer, as in `feed`.
+        let got = unsafe {
+            match libc::recv(fd, rest.as_mut_ptr().cast(), rest.len(), libc::MSG_DONTWAIT) {
+                -1 if sys::errno() == libc::ENOTSOCK => libc::read(fd, rest.as_mut_ptr().cast(), rest.len()),
+                got => got,
+            }
+        };
+        if got <= 0 {
+            break;
+        }
+        done += got as usize;
+    }
+    done
+}
+
+pub struct World {
+    pub dir: Dir,
+    pub folder: File,
+    pub files: [CellFile; FILES],
+    pub streams: Vec<Stream>,
+    /// Distinguishes names and stamps.
+    serial: u64,
+    next_high: RawFd,
+}
+
+/// Numbers from here on are given to descriptors that CLOSE takes, each once, so that it can be told whether it did.
+const HIGH: RawFd = 2000;
+pub const FILE_NAMES: [&str; FILES] = ["buffered", "direct"];
+
+impl World {
+    pub fn new() -> Self {
+        let dir = files::Folder::Disk.make();
+        let fifo = dir.c("fifo");
+        // SAFETY: a live string.
+        assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
+        let direct = if dir.on_disk() { libc::O_DIRECT } else { 0 };
+        let files =
+            [CellFile::new(&dir, FILE_NAMES[0], 1024, 0), CellFile::new(&dir, FILE_NAMES[1], sys::PAGE, direct)];
+        let streams =
+            (0..STREAMS).map(|at| if at % 2 == 0 { Stream::pipe() } else { Stream::new(sys::socketpair()) }).collect();
+        Self { folder: dir.open(), dir, files, streams, serial: CELLS as u64, next_high: HIGH }
+    }
+
+    pub fn serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    /// A descriptor of the folder under a number that is never used again.
+    pub fn disposable(&mut self) -> RawFd {
+        self.next_high += 1;
+        // SAFETY: no memory involved.
+        let fd = unsafe { libc::dup3(self.folder.as_raw_fd(), self.next_high, libc::O_CLOEXEC) };
+        assert_eq!(fd, self.next_high, "dup3: {}", sys::errno());
+        fd
+    }
+
+    /// Lets all go on that wait for the FIFO's other end.
+    pub fn release_fifo(&self) -> OwnedFd {
+        let fifo = self.dir.c("fifo");
+        // SAFETY: a live string; the descriptor is fresh.
+        unsafe { OwnedFd::from_raw_fd(libc::open(fifo.as_ptr(), libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC)) }
+    }
+
+    /// All there is, after the last context.
+    pub fn verify(&mut self) {
+        for (file, name) in self.files.iter().zip(FILE_NAMES) {
+            file.verify(&self.dir.join(name));
+        }
+        self.streams.iter_mut().for_each(Stream::verify);
+    }
+}
