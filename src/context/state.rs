@@ -334,15 +334,21 @@ impl State {
     fn native_moved(&mut self, index: u32, op: &Op, moved: u64, more: u64) {
         let total = moved + more;
         let done = more == 0 || !op.code.transfers() || total >= op.wanted();
-        // Kernel AIO was told not to wait, so that a short read may only be the end of what was cached.
-        let may_be_short = matches!(self.native, Native::Aio(_)) && op.code.reads() && total < op.wanted();
+        // Kernel AIO was told not to wait, so that a short read may only be the end of what was cached; io_uring gives up
+        // what a thread left half done when it exited.
+        let may_be_short = total < op.wanted()
+            && match self.native {
+                Native::Aio(_) => op.code.reads(),
+                Native::Uring(_) => op.code.transfers() && more > 0,
+                Native::None => false,
+            };
         if !may_be_short && (done || !op.full) {
             return self.finish(index, total as i64, By::Kernel);
         }
         self.slab[index].moved = total;
         match self.slab[index].stop {
             Some(errno) => self.finish_stopped(index, errno),
-            None if op.code.vectored() || may_be_short => self.retry_on_worker(index),
+            None if op.code.vectored() || matches!(self.native, Native::Aio(_)) => self.retry_on_worker(index),
             None => self.send_to_native(index),
         }
     }

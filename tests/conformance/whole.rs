@@ -12,6 +12,7 @@ crate::promises! {
         reads_of_half_cached_files_are_whole,
         reads_are_short_at_the_end_only,
         direct_transfers_are_whole,
+        reads_of_threads_that_exit_are_whole,
     }
 }
 
@@ -52,6 +53,30 @@ fn reads_of_half_cached_files_are_whole(case: &Case) {
         }
     }
 }
+
+/// io_uring gives up what a thread left half done when it exited.
+fn reads_of_threads_that_exit_are_whole(case: &Case) {
+    const ROUNDS: usize = 30;
+    let ctx = Ctx::new(&caio_options { flags: CAIO_CTX_NO_INLINE, ..case.options() });
+    for round in 0..ROUNDS {
+        let file = half_cached(case, &[0, 1, 5]);
+        let room = vec![0; 16 * PAGE];
+        let parts = [ops::iovec(&room[..9000]), ops::iovec(&room[9000..])];
+        let read = match round % 2 {
+            0 => op(CAIO_OP_READ, file.as_raw_fd()).buf(room.as_ptr()).len(16 * PAGE as u64),
+            _ => ops::readv(file.as_raw_fd(), &parts, 0),
+        };
+        let read = Handed(read);
+        std::thread::scope(|scope| scope.spawn(|| ctx.accept(&[{ &read }.0])).join()).expect("accepted");
+        assert_eq!(results(&ctx.collect(1)), [16 * PAGE as i64], "round {round}");
+        assert!(room == pattern(16 * PAGE));
+    }
+}
+
+/// An operation on its way to another thread.
+struct Handed(caio_op);
+// SAFETY: what it points to outlives it.
+unsafe impl Sync for Handed {}
 
 fn reads_are_short_at_the_end_only(case: &Case) {
     const SIZE: usize = 10_000;
