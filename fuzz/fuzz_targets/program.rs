@@ -1,0 +1,383 @@
+//! Bytes as a program of C calls with hostile arguments, and what must be true whatever they are: no crash, no hang, exactly
+//! one event for each accepted operation, no descriptor left.
+
+use std::os::fd::RawFd;
+use std::ptr::{null, null_mut};
+use std::time::{Duration, Instant};
+
+use caio::capi::types::*;
+use caio::capi::*;
+
+use super::sandbox::{Kind, LARGEST_FILE, PAGE, Sandbox, sandbox};
+
+const CONTEXTS: usize = 3;
+const BATCH: usize = 12;
+
+/// The bytes of a program, zeros behind their end.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn byte(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
+    }
+
+    fn word(&mut self) -> u32 {
+        u32::from_le_bytes([(); 4].map(|()| self.byte()))
+    }
+
+    /// Mostly small, sometimes at the edges of what a number can be.
+    fn number(&mut self) -> u64 {
+        const EDGES: [u64; 8] =
+            [u64::MAX, u64::MAX - 1, 1 << 63, i64::MAX as u64, 1 << 31, 0x7fff_f000, 1 << 33, u32::MAX as u64];
+        match self.byte() {
+            0xf0.. => EDGES[usize::from(self.byte()) % EDGES.len()],
+            0xe0.. => u64::from(self.word()) << 32 | u64::from(self.word()),
+            0x80.. => u64::from(self.word()) % (64 * PAGE as u64),
+            small => u64::from(small),
+        }
+    }
+
+    fn bits(&mut self) -> u32 {
+        match self.byte() {
+            0..0xa0 => 0,
+            bit @ 0xa0..0xf0 => 1 << (bit % 32),
+            _ => self.word(),
+        }
+    }
+}
+
+/// A context with what it owes.
+#[derive(Clone, Copy)]
+struct Slot {
+    ctx: *mut caio_ctx,
+    accepted: u64,
+    taken: u64,
+}
+
+struct Program<'a> {
+    bytes: Bytes<'a>,
+    sandbox: &'static Sandbox,
+    slots: [Slot; CONTEXTS],
+}
+
+const EMPTY: Slot = Slot { ctx: null_mut(), accepted: 0, taken: 0 };
+
+/// Runs a program on a fresh sandbox.
+pub fn run(bytes: &[u8]) {
+    let sandbox = sandbox();
+    sandbox.reset();
+    let before = descriptors();
+    let mut program = Program { bytes: Bytes(bytes), sandbox, slots: [EMPTY; CONTEXTS] };
+    while !program.bytes.0.is_empty() {
+        program.step();
+    }
+    program.end();
+    // Operations may have closed some of the sandbox's own.
+    let after = descriptors();
+    assert!(after.iter().all(|fd| before.contains(fd)), "descriptors are left: {after:?}, not {before:?}");
+}
+
+fn descriptors() -> Vec<RawFd> {
+    let names = std::fs::read_dir("/proc/self/fd").expect("/proc/self/fd");
+    let numbers: Vec<RawFd> = names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    // SAFETY: no memory involved. The folder's own descriptor was among them, and is gone.
+    numbers.into_iter().filter(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0).collect()
+}
+
+impl Program<'_> {
+    fn step(&mut self) {
+        let at = usize::from(self.bytes.byte()) % (CONTEXTS + 1);
+        if at == CONTEXTS {
+            return self.step_without_context();
+        }
+        if self.slots[at].ctx.is_null() && !self.bytes.byte().is_multiple_of(16) {
+            return self.new_context(at);
+        }
+        self.call(at);
+    }
+
+    fn new_context(&mut self, at: usize) {
+        let bytes = &mut self.bytes;
+        let mut room = [0u8; 128];
+        let size = match bytes.byte() {
+            0..0xe0 => size_of::<caio_options>() as u32,
+            other => u32::from(other - 0xe0) * 4,
+        };
+        let max_requests = match bytes.byte() {
+            0xf8.. => u32::MAX - bytes.word() % 4,
+            small => u32::from(small),
+        };
+        let flags = if bytes.byte() < 0xf0 { bytes.byte() & 7 } else { bytes.byte() };
+        let fields = [size, u32::from(bytes.byte() % 5), max_requests, u32::from(bytes.byte() % 9), u32::from(flags)];
+        for (place, field) in fields.into_iter().enumerate() {
+            room[place * 4..][..4].copy_from_slice(&field.to_le_bytes());
+        }
+        if bytes.byte() >= 0xf0 {
+            room[20 + usize::from(bytes.byte()) % 108] = bytes.byte();
+        }
+        let mut ctx = std::ptr::dangling_mut();
+        let null_options = bytes.byte() >= 0xfa;
+        let options = if null_options { null() } else { room.as_ptr().cast() };
+        // SAFETY: longer than its size says.
+        let result = unsafe { caio_ctx_new(options, &mut ctx) };
+        assert_eq!(result < 0, ctx.is_null(), "*ctx is NULL after a failure, and only then: {result}");
+        self.slots[at] = Slot { ctx, ..EMPTY };
+    }
+
+    /// One call on a context, which may be NULL.
+    fn call(&mut self, at: usize) {
+        let ctx = self.slots[at].ctx;
+        // SAFETY: `ctx` is NULL or live; memory is as long as said.
+        unsafe {
+            match self.bytes.byte() % 20 {
+                0..6 => self.submit(at),
+                6 | 7 => self.poll(at),
+                8 | 9 => self.wait(at),
+                10 => drop(caio_ctx_wake(ctx)),
+                11 => {
+                    let tag = u64::from(self.bytes.byte() % 16) << 8 | u64::from(self.bytes.byte() % 8);
+                    self.found(at, caio_ctx_cancel(ctx, tag));
+                }
+                12 => {
+                    let fd = self.sandbox.fd(self.bytes.byte());
+                    self.found(at, caio_ctx_cancel_fd(ctx, fd));
+                }
+                13 => self.found(at, caio_ctx_cancel_all(ctx)),
+                14 => self.stats(at),
+                15 => {
+                    let (eventfd, backend) = (caio_ctx_eventfd(ctx), caio_ctx_backend(ctx));
+                    assert!(ctx.is_null() || (eventfd >= 0 && (1..=3).contains(&backend)));
+                    assert_eq!(caio_ctx_max_requests(ctx) > 0, !ctx.is_null());
+                }
+                16 => {
+                    caio_ctx_free(ctx);
+                    self.slots[at] = EMPTY;
+                }
+                17 => self.sandbox.feed(usize::from(self.bytes.byte())),
+                18 => self.sandbox.drain(),
+                _ => std::thread::sleep(Duration::from_micros(self.bytes.byte().into())),
+            }
+        }
+    }
+
+    fn step_without_context(&mut self) {
+        let number = self.bytes.word();
+        assert!(!caio_strerror(number as i32).is_null());
+        let backend = u32::from(self.bytes.byte() % 6);
+        assert_eq!(caio_backend_name(backend).is_null(), backend > 3);
+        let mut why = [0x55u8; 300];
+        let size = usize::from(self.bytes.byte());
+        // SAFETY: longer than said.
+        let result = unsafe { caio_backend_probe(backend, why.as_mut_ptr().cast(), size) };
+        assert!(result <= 0 && why[size..].iter().all(|byte| *byte == 0x55));
+        assert!(size == 0 || why[..size].contains(&0), "NUL-terminated");
+        assert_eq!(caio_version() >> 24, 0);
+    }
+
+    fn submit(&mut self, at: usize) {
+        let count = usize::from(self.bytes.byte()) % (BATCH + 1);
+        let ops: Vec<caio_op> = (0..count).map(|_| operation(&mut self.bytes, self.sandbox)).collect();
+        let (poll, null_ops) = (self.bytes.byte(), self.bytes.byte() >= 0xf8);
+        let slot = &mut self.slots[at];
+        let first = if null_ops { null() } else { ops.as_ptr() };
+        if poll < 0x80 {
+            // SAFETY: NULL or live, as in `call`.
+            let result = unsafe { caio_ctx_submit(slot.ctx, first, count as u32) };
+            return slot.submitted(result, count, null_ops);
+        }
+        let mut events = room(poll);
+        let mut polled = u32::MAX;
+        let max = events.len() as u32;
+        // SAFETY: as above; as much room as said.
+        let result =
+            unsafe { caio_ctx_submit_poll(slot.ctx, first, count as u32, events.as_mut_ptr(), max, &mut polled) };
+        slot.submitted(result, count, null_ops);
+        assert!(polled <= max, "*polled is always set");
+        slot.take(&events[..polled as usize]);
+    }
+
+    fn poll(&mut self, at: usize) {
+        let slot = &mut self.slots[at];
+        let mut events = room(self.bytes.byte());
+        let count = events.len() as u32;
+        // SAFETY: as much room as said.
+        let got = unsafe { caio_ctx_poll(slot.ctx, events.as_mut_ptr(), count) };
+        slot.take(&events[..got.max(0) as usize]);
+        // SAFETY: NULL is answered.
+        let nothing = unsafe { caio_ctx_poll(slot.ctx, null_mut(), count) };
+        assert!(nothing == 0 || [-libc::EINVAL, -libc::EPERM].contains(&nothing));
+    }
+
+    fn wait(&mut self, at: usize) {
+        let mut events = room(self.bytes.byte());
+        let (min, timeout) = (u32::from(self.bytes.byte() % 20), self.bytes.byte());
+        let slot = &mut self.slots[at];
+        let timeout = match timeout {
+            // SAFETY: NULL or live. What is waited for without end must be woken.
+            0xe0.. if unsafe { caio_ctx_wake(slot.ctx) } == 0 => [-1, i64::MIN, i64::MAX][usize::from(timeout) % 3],
+            short => i64::from(short) * 2000,
+        };
+        // SAFETY: as much room as said.
+        let got = unsafe { caio_ctx_wait(slot.ctx, events.as_mut_ptr(), min, events.len() as u32, timeout) };
+        assert!(got <= events.len() as i32);
+        slot.take(&events[..got.max(0) as usize]);
+    }
+
+    fn found(&self, at: usize, found: i32) {
+        let slot = &self.slots[at];
+        let owed = (slot.accepted - slot.taken) as i32;
+        assert!(found <= owed, "{found} found of {owed}");
+    }
+
+    fn stats(&mut self, at: usize) {
+        let slot = &self.slots[at];
+        let mut room = [0u8; 512];
+        let size = u32::from(self.bytes.byte()) * 2;
+        room[..4].copy_from_slice(&size.to_le_bytes());
+        if self.bytes.byte() >= 0xf0 {
+            room[300] = 1;
+        }
+        // SAFETY: longer than its size says.
+        let result = unsafe { caio_ctx_stats(slot.ctx, room.as_mut_ptr().cast()) };
+        assert_eq!(room[..4], size.to_le_bytes(), "size itself is not changed");
+        if result == 0 && size >= 8 {
+            let inflight = u32::from_le_bytes([room[4], room[5], room[6], room[7]]);
+            assert_eq!(u64::from(inflight), slot.accepted - slot.taken);
+        }
+    }
+
+    /// Every other context gets all its events first; the others are freed as they are.
+    fn end(&mut self) {
+        for at in 0..CONTEXTS {
+            let slot = &mut self.slots[at];
+            if at % 2 == 0 && !slot.ctx.is_null() {
+                slot.collect();
+            }
+            // SAFETY: NULL or live, freed once.
+            unsafe { caio_ctx_free(slot.ctx) };
+            *slot = EMPTY;
+        }
+        await_threads(self.sandbox);
+    }
+}
+
+/// Threads that opens of the FIFO have kept; the contexts are gone, so what they open is closed.
+fn await_threads(sandbox: &Sandbox) {
+    let threads = || std::fs::read_dir("/proc/self/task").expect("/proc/self/task").filter_map(named_worker).count();
+    let begun = Instant::now();
+    while threads() > 0 {
+        sandbox.release_fifo();
+        std::thread::sleep(Duration::from_micros(200));
+        assert!(begun.elapsed() < Duration::from_secs(20), "threads are left");
+    }
+}
+
+/// A task that is a thread of the library's.
+fn named_worker(entry: std::io::Result<std::fs::DirEntry>) -> Option<()> {
+    let name = std::fs::read_to_string(entry.ok()?.path().join("comm")).ok()?;
+    ["caio-worker", "caio-poller"].contains(&name.trim()).then_some(())
+}
+
+fn room(bytes: u8) -> Vec<caio_event> {
+    (0..bytes % 40).map(|_| caio_event { user_data: 0, result: 0 }).collect()
+}
+
+impl Slot {
+    fn submitted(&mut self, result: i32, count: usize, null_ops: bool) {
+        assert!(result <= count as i32, "{result} accepted of {count}");
+        assert!(result != 0 || count == 0, "never 0 with a count");
+        assert!(result <= 0 || !(null_ops || self.ctx.is_null()));
+        self.accepted += result.max(0) as u64;
+    }
+
+    fn take(&mut self, events: &[caio_event]) {
+        self.taken += events.len() as u64;
+        assert!(self.taken <= self.accepted, "more events than operations");
+        for event in events {
+            let (opcode, fd) = (event.user_data >> 8, event.result);
+            assert!(fd >= -4095, "{fd}");
+            if opcode == u64::from(CAIO_OP_OPENAT) && fd >= 0 {
+                // SAFETY: no memory involved.
+                assert_eq!(unsafe { libc::close(fd as RawFd) }, 0, "a new descriptor");
+            }
+        }
+    }
+
+    fn collect(&mut self) {
+        let begun = Instant::now();
+        while self.taken < self.accepted {
+            let mut events = room(39);
+            // SAFETY: a live context, as much room as said.
+            let got = unsafe {
+                caio_ctx_cancel_all(self.ctx);
+                caio_ctx_wait(self.ctx, events.as_mut_ptr(), 1, events.len() as u32, 1_000_000_000)
+            };
+            self.take(&events[..got.max(0) as usize]);
+            assert!(begun.elapsed() < Duration::from_secs(20), "{} of {} events", self.taken, self.accepted);
+        }
+    }
+}
+
+/// Any operation. Its tag holds the opcode, and a byte that several may share.
+fn operation(bytes: &mut Bytes, sandbox: &Sandbox) -> caio_op {
+    let opcode = match bytes.byte() {
+        0xfc.. => bytes.byte(),
+        common => common % 16,
+    };
+    let kind = match opcode {
+        CAIO_OP_READV | CAIO_OP_WRITEV => Kind::Iovecs,
+        CAIO_OP_OPENAT..=CAIO_OP_MKDIRAT => Kind::Path,
+        _ => Kind::Bytes,
+    };
+    let second = if opcode == CAIO_OP_STATX { Kind::Bytes } else { Kind::Path };
+    let (flags, tidy) = (bytes.byte(), bytes.byte() < 0xf4);
+    let mut op = caio_op {
+        user_data: u64::from(opcode) << 8 | u64::from(bytes.byte() % 8),
+        opcode,
+        flags: if flags < 0xf0 { flags & 3 } else { flags },
+        ioprio: bytes.bits() as u16,
+        fd: sandbox.fd(bytes.byte()),
+        buf: sandbox.address(kind, bytes.byte()),
+        len: bytes.number(),
+        offset: if bytes.byte() < 0x60 { CAIO_OFFSET_CURRENT } else { bytes.number() },
+        sys_flags: bytes.bits(),
+        mode: bytes.bits(),
+        timeout_ns: if bytes.byte() < 0xc0 { 0 } else { bytes.number().saturating_mul(100) },
+        buf2: sandbox.address(second, bytes.byte()),
+    };
+    if opcode == CAIO_OP_ALLOCATE && op.len > LARGEST_FILE {
+        op.len |= 1 << 63; // what could fill the disk is refused instead
+    }
+    if tidy {
+        tidy_up(&mut op);
+    }
+    op
+}
+
+/// Zeroes what the opcode does not use, so that it is accepted.
+fn tidy_up(op: &mut caio_op) {
+    let transfer = matches!(op.opcode, CAIO_OP_READ | CAIO_OP_WRITE | CAIO_OP_READV | CAIO_OP_WRITEV);
+    let ranged = transfer || matches!(op.opcode, CAIO_OP_SYNC_RANGE | CAIO_OP_ALLOCATE);
+    let path = (CAIO_OP_OPENAT..=CAIO_OP_MKDIRAT).contains(&op.opcode) && op.opcode != CAIO_OP_CLOSE;
+    op.flags &= if transfer { CAIO_FLAG_LINK | CAIO_FLAG_FULL } else { CAIO_FLAG_LINK };
+    if !transfer && !path {
+        op.buf = null_mut();
+    }
+    if !ranged {
+        op.len = 0;
+    }
+    if !ranged && op.opcode != CAIO_OP_TRUNCATE {
+        op.offset = 0;
+    }
+    if !(ranged || path && op.opcode != CAIO_OP_MKDIRAT) {
+        op.sys_flags = 0;
+    }
+    if !matches!(op.opcode, CAIO_OP_OPENAT | CAIO_OP_STATX | CAIO_OP_MKDIRAT) {
+        op.mode = 0;
+    }
+    if !matches!(op.opcode, CAIO_OP_STATX | CAIO_OP_RENAMEAT) {
+        op.buf2 = null_mut();
+    }
+}

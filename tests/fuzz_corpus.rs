@@ -1,0 +1,26 @@
+//! The corpus of the fuzzer, `fuzz/corpus/calls`, each file once: what was found stays found, also where there is no fuzzer.
+
+#![cfg(target_os = "linux")]
+
+#[path = "../fuzz/fuzz_targets/program.rs"]
+mod program;
+#[path = "../fuzz/fuzz_targets/sandbox.rs"]
+mod sandbox;
+
+use std::path::Path;
+
+#[test]
+fn every_program_of_the_corpus_runs() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/calls");
+    let mut files: Vec<_> =
+        std::fs::read_dir(corpus).expect("the corpus").map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in &files {
+        // What a failure says is shown with the program that it came from.
+        println!("{}", file.display());
+        program::run(&std::fs::read(file).expect("a file"));
+    }
+    println!("{} programs", files.len());
+    sandbox::remove();
+}

@@ -1,0 +1,134 @@
+//! `kill -9` at a random moment, on a file system that then loses whatever was not synced: what was acknowledged is there
+//! and whole. That this would be noticed is shown by the same without the sync, with a sync that does not wait for its
+//! write, and on a disk that lies.
+
+#![cfg(target_os = "linux")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "crash/copy.rs"]
+mod copy;
+#[path = "crash/records.rs"]
+mod records;
+
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use records::{Order, RECORD, Writer};
+use support::faultfs::FaultFs;
+use support::files::Folder;
+use support::*;
+
+const WRITER: &str = "CAIO_CRASH_WRITER";
+
+/// Runs only as the child of a test here: writes records until it is killed.
+#[test]
+fn writer() {
+    let Some(asked) = std::env::var_os(WRITER) else { return };
+    let asked = asked.into_string().expect("UTF-8");
+    let mut words = asked.splitn(3, ' ');
+    let mut number = || words.next().and_then(|word| word.parse::<u32>().ok()).expect("a number");
+    let (backend, order) = (number(), Order::from_number(number()));
+    Writer::new(backend, order, Path::new(words.next().expect("a path"))).run();
+}
+
+/// Kills a process, and waits until the kernel has nothing of it any more.
+fn kill(mut child: Child) {
+    child.kill().expect("kill -9");
+    let status = child.wait().expect("its end");
+    assert_eq!(status.signal(), Some(libc::SIGKILL), "it lived until it was killed: {status}");
+}
+
+/// One round: how many records were acknowledged, and how many of them are lost.
+fn round(faults: &FaultFs, backend: u32, order: Order, random: &mut Random) -> (usize, usize) {
+    let path = faults.path("records");
+    std::fs::remove_file(&path).ok();
+    // Slow enough that others ask meanwhile, and group commit has something to do.
+    faults.tell(&format!("fsync slow {} times=all", random.below(8)));
+    let asked = format!("{backend} {} {}", order as u32, path.display());
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", "writer", "--nocapture", "--test-threads=1"]).env(WRITER, asked);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the writer");
+    let mut output = child.stdout.take().expect("a pipe");
+    await_first(&mut output);
+    std::thread::sleep(Duration::from_micros(random.below(60_000) as u64));
+    kill(child);
+    let mut acknowledged = Vec::new();
+    output.read_to_end(&mut acknowledged).expect("what it said");
+    faults.tell("crash");
+    faults.tell("clear");
+    let content = std::fs::read(&path).unwrap_or_default();
+    let numbers =
+        acknowledged.chunks_exact(size_of::<u64>()).map(|bytes| u64::from_ne_bytes(bytes.try_into().unwrap()));
+    let (mut count, mut lost) = (0, 0);
+    for number in numbers {
+        count += 1;
+        lost += usize::from(!records::is_whole(&content, number));
+    }
+    (count, lost)
+}
+
+/// The harness of the child's test says something before it begins.
+fn await_first(output: &mut impl Read) {
+    let mut seen = Vec::new();
+    let mut byte = [0];
+    while !seen.ends_with(records::READY) {
+        assert_eq!(output.read(&mut byte).expect("the writer"), 1, "it ended: {}", String::from_utf8_lossy(&seen));
+        seen.push(byte[0]);
+    }
+}
+
+/// Rounds on all backends in turn: acknowledged and lost.
+fn rounds(count: usize, order: Order, lies: &str) -> Option<(usize, usize)> {
+    let dir = Folder::Default.make();
+    let faults = FaultFs::mount(&dir)?;
+    faults.tell(lies);
+    let backends = backends();
+    let mut random = Random::new(order as u32);
+    let (mut acknowledged, mut lost) = (0, 0);
+    for at in 0..count {
+        let (more, of_them) = round(&faults, backends[at % backends.len()], order, &mut random);
+        acknowledged += more;
+        lost += of_them;
+    }
+    Some((acknowledged, lost))
+}
+
+#[test]
+fn what_was_acknowledged_is_there() {
+    let kills = if short() { 30 } else { 500 };
+    let Some((acknowledged, lost)) = rounds(kills, Order::Chain, "sync honest") else { return };
+    println!("{kills} kills: {acknowledged} records of {RECORD} bytes acknowledged, {lost} lost");
+    assert!(acknowledged > kills, "something was at stake");
+    assert_eq!(lost, 0);
+    tried(kills, "kill -9 in write + fdatasync chains");
+    tried(acknowledged, "records acknowledged before a kill -9");
+}
+
+/// What the first test asserts is false here, or it could not fail.
+fn loses(order: Order, lies: &str) {
+    let kills = if short() { 9 } else { 30 };
+    let Some((acknowledged, lost)) = rounds(kills, order, lies) else { return };
+    println!("{kills} kills, {order:?}, {lies}: {acknowledged} acknowledged, {lost} lost");
+    assert!(lost > 0, "none of {acknowledged} was lost, so nobody would notice");
+    tried(kills, "kill -9 where records must be lost, and are");
+}
+
+#[test]
+fn without_the_sync_it_is_not() {
+    loses(Order::NoSync, "sync honest");
+}
+
+#[test]
+fn with_a_sync_that_starts_too_early_it_is_not() {
+    loses(Order::Unlinked, "sync honest");
+}
+
+#[test]
+fn with_a_disk_that_lies_it_is_not() {
+    loses(Order::Chain, "sync ignored");
+    loses(Order::Chain, "sync early 40");
+}
