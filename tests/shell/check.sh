@@ -49,7 +49,6 @@ for suite in install caio_cp valgrind; do
 done
 step torture env TORTURE=short tests/shell/torture.sh
 
-step python tests/shell/python.sh
 
 printf '\n== Summary\n'
 printf '%s\n' "${summary[@]}"
