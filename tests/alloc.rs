@@ -46,8 +46,9 @@ static ALLOCATOR: Counting = Counting;
 const BATCH: usize = 64;
 const OPERATIONS: usize = 10_000;
 /// What may be allocated by the way in all those operations: a thread more, a table that grows once.
-// Contexts here have one worker: more start when there is need, and a thread is allocated for.
 const A_FEW: usize = 100;
+/// Workers start when there is need, also late, and each start allocates a little: so few that this is among the few.
+const WORKERS: u32 = 4;
 
 /// How operations are handed in and taken out.
 #[derive(Clone, Copy)]
@@ -125,7 +126,7 @@ fn files(case: &Case) {
         ("chains that break", in_fours(&|_| ops::close(-1)), &[-(libc::EBADF as i64), -(libc::ECANCELED as i64)]),
     ];
     for flags in [0, CAIO_CTX_NO_INLINE] {
-        let ctx = Ctx::new(&caio_options { flags, threads: 1, ..case.options() });
+        let ctx = Ctx::new(&caio_options { flags, threads: WORKERS, ..case.options() });
         for (what, batch, good) in &kinds {
             allocates_nothing(&format!("{what}, flags {flags}"), &ctx, batch, good, || {});
         }
@@ -141,7 +142,7 @@ fn paths(case: &Case) {
         .map(|room| op(CAIO_OP_STATX, libc::AT_FDCWD).buf(path.as_ptr()).buf2(room.as_mut_ptr()).mode(libc::STATX_SIZE))
         .collect();
     let open = ops::openat(libc::AT_FDCWD, &missing, libc::O_RDONLY, 0);
-    let ctx = Ctx::new(&caio_options { threads: 1, ..case.options() });
+    let ctx = Ctx::new(&caio_options { threads: WORKERS, ..case.options() });
     const ENOENT: i64 = -(libc::ENOENT as i64);
     allocates_nothing("statx", &ctx, &stats, &[0], || {});
     allocates_nothing("openat", &ctx, &[open; BATCH], &[ENOENT], || {});
@@ -160,7 +161,7 @@ fn pipes(case: &Case) {
         .collect();
     let timed: Vec<caio_op> = reads.iter().map(|read| read.timeout(Duration::from_micros(10))).collect();
     for flags in [0, CAIO_CTX_NO_INLINE] {
-        let ctx = Ctx::new(&caio_options { flags, threads: 1, ..case.options() });
+        let ctx = Ctx::new(&caio_options { flags, threads: WORKERS, ..case.options() });
         let name = |what: &str| format!("{what}, flags {flags}");
         allocates_nothing(&name("pipe reads"), &ctx, &reads, &[1], || sys::write_all(&writer, &[7; BATCH]));
         let cancelled = [-i64::from(libc::ECANCELED)];

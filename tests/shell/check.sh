@@ -49,7 +49,6 @@ for suite in install caio_cp valgrind; do
 done
 step torture env TORTURE=short tests/shell/torture.sh
 
-
 printf '\n== Summary\n'
 printf '%s\n' "${summary[@]}"
 awk '{ passed += $1; failed += $2; skipped += $3 }
