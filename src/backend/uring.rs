@@ -51,6 +51,7 @@ impl Entering {
 
     /// Nobody ever got in.
     fn break_off(&self) {
+        // Release pairs with the acquire in `is_broken`.
         self.broken.store(true, Ordering::Release);
     }
 
@@ -202,7 +203,7 @@ impl Uring {
     /// Lets what is deferred complete, without a second signal for it; the first was that it waits.
     fn run_deferred(&mut self) -> bool {
         self.ring.signals(false);
-        let ran = uring::run_deferred(self.fd()).is_ok();
+        let ran = uring::get_events(self.fd()).is_ok();
         if !self.muted {
             self.unmute();
         }
@@ -215,7 +216,7 @@ impl Uring {
                 if self.ring.has_deferred() && self.may_enter() && self.run_deferred() {
                     continue;
                 }
-                if self.ring.overflowed() && uring::flush_overflow(self.fd()).is_ok() && self.ring.has_completions() {
+                if self.ring.overflowed() && uring::get_events(self.fd()).is_ok() && self.ring.has_completions() {
                     continue;
                 }
                 return None;

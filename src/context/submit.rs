@@ -104,10 +104,11 @@ impl Shared {
         let taken = if early { state.take(sink) } else { 0 };
         let silent = polls && !early;
         let chores = state.chores(silent);
+        let brisk = state.pool.brisk_work() > 0;
         drop(state);
         self.run(chores, silent);
         let taken = if silent { self.with(|state| state.take(sink)) } else { taken };
-        if taken + delivered == 0 && polls && sink.room() > 0 { self.linger(sink) } else { taken }
+        if brisk && taken + delivered == 0 && polls && sink.room() > 0 { self.linger(sink) } else { taken }
     }
 
     /// While a worker is at brisk work, its next event is nearer than the caller's sleep would be: waits for it, busily.

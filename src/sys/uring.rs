@@ -129,7 +129,7 @@ impl Ring {
         Ok(self.ring.submitter().register_enable_rings()?)
     }
 
-    /// Completions wait for the next [`run_deferred`].
+    /// Completions wait for the next [`get_events`].
     pub fn has_deferred(&mut self) -> bool {
         self.deferred && self.ring.submission().taskrun()
     }
@@ -179,7 +179,7 @@ impl Ring {
         self.ring.completion().next().map(|entry| (entry.user_data(), entry.result()))
     }
 
-    /// The kernel keeps completions that the ring had no room for; [`flush_overflow`] brings them.
+    /// The kernel keeps completions that the ring had no room for; [`get_events`] brings them.
     pub fn overflowed(&mut self) -> bool {
         self.ring.submission().cq_overflow()
     }
@@ -200,13 +200,8 @@ pub fn enter(ring: RawFd, count: u32, flags: u32) -> Result<u32> {
 
 const IORING_ENTER_GETEVENTS: u32 = 1;
 
-/// Moves completions that the ring had no room for into it.
-pub fn flush_overflow(ring: RawFd) -> Result<u32> {
-    enter(ring, 0, IORING_ENTER_GETEVENTS)
-}
-
-/// Runs what completions wait for. Waits for nothing.
-pub fn run_deferred(ring: RawFd) -> Result<u32> {
+/// Brings completions that wait outside the ring, for room or on a deferred ring for this call, into it. Waits for nothing.
+pub fn get_events(ring: RawFd) -> Result<u32> {
     enter(ring, 0, IORING_ENTER_GETEVENTS)
 }
 
