@@ -48,6 +48,7 @@ for suite in install caio_cp valgrind; do
     step "$suite" "tests/shell/$suite.sh"
 done
 step torture env TORTURE=short tests/shell/torture.sh
+step python tests/shell/python.sh
 
 printf '\n== Summary\n'
 printf '%s\n' "${summary[@]}"
