@@ -183,6 +183,7 @@ impl Pool {
 
     /// True if the calling worker may wait busily for work; [`Self::spun`] afterwards.
     pub fn spins(&mut self) -> bool {
+        // A counter with `n += u32::from(n == 0)` loses its store when optimized by rustc 1.95 (LLVM 22.1).
         !std::mem::replace(&mut self.spinning, true)
     }
 
