@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use super::{check, in_place, own};
-use crate::error::Result;
+use crate::error::{Errno, Result};
 
 /// A counter that poll(2) calls readable while it is not 0. Non-blocking, close-on-exec.
 pub struct EventFd(OwnedFd);
@@ -37,7 +37,8 @@ impl AsRawFd for EventFd {
 fn signal(fd: RawFd) {
     let one = 1u64;
     // SAFETY: 8 live bytes. EAGAIN says that the counter is full, so readable already.
-    unsafe { in_place!(libc::SYS_write, fd, &raw const one, 8) }.ok();
+    let signalled = || check(unsafe { libc::write(fd, (&raw const one).cast(), 8) } as i64);
+    while signalled() == Err(Errno(libc::EINTR)) {}
 }
 
 /// Sleeps in ppoll(2) until one of them is readable, the time is over (None: forever), or a signal handler ran (EINTR).

@@ -79,6 +79,7 @@ fn all<Job: Sync>(jobs: &[Job], judge: impl Fn(&Job, &Dir) -> Result<(), String>
         // Relaxed: only distinct numbers matter.
         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
             if let Err(what) = judge(job, &dir) {
+                eprintln!("wrong: {what}");
                 wrong.lock().expect("no panic").push(what);
             }
         }
