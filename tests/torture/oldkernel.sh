@@ -28,7 +28,7 @@ put_program() {
 
 # put_modules KERNEL ROOT: what a disk needs, uncompressed, in the order of their loading.
 put_modules() {
-    local tree=$1 root=$2 module file
+    local tree=$1 root=$2 module file n=0
     mkdir -p "$root/modules"
     depmod -b "$tree" "$(ls "$tree/lib/modules")"
     for module in virtio_blk virtio_pci ext4 fuse; do
@@ -36,7 +36,8 @@ put_modules() {
             awk '$1 == "insmod" { print $2 }'
     done | awk '!seen[$0]++' >"$work/list"
     while read -r file; do
-        cp "$file" "$root/modules/$(printf %02d $((n++)))-$(basename "$file")"
+        n=$((n + 1))
+        cp "$file" "$root/modules/$(printf %02d $n)-$(basename "$file")"
     done <"$work/list"
 }
 
@@ -70,18 +71,17 @@ for kernel in $kernels; do
     [ -d "$work/package/lib/modules" ] || ln -s usr/lib "$work/package/lib"
     cp "$(command -v busybox)" "$work/root/bin/busybox" && ln -s busybox "$work/root/bin/sh"
     put_program "$program" "$work/root"
-    n=0
     put_modules "$work/package" "$work/root"
     make_init "$work/root"
     (cd "$work/root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$work/initramfs"
     truncate -s 1G "$work/disk" && mkfs.ext4 -q -F "$work/disk"
-    timeout 1500 qemu-system-x86_64 -accel kvm -accel tcg -m 2G -smp 2 -nographic -no-reboot -monitor none \
+    timeout 1500 qemu-system-x86_64 -accel tcg -m 2G -smp 2 -nographic -no-reboot -monitor none \
         -kernel "$work"/package/boot/vmlinuz-* -initrd "$work/initramfs" \
         -drive "file=$work/disk,format=raw,if=virtio" \
         -append "console=ttyS0 panic=-1 quiet caio_tests=$tests" </dev/null >"$work/log" 2>&1
     passed=$(tr -d '\r' <"$work/log" | sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p')
     if grep -q '^ended: 0' "$work/log" && [ -n "$passed" ]; then
-        grep -a '^skipped' "$work/log" | tr -d '\r' | sed "s/^skipped:/not on $kernel:/"
+        tr -d '\r' <"$work/log" | grep -a -e '^skipped' -e '^no disk' | sed "s/^/on $kernel: /"
         tried "$passed" "tests of the conformance suite on $kernel (qemu)"
     else
         echo "FAILED  older kernels: $kernel"
