@@ -70,7 +70,7 @@ fn run(wrapper: &[String], setting: Setting, dir: &Path, rounds: u32, more: &[St
     verdict.ok_or_else(|| format!("{:?} {}: {said}{stderr}", setting, output.status))
 }
 
-/// Runs every job on two threads; panics with all that is wrong at the end.
+/// Runs every job, a few at a time (they mostly wait for the disk); panics with all that is wrong at the end.
 fn all<Job: Sync>(jobs: &[Job], judge: impl Fn(&Job, &Dir) -> Result<(), String> + Sync) {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
@@ -85,8 +85,9 @@ fn all<Job: Sync>(jobs: &[Job], judge: impl Fn(&Job, &Dir) -> Result<(), String>
         }
     };
     std::thread::scope(|scope| {
-        scope.spawn(work);
-        scope.spawn(work);
+        for _ in 0..5 {
+            scope.spawn(work);
+        }
     });
     let wrong = wrong.into_inner().expect("no panic");
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), jobs.len(), wrong.join("\n"));

@@ -1,5 +1,7 @@
 //! Descriptors, threads, memory and locked memory that run out, each in steps from nothing to enough.
 
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
 use super::support::*;
 use super::{Dir, Setting, Verdict, all, c, program, run, settings};
 
@@ -10,8 +12,13 @@ struct Job {
 }
 
 const ROUNDS: u32 = 12;
-/// Not root, whom limits do not bind.
-const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+/// Not root, whom limits do not bind; and somebody else each time, for threads are counted by user.
+fn as_somebody() -> Vec<String> {
+    static LAST: AtomicU32 = AtomicU32::new(60_000);
+    // Relaxed: only distinct numbers matter.
+    let user = LAST.fetch_add(1, Ordering::Relaxed);
+    words(&["setpriv", &format!("--reuid={user}"), "--regid=65534", "--clear-groups"])
+}
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
@@ -25,11 +32,11 @@ fn limits() -> Vec<Vec<String>> {
     }
     for threads in [1, 2, 3, 4, 6] {
         let limit = format!("--nproc={threads}");
-        limits.push([words(&["prlimit", &limit]), words(&AS_NOBODY)].concat());
+        limits.push([words(&["prlimit", &limit]), as_somebody()].concat());
     }
     for kilobytes in [0, 8, 64, 1024] {
         let limit = format!("--memlock={}", kilobytes * 1024);
-        limits.push([words(&["prlimit", &limit]), words(&AS_NOBODY)].concat());
+        limits.push([words(&["prlimit", &limit]), as_somebody()].concat());
     }
     limits
 }
@@ -76,11 +83,11 @@ fn an_allocation_fails() {
             list.push(Job { setting, wrapper, more: vec![] });
         }
     }
-    let aborted = std::sync::atomic::AtomicUsize::new(0);
+    let aborted = AtomicUsize::new(0);
     all(&list, |job, dir| match judge(job, dir) {
         Err(why) if why.contains("SIGABRT") && ENDS.iter().any(|end| why.contains(end)) => {
             // Relaxed: a count.
-            aborted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            aborted.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }
         other => other,
