@@ -81,7 +81,7 @@ impl Sandbox {
         }
         for place in 0..PAGE / size_of::<libc::iovec>() {
             let base = match place % 7 {
-                5 => nowhere(),
+                5 => nowhere(memory),
                 6 => null_mut(),
                 _ => memory.wrapping_add(place * 100 % MEMORY),
             };
@@ -162,7 +162,7 @@ impl Sandbox {
         let choice = usize::from(choice);
         let address = match (choice % 16, kind) {
             (0, _) => null_mut(),
-            (1, _) => nowhere(),
+            (1, _) => nowhere(self.memory),
             (2, Kind::Path) => self.texts.wrapping_add(2 * PAGE - 1),
             (_, Kind::Path) => self.texts.wrapping_add(choice % PATHS.len() * PATH_ROOM),
             (_, Kind::Iovecs) => self.texts.wrapping_add(2 * PAGE - choice * size_of::<libc::iovec>()),
@@ -180,8 +180,9 @@ pub enum Kind {
     Iovecs,
 }
 
-fn nowhere() -> *mut u8 {
-    std::ptr::without_provenance_mut(PAGE)
+/// Within what is forbidden: unlike the first pages of the address space, nothing of a sanitizer's is within reach.
+fn nowhere(memory: *mut u8) -> *mut u8 {
+    memory.wrapping_add(MEMORY + PAGE)
 }
 
 /// The first of the descriptors are what programs use; the rest feed and drain.
