@@ -273,5 +273,6 @@ fn random_calls_answer_as_the_contract_says() {
         run(first + cases);
         cases += 1;
     }
+    tried(cases as usize, "random programs of threads against the model of the contract");
     say(&format!("model: {cases} cases from CAIO_MODEL_SEED={first:#x} on, each one more"));
 }
