@@ -12,6 +12,7 @@ struct Job {
 }
 
 const ROUNDS: u32 = 12;
+
 /// Not root, whom limits do not bind; and somebody else each time, for threads are counted by user.
 fn as_somebody() -> Vec<String> {
     static LAST: AtomicU32 = AtomicU32::new(60_000);
@@ -31,8 +32,9 @@ fn limits() -> Vec<Vec<String>> {
         limits.push(words(&["prlimit", &format!("--nofile={descriptors}")]));
     }
     for threads in [1, 2, 3, 4, 6] {
+        // The limit last: execve(2) answers EAGAIN if there were too many threads already when the user changed.
         let limit = format!("--nproc={threads}");
-        limits.push([words(&["prlimit", &limit]), as_somebody()].concat());
+        limits.push([as_somebody(), words(&["prlimit", &limit])].concat());
     }
     for kilobytes in [0, 8, 64, 1024] {
         let limit = format!("--memlock={}", kilobytes * 1024);
