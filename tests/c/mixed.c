@@ -4,8 +4,8 @@
  *
  * With NUMBER, that system call answers ERRNO from now on (seccomp). Every operation must yield exactly one event: its right
  * result with the right bytes, or a negative errno. Exits with 0 and says "rounds N, failed M", M rounds with an error;
- * with 3 if no context could be made, saying its errno; with 1 and a sentence if a promise was broken. A hang is ended by
- * SIGALRM. */
+ * with 3 if no context could be made, saying its errno; with 1 and a sentence if a promise was broken. A hang is
+ * ended by whoever started this, at the latest by SIGALRM. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -24,7 +24,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, PAGES = 64, OPS = 17, PATIENCE_S = 20, NO_CONTEXT = 3 };
+enum { PAGE = 4096, PAGES = 64, OPS = 17, PATIENCE_S = 600, NO_CONTEXT = 3 };
 enum { CACHED, VECTORED, COLD, DIRECT, DIRECT_WRITE, WRITE, CHAIN_WRITE, CHAIN_SYNC, CHAIN_READ, OPEN, STAT, FED, BLOCKED,
        TIMED, NOTHING, SYNC, CLOSE };
 

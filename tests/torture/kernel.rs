@@ -13,9 +13,11 @@ mod forbid;
 mod inject;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "kernel/watched.rs"]
+mod watched;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
@@ -57,7 +59,8 @@ fn run(wrapper: &[String], setting: Setting, dir: &Path, rounds: u32, more: &[St
     words.push(program().display().to_string());
     words.extend(own.into_iter().chain(more.iter().cloned()));
     let mut command = Command::new(&words[0]);
-    let output = command.args(&words[1..]).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let output = watched::output(command.args(&words[1..])).map_err(|error| error.to_string())?;
+    let output = output.ok_or_else(|| format!("{setting:?} hung"))?;
     let said = String::from_utf8_lossy(&output.stdout);
     let number = |text: &str| text.split(|c: char| c != '-' && !c.is_ascii_digit()).find_map(|word| word.parse().ok());
     let after = |word: &str| said.split_once(word).and_then(|(_, rest)| number(rest));

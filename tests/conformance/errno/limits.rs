@@ -4,9 +4,10 @@ use crate::support::case::Case;
 use crate::support::sys::PAGE;
 use crate::support::*;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 crate::promises! {
-    Plan::EVERY.alone() => { files_too_big, no_more_descriptors, credentials_when_it_runs }
+    Plan::EVERY.alone() => { files_too_big, the_signal_of_a_file_too_big, no_more_descriptors, credentials_when_it_runs }
     Plan::DEFAULT => { disks_too_small }
 }
 
@@ -37,6 +38,39 @@ fn files_too_big(case: &Case) {
     }
     assert_eq!(case.dir.content("file"), data[..LIMIT as usize]);
     process::limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY);
+}
+
+/// SIGXFSZ comes as write(2) would send it: to the thread that submits or to none of the application's, at most once.
+fn the_signal_of_a_file_too_big(case: &Case) {
+    static RAISED: AtomicI32 = AtomicI32::new(0);
+    static ELSEWHERE: AtomicI32 = AtomicI32::new(0);
+    static SUBMITTER: AtomicI32 = AtomicI32::new(0);
+    extern "C" fn note(_: i32) {
+        // Relaxed: the test reads these after the operation, or in the same thread.
+        let here = SUBMITTER.load(Ordering::Relaxed) == process::this_thread();
+        let count = if here { &RAISED } else { &ELSEWHERE };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    SUBMITTER.store(process::this_thread(), Ordering::Relaxed);
+    // SAFETY: the handler touches atomics only.
+    unsafe { libc::signal(libc::SIGXFSZ, note as extern "C" fn(i32) as libc::sighandler_t) };
+    let file = case.dir.file("file", &[0; PAGE]);
+    let bystander = std::thread::spawn(std::thread::park);
+    process::limit(libc::RLIMIT_FSIZE, PAGE as u64);
+    let data = [1; 512];
+    let past = ops::write(file.as_raw_fd(), &data, PAGE as u64);
+    let ctx = case.ctx();
+    for _ in 0..20 {
+        RAISED.store(0, Ordering::Relaxed);
+        assert_eq!(ctx.one(past), -EFBIG);
+        assert!(RAISED.load(Ordering::Relaxed) <= 1);
+        assert_eq!(ctx.run(&[ops::nop().link(), past]), [0, -EFBIG]);
+        assert_eq!(ctx.one(ops::write(file.as_raw_fd(), &data, 0)), 512, "and the next operation works");
+    }
+    assert_eq!(ELSEWHERE.load(Ordering::Relaxed), 0, "raised in a thread that has nothing to do with it");
+    process::limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY);
+    bystander.thread().unpark();
+    bystander.join().expect("no panic");
 }
 
 /// RLIMIT_NOFILE: no descriptor for the caller, and everything else goes on.
