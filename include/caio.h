@@ -400,7 +400,7 @@ int caio_ctx_stats(const struct caio_ctx *ctx,
  * queue or for file-system metadata.
  *
  * Errors, only if none was accepted: `-EAGAIN` (full: poll first), `-EINVAL` (NULL; the first operation or a member of
- * its chain is malformed), `-E2BIG` (a chain longer than `max_requests`), `-EPERM` (SINGLE_THREAD, other thread),
+ * its chain is malformed), `-E2BIG` (a chain longer than `max_requests`), `-ENOMEM`, `-EPERM` (SINGLE_THREAD, other thread),
  * `-EOWNERDEAD` (after fork). What is wrong with the file or the memory comes as the event's result.
  */
 int caio_ctx_submit(struct caio_ctx *ctx,

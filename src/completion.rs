@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
 
-use crate::error::{Errno, Result};
+use crate::error::Result;
 use crate::sys::eventfd::EventFd;
+use crate::sys::mem::room;
 
 /// What became of one operation.
 #[derive(Clone, Copy)]
@@ -50,11 +51,8 @@ struct Finished {
 
 impl Completions {
     pub fn new(capacity: usize) -> Result<Self> {
-        const EARLY: usize = 1024;
-        let mut waiting = VecDeque::new();
-        waiting.try_reserve_exact(capacity.min(EARLY)).map_err(|_| Errno(libc::ENOMEM))?;
         Ok(Self {
-            waiting,
+            waiting: room(capacity)?.into(),
             descriptor: EventFd::new()?,
             signalled: false,
             stale: false,

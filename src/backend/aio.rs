@@ -8,6 +8,7 @@ use crate::op::Op;
 use crate::sync::{Mutex, MutexGuard};
 use crate::sys::aio::{Batch, Context, Request};
 use crate::sys::aio_abi::{aio_context_t, io_event};
+use crate::sys::mem::boxed;
 use crate::sys::{fork, thread};
 
 /// Requests in the kernel per context. More than a disk's queue, and a small part of the machine's aio-max-nr.
@@ -41,10 +42,10 @@ impl Aio {
         Ok(Self {
             context: Some(take_context(wants.max_requests.min(ENTRIES))?),
             eventfd: wants.eventfd,
-            batch: Batch::default(),
+            batch: Batch::with_room(ENTRIES as usize)?,
             spare: Vec::new(),
             in_flight: 0,
-            reaped: Box::new([event; REAP]),
+            reaped: boxed([event; REAP])?,
             reaped_from: 0,
             reaped_to: 0,
         })
@@ -188,7 +189,7 @@ fn give_back(context: Context, clean: bool) {
     }
     idle.destroying = true;
     drop(idle);
-    if thread::spawn("caio-destroy", destroy_surplus).is_err() {
+    if thread::spawn(c"caio-destroy", destroy_surplus).is_err() {
         destroy_surplus();
     }
 }

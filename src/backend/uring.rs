@@ -7,6 +7,7 @@ use super::Wants;
 use crate::error::Result;
 use crate::op::{Code, Op};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sys::mem::room;
 use crate::sys::thread;
 use crate::sys::uring::{self, NOBODY, Request, Ring, Setup};
 
@@ -91,7 +92,8 @@ impl Uring {
         })?;
         ring.register_eventfd(wants.eventfd)?;
         let (entries, most) = (ring.entries(), ring.completion_entries() / 2);
-        let pushed = vec![NOBODY; entries as usize];
+        let mut pushed = room(entries as usize)?;
+        pushed.resize(entries as usize, NOBODY);
         Ok(Self { ring, entering: Arc::default(), pushed, next: 0, in_flight: 0, most, owner: None, muted: false })
     }
 

@@ -8,6 +8,7 @@ use super::convert::{self, ret};
 use super::types::{caio_options, caio_stats};
 use crate::context::Context;
 use crate::error::{Errno, Result};
+use crate::sys::mem::boxed;
 
 const EINVAL: c_int = -libc::EINVAL;
 
@@ -46,9 +47,9 @@ pub unsafe extern "C" fn caio_ctx_new(options: *const caio_options, ctx: *mut *m
     unsafe { ctx.write(std::ptr::null_mut()) };
     // SAFETY: the caller's promise.
     let made = unsafe { convert::options(options) }.and_then(Context::new);
-    ret(made.map(|context| {
+    ret(made.and_then(|context| boxed(caio_ctx { context })).map(|made| {
         // SAFETY: as above.
-        unsafe { ctx.write(Box::into_raw(Box::new(caio_ctx { context }))) };
+        unsafe { ctx.write(Box::into_raw(made)) };
         0
     }))
 }

@@ -26,7 +26,7 @@ impl Shared {
         };
         // A worker inside openat(2) may stay there long; it holds nothing of this context.
         for handle in workers.into_iter().filter(|worker| !worker.opening).filter_map(|worker| worker.handle) {
-            handle.join().ok();
+            handle.join();
         }
         if let Some(poller) = poller {
             poller.end();

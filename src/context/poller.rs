@@ -4,7 +4,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use super::Shared;
 use super::slab::Token;
@@ -23,7 +22,7 @@ use crate::sys::{rw, thread};
 pub struct Ends {
     pub timer: TimerFd,
     poke: EventFd,
-    handle: Mutex<Option<JoinHandle<()>>>,
+    handle: Mutex<Option<thread::Handle>>,
 }
 
 impl Ends {
@@ -31,7 +30,7 @@ impl Ends {
     pub fn end(&self) {
         self.poke.signal();
         if let Some(handle) = self.handle.lock().take() {
-            handle.join().ok();
+            handle.join();
         }
     }
 }
@@ -52,7 +51,7 @@ impl Shared {
         let fds = [epoll.as_raw_fd(), ends.timer.as_raw_fd(), ends.poke.as_raw_fd()];
         let shared = self.this.upgrade().ok_or(Errno(libc::EAGAIN))?;
         let poller = Poller::new(shared, ends.clone(), epoll);
-        let handle = thread::spawn("caio-poller", move || poller.run())?;
+        let handle = thread::spawn(c"caio-poller", move || poller.run())?;
         *ends.handle.lock() = Some(handle);
         fds.into_iter().for_each(|fd| self.fds.remember(fd));
         self.state.lock().poller = Some(ends);

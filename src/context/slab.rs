@@ -2,6 +2,7 @@
 
 use crate::error::{Errno, Result};
 use crate::op::Op;
+use crate::sys::mem::room;
 
 /// No slot.
 pub const NONE: u32 = u32::MAX;
@@ -76,21 +77,16 @@ impl Token {
     }
 }
 
-/// The slots of a context. They come into being as they are needed and stay.
+/// The slots of a context. They come into being as they are needed and stay; their place costs address space until then.
 pub struct Slab {
     slots: Vec<Slot>,
     free: u32,
     used: u32,
 }
 
-/// Slots that have their place from the start; it costs address space only. More than these grow as they are needed.
-const EARLY: usize = 1024;
-
 impl Slab {
     pub fn new(capacity: usize) -> Result<Self> {
-        let mut slots = Vec::new();
-        slots.try_reserve_exact(capacity.min(EARLY)).map_err(|_| Errno(libc::ENOMEM))?;
-        Ok(Self { slots, free: NONE, used: 0 })
+        Ok(Self { slots: room(capacity)?, free: NONE, used: 0 })
     }
 
     /// How many are in use.

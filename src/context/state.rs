@@ -19,6 +19,7 @@ use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
 use crate::route::{Held, HitRate, Router};
 use crate::sys::epoll::Epoll;
+use crate::sys::mem::room;
 use crate::sys::timerfd;
 
 pub const CANCELED: Errno = Errno(libc::ECANCELED);
@@ -86,6 +87,9 @@ pub struct Chores {
 
 impl State {
     pub fn new(max_requests: u32, workers: u32, done: Completions, native: Native, router: &Router) -> Result<Self> {
+        const EARLY: usize = 64;
+        let mut spare = room(EARLY)?;
+        spare.push(Batch::new()?);
         Ok(Self {
             slab: Slab::new(max_requests as usize)?,
             done,
@@ -95,21 +99,21 @@ impl State {
             backlog: List::new(),
             deadlines: Deadlines::default(),
             set_aside: 0,
-            syncs: Vec::new(),
+            syncs: room(EARLY)?,
             poller: None,
             inbox: List::new(),
-            stopped: Vec::new(),
+            stopped: room(EARLY)?,
             poke: false,
             poked: false,
             armed: None,
-            workers: Vec::new(),
+            workers: room(workers.min(EARLY as u32) as usize)?,
             idle_spin: Spin::default(),
             event_spin: Spin::default(),
             worker_ids: 0,
             hit_rate: router.hit_rate(),
             held: router.held(),
             closing: false,
-            spare: Vec::new(),
+            spare,
             spare_epolls: Vec::new(),
         })
     }

@@ -11,6 +11,7 @@ use crate::error::{Errno, Result};
 use crate::op::Op;
 use crate::route::{Checks, Route};
 use crate::sync::MutexGuard;
+use crate::sys::mem::{boxed, room};
 use crate::sys::path;
 
 const EINVAL: Errno = Errno(libc::EINVAL);
@@ -33,6 +34,8 @@ pub struct Batch {
     delivered: u32,
     /// Taking in what the kernel had finished may have left chores.
     reaped: bool,
+    /// How many operations it takes without allocating.
+    room: u32,
 }
 
 struct Pending {
@@ -71,7 +74,10 @@ impl Shared {
             return (Ok(0), 0);
         }
         loop {
-            let (mut batch, room) = self.admit(source.count(), sink.room());
+            let (mut batch, room) = match self.admit(source.count(), sink.room()) {
+                Ok(admitted) => admitted,
+                Err(errno) => return (Err(errno), 0),
+            };
             let accepted = batch.fill(self, source, room, sink);
             if batch.needs_poller() && !self.ensure_poller() {
                 batch.do_without_poller();
@@ -134,7 +140,7 @@ impl Shared {
     }
 
     /// Sets places aside for up to `count` operations, before it is known how many are accepted.
-    fn admit(&self, count: u32, events: u32) -> (Box<Batch>, u32) {
+    fn admit(&self, count: u32, events: u32) -> Result<(Box<Batch>, u32)> {
         let mut state = self.state.lock();
         let room = count.min(self.max_requests - state.counters.inflight);
         state.counters.inflight += room;
@@ -144,10 +150,15 @@ impl Shared {
         let direct = events.saturating_sub(u32::try_from(state.done.len()).unwrap_or(u32::MAX));
         let batch = state.spare.pop();
         drop(state);
-        let mut batch = batch.unwrap_or_default();
+        let ready = batch.map_or_else(Batch::new, Ok).and_then(|batch| batch.with_room(room));
+        let Ok(mut batch) = ready else {
+            // What was taken in may have left chores.
+            self.with(|state| state.settle_places(room, 0));
+            return Err(Errno(libc::ENOMEM));
+        };
         batch.checks.next_submit();
         (batch.direct, batch.delivered, batch.reaped) = (direct, 0, reaped);
-        (batch, room)
+        Ok((batch, room))
     }
 }
 
@@ -200,6 +211,24 @@ impl State {
 }
 
 impl Batch {
+    pub fn new() -> Result<Box<Self>> {
+        const EARLY: u32 = 64;
+        const EARLY_BYTES: usize = 1024;
+        let batch = Self { paths: room(EARLY_BYTES)?, chain: room(EARLY as usize)?, ..Self::default() };
+        boxed(batch)?.with_room(EARLY)
+    }
+
+    /// With room for so many operations, which may finish here or go on; or ENOMEM.
+    fn with_room(mut self: Box<Self>, count: u32) -> Result<Box<Self>> {
+        if count > self.room {
+            let enough =
+                self.finished.try_reserve(count as usize).and_then(|()| self.pending.try_reserve(count as usize));
+            enough.map_err(|_| Errno(libc::ENOMEM))?;
+            self.room = count;
+        }
+        Ok(self)
+    }
+
     /// Takes in as many chains as are well-formed and have room; the error is the first one's.
     fn fill(&mut self, shared: &Shared, source: &impl Source, room: u32, sink: &mut impl Sink) -> Result<u32> {
         let mut accepted = 0;
@@ -239,6 +268,7 @@ impl Batch {
             let op = source.get(index)?;
             length += 1;
             if length <= max_requests {
+                self.chain.try_reserve(1).map_err(|_| Errno(libc::ENOMEM))?;
                 self.chain.push(op);
             }
             index += 1;
@@ -385,7 +415,10 @@ impl Batch {
             let slot = &mut state.slab[index];
             slot.moved = moved;
             slot.refused = refused;
-            slot.paths.extend_from_slice(&self.paths[paths]);
+            match slot.paths.try_reserve(paths.len()) {
+                Ok(()) => slot.paths.extend_from_slice(&self.paths[paths]),
+                Err(_) => slot.refused = Some(Errno(libc::ENOMEM)),
+            }
             match to {
                 To::Chain => {
                     (slot.before, slot.place) = (before, Place::Waiting);
@@ -409,6 +442,7 @@ impl Batch {
         const KEPT_BYTES: usize = 64 * 1024;
         self.finished.shrink_to(KEPT);
         self.pending.shrink_to(KEPT);
+        self.room = self.room.min(KEPT as u32);
         self.chain.shrink_to(KEPT);
         self.paths.clear();
         self.paths.shrink_to(KEPT_BYTES);

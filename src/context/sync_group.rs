@@ -42,7 +42,10 @@ impl State {
             }
             None => {
                 let (served, waiting) = (List::new(), List::new());
-                self.syncs.push(Group { fd, code, leader: index, served, waiting });
+                // Without memory for it, a sync of its own.
+                if self.syncs.try_reserve(1).is_ok() {
+                    self.syncs.push(Group { fd, code, leader: index, served, waiting });
+                }
                 false
             }
         }

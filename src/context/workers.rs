@@ -2,7 +2,6 @@
 
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Shared;
@@ -21,7 +20,7 @@ const IDLE: Duration = Duration::from_secs(5);
 /// A thread of the pool, from the decision to start it.
 pub struct Worker {
     id: u64,
-    pub handle: Option<JoinHandle<()>>,
+    pub handle: Option<thread::Handle>,
     /// Inside openat(2), where nobody waits for it.
     pub opening: bool,
 }
@@ -50,7 +49,7 @@ impl Shared {
             state.workers.push(Worker { id, handle: None, opening: false });
             id
         };
-        let started = thread::spawn("caio-worker", move || work(shared, id));
+        let started = thread::spawn(c"caio-worker", move || work(shared, id));
         let mut state = self.state.lock();
         match started {
             Ok(handle) => {

@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::aio_abi::{self, aio_context_t, io_event, iocb};
-use super::mem::Memory;
+use super::mem::{Memory, room};
 use super::{check, in_place};
 use crate::error::{Errno, Result};
 
@@ -172,6 +172,10 @@ pub struct Request {
 }
 
 impl Batch {
+    pub fn with_room(count: usize) -> Result<Self> {
+        Ok(Self { requests: room(count)?, pointers: room(count)? })
+    }
+
     pub fn push(&mut self, request: Request) {
         let Request { user_data, fd, reads, vectored, memory, count, offset, rw_flags, ioprio, eventfd } = request;
         let opcode = match (reads, vectored) {

@@ -3,6 +3,24 @@
 use std::ffi::c_void;
 use std::ptr;
 
+use crate::error::{Errno, Result};
+
+/// A vector with room for `count`, or ENOMEM.
+pub fn room<T>(count: usize) -> Result<Vec<T>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(count).map_err(|_| Errno(libc::ENOMEM))?;
+    Ok(room)
+}
+
+/// `Box::new`, or ENOMEM.
+pub fn boxed<T>(value: T) -> Result<Box<T>> {
+    let mut only = room(1)?;
+    only.push(value);
+    let only: *mut [T] = Box::into_raw(only.into_boxed_slice());
+    // SAFETY: a slice of one has the layout of that one, so the box owns the same allocation.
+    Ok(unsafe { Box::from_raw(only.cast()) })
+}
+
 /// An address from an operation. It may be wild: only system calls, which answer EFAULT, look behind it
 /// (the iovec array of a transfer that the kernel already accepted excepted).
 #[derive(Clone, Copy)]

@@ -7,20 +7,20 @@ use crate::error::{Errno, Result};
 /// Where system calls stop reading a path (with its NUL).
 pub const PATH_MAX: usize = libc::PATH_MAX as usize;
 
-/// Appends the NUL-terminated path at `from` to `to`; EFAULT if it is NULL or not readable. Of a path that is too long,
+/// Appends the NUL-terminated path at `from` to `to`; EFAULT if it is NULL or not readable, ENOMEM as the system call. Of a path that is too long,
 /// so much that the system call finds it too long.
 pub fn copy(from: Memory, to: &mut Vec<u8>) -> Result<()> {
     if from.address().is_null() {
         return Err(Errno(libc::EFAULT));
     }
     let start = to.len();
-    to.reserve(64);
     let mut done = 0;
     while done < PATH_MAX {
         let address = from.advanced(done as u64);
         // Page by page: the string may end just before memory that is not there. Short first: most paths are.
         let to_page_end = PAGE - address.address().addr() % PAGE;
         let step = to_page_end.min(PATH_MAX - done).min(if done == 0 { 256 } else { PAGE });
+        to.try_reserve(step + 1).map_err(|_| Errno(libc::ENOMEM))?;
         to.resize(start + done + step, 0);
         let part = &mut to[start + done..];
         if let Err(errno) = peek(address, part) {

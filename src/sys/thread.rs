@@ -1,33 +1,89 @@
 //! Threads of the library, and who the calling one is.
+//!
+//! By pthread_create(3): what the standard library allocates for a thread, and in it, ends the process when memory runs
+//! out; this yields an error.
 
 use std::cell::Cell;
-use std::thread::{Builder, JoinHandle};
+use std::ffi::{CStr, c_void};
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr;
 
+use super::mem;
 use super::signal::AllBlocked;
-use crate::error::Result;
+use crate::error::{Errno, Result};
 
-/// Starts a thread with all signals blocked and a small stack.
-pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    let _blocked_while_spawning = AllBlocked::new();
-    let body = move || {
-        let _whole_life = AbortOnPanic;
-        body();
-    };
-    Ok(Builder::new().name(name.into()).stack_size(STACK).spawn(body)?)
-}
+/// A thread that was started. Dropped, it lets the thread go on by itself.
+pub struct Handle(libc::pthread_t);
 
-/// A panic is a bug; a thread that died of one would take operations with it that somebody waits for.
-struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            std::process::abort();
-        }
+impl Handle {
+    /// Waits for the thread's end.
+    pub fn join(self) {
+        let thread = ManuallyDrop::new(self).0;
+        // SAFETY: a thread that is neither joined nor detached: that takes the handle.
+        unsafe { libc::pthread_join(thread, ptr::null_mut()) };
     }
 }
 
-const STACK: usize = 256 * 1024;
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: as in join.
+        unsafe { libc::pthread_detach(self.0) };
+    }
+}
+
+struct Start<Body> {
+    name: &'static CStr,
+    body: Body,
+}
+
+/// Starts a thread with all signals blocked and a small stack.
+pub fn spawn<Body: FnOnce() + Send + 'static>(name: &'static CStr, body: Body) -> Result<Handle> {
+    let _blocked_while_spawning = AllBlocked::new();
+    let start = Box::into_raw(mem::boxed(Start { name, body })?);
+    let create = |attributes: *const libc::pthread_attr_t| {
+        let mut thread = MaybeUninit::uninit();
+        // SAFETY: `run` takes over `start`, once, if and only if this succeeds.
+        match unsafe { libc::pthread_create(thread.as_mut_ptr(), attributes, run::<Body>, start.cast()) } {
+            // SAFETY: filled by a call that succeeded.
+            0 => Ok(Handle(unsafe { thread.assume_init() })),
+            error => Err(Errno(error)),
+        }
+    };
+    let made = match with_small_stack(create) {
+        // The program's thread-local variables alone may be larger; the default is made for such programs.
+        Err(Errno(libc::EINVAL)) => create(ptr::null()),
+        other => other,
+    };
+    made.inspect_err(|_| {
+        // SAFETY: no thread has taken it over.
+        drop(unsafe { Box::from_raw(start) });
+    })
+}
+
+/// What pthread_create(3) calls. A panic does not get past it, and aborts: a thread that died of one would take operations
+/// with it that somebody waits for.
+extern "C" fn run<Body: FnOnce()>(start: *mut c_void) -> *mut c_void {
+    // SAFETY: `spawn` made it, and hands it over here.
+    let Start { name, body } = *unsafe { Box::from_raw(start.cast::<Start<Body>>()) };
+    // SAFETY: a live string; a thread that cannot be named works without.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    body();
+    ptr::null_mut()
+}
+
+fn with_small_stack<R>(create: impl FnOnce(*const libc::pthread_attr_t) -> R) -> R {
+    const STACK: usize = 256 * 1024;
+    let mut attributes = MaybeUninit::uninit();
+    // SAFETY: initialised here; neither call fails with these arguments.
+    unsafe {
+        libc::pthread_attr_init(attributes.as_mut_ptr());
+        libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK);
+    }
+    let made = create(attributes.as_ptr());
+    // SAFETY: initialised above, and used no more.
+    unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
+    made
+}
 
 /// A number that no other living thread has.
 pub fn id() -> usize {
