@@ -25,7 +25,7 @@ impl Aio {
         self.inner.get().ok_or_else(|| PyRuntimeError::new_err("AsyncioContext.__init__() was not called"))
     }
 
-    fn request(slf: &Bound<'_, Self>, mut io: Io, priority: i64, timeout: Option<f64>) -> PyResult<Request> {
+    fn request(slf: &Bound<'_, Self>, mut io: Io, priority: i64, timeout: Option<f64>) -> PyResult<Py<Request>> {
         let inner = slf.get().inner()?;
         if priority != 0 {
             io.ioprio = inner.core.flavor.priority(priority)?;
@@ -33,7 +33,7 @@ impl Aio {
         if let Some(timeout) = timeout {
             io.timeout_ns = nanoseconds(timeout)?;
         }
-        Ok(Request::new(slf.clone().unbind(), inner.clone(), Work::Io(io)))
+        crate::send::new(slf.py(), Request::new(slf.clone().unbind(), inner.clone(), Work::Io(io)))
     }
 }
 
@@ -72,7 +72,7 @@ impl Aio {
         offset: &Bound<'_, PyAny>,
         priority: i64,
         timeout: Option<f64>,
-    ) -> PyResult<Request> {
+    ) -> PyResult<Py<Request>> {
         let flavor = slf.get().inner()?.core.flavor;
         let io = Io::read(slf.py(), flavor.length(nbytes)?, descriptor(fd)?, flavor.offset(Some(offset))?)?;
         Self::request(slf, io, priority, timeout)
@@ -87,7 +87,7 @@ impl Aio {
         offset: &Bound<'_, PyAny>,
         priority: i64,
         timeout: Option<f64>,
-    ) -> PyResult<Request> {
+    ) -> PyResult<Py<Request>> {
         let flavor = slf.get().inner()?.core.flavor;
         let io = Io::write(payload, descriptor(fd)?, flavor.offset(Some(offset))?)?;
         Self::request(slf, io, priority, timeout)
@@ -102,7 +102,7 @@ impl Aio {
         offset: &Bound<'_, PyAny>,
         priority: i64,
         timeout: Option<f64>,
-    ) -> PyResult<Request> {
+    ) -> PyResult<Py<Request>> {
         let offset = slf.get().inner()?.core.flavor.offset(Some(offset))?;
         Self::request(slf, Io::readv(slf.py(), &sizes, descriptor(fd)?, offset)?, priority, timeout)
     }
@@ -116,25 +116,25 @@ impl Aio {
         offset: &Bound<'_, PyAny>,
         priority: i64,
         timeout: Option<f64>,
-    ) -> PyResult<Request> {
+    ) -> PyResult<Py<Request>> {
         let offset = slf.get().inner()?.core.flavor.offset(Some(offset))?;
         Self::request(slf, Io::writev(slf.py(), payloads, descriptor(fd)?, offset), priority, timeout)
     }
 
     /// fsync(2).
     #[pyo3(signature = (fd, priority=0, *, timeout=None))]
-    fn fsync(slf: &Bound<'_, Self>, fd: i64, priority: i64, timeout: Option<f64>) -> PyResult<Request> {
+    fn fsync(slf: &Bound<'_, Self>, fd: i64, priority: i64, timeout: Option<f64>) -> PyResult<Py<Request>> {
         Self::request(slf, Io::sync(CAIO_OP_FSYNC, descriptor(fd)?), priority, timeout)
     }
 
     /// fdatasync(2).
     #[pyo3(signature = (fd, priority=0, *, timeout=None))]
-    fn fdsync(slf: &Bound<'_, Self>, fd: i64, priority: i64, timeout: Option<f64>) -> PyResult<Request> {
+    fn fdsync(slf: &Bound<'_, Self>, fd: i64, priority: i64, timeout: Option<f64>) -> PyResult<Py<Request>> {
         Self::request(slf, Io::sync(CAIO_OP_FDSYNC, descriptor(fd)?), priority, timeout)
     }
 
     /// Does an operation that was made before; the result is its value.
-    fn submit(slf: &Bound<'_, Self>, op: &Bound<'_, PyAny>) -> PyResult<Request> {
+    fn submit(slf: &Bound<'_, Self>, op: &Bound<'_, PyAny>) -> PyResult<Py<Request>> {
         let inner = slf.get().inner()?;
         let operation = op.cast::<Operation>().ok().filter(|op| op.get().flavor == inner.core.flavor);
         let Some(operation) = operation else {
@@ -142,7 +142,7 @@ impl Aio {
             return Err(PyValueError::new_err(format!("{} is not a {module}.Operation", op.repr()?)));
         };
         let work = Work::Operation(operation.clone().unbind());
-        Ok(Request::new(slf.clone().unbind(), inner.clone(), work))
+        crate::send::new(slf.py(), Request::new(slf.clone().unbind(), inner.clone(), work))
     }
 
     /// Starts requests as a chain: each only after the one before has succeeded in full.

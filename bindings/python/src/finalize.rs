@@ -1,12 +1,13 @@
 //! Threads of ours that run Python code, and the end of the interpreter.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
 static ENDING: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
+static FORKS: AtomicU32 = AtomicU32::new(0);
 
 /// Runs `body` attached to the interpreter, unless that is about to end.
 pub fn attach<R>(body: impl FnOnce(Python<'_>) -> R) -> Option<R> {
@@ -34,4 +35,11 @@ pub fn _at_exit(py: Python<'_>) {
 #[pyfunction]
 pub fn _after_fork() {
     INSIDE.store(0, Ordering::SeqCst);
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How often this process and those before it were forked off: what was made before the last time is the parent's.
+pub fn forks() -> u32 {
+    // Relaxed: changed only where the child's one thread begins.
+    FORKS.load(Ordering::Relaxed)
 }

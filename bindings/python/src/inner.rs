@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::core::{Core, InFlight};
+use crate::finalize;
 use crate::flavor::forked;
 use crate::pace::{Pace, Step};
 use crate::raw::*;
@@ -25,7 +26,10 @@ pub struct Inner {
     pub core: Arc<Core>,
     event_loop: Py<PyAny>,
     reader: PyOnceLock<Py<Reader>>,
-    process: u32,
+    /// The loop has asyncio's attribute for the thread that it runs in.
+    tells_thread: bool,
+    /// How often this process was forked off when the context was made.
+    forks: u32,
     state: Mutex<State>,
 }
 
@@ -77,11 +81,13 @@ impl Inner {
             pace: Pace::new(),
         };
         let py = event_loop.py();
+        let tells_thread = event_loop.hasattr(intern!(py, "_thread_id"))?;
         let inner = Arc::new(Self {
             core,
             event_loop: event_loop.unbind(),
             reader: PyOnceLock::new(),
-            process: std::process::id(),
+            tells_thread,
+            forks: finalize::forks(),
             state: Mutex::new(state),
         });
         let reader = Py::new(py, Reader { inner: Arc::downgrade(&inner) })?;
@@ -143,19 +149,33 @@ impl Inner {
 
     /// A context belongs to one loop, in one process.
     fn check_loop(&self, py: Python<'_>) -> PyResult<()> {
+        if self.forks != finalize::forks() {
+            return Err(forked());
+        }
+        if self.runs_here(py) {
+            return Ok(());
+        }
         static RUNNING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let running = RUNNING.import(py, "asyncio", "_get_running_loop")?.call0()?;
         if running.is(self.event_loop(py)) {
             return Ok(());
-        }
-        if self.process != std::process::id() {
-            return Err(forked());
         }
         let problem = if running.is_none() { "no asyncio loop is running" } else { "another loop is running" };
         Err(PyRuntimeError::new_err(format!(
             "this context belongs to the event loop {}, but {problem}; make a context for each loop",
             self.event_loop(py).repr()?
         )))
+    }
+
+    /// Whether the loop says that it runs in this thread: asyncio's do, at less than a call of _get_running_loop costs,
+    /// which before Python 3.12 makes a system call.
+    fn runs_here(&self, py: Python<'_>) -> bool {
+        if !self.tells_thread {
+            return false;
+        }
+        let thread = self.event_loop(py).getattr(intern!(py, "_thread_id")).and_then(|id| id.extract::<u64>());
+        // SAFETY: no arguments. It is what threading.get_ident() gives.
+        thread.is_ok_and(|thread| thread == unsafe { libc::pthread_self() })
     }
 
     /// Submits one request by itself, as it may be finished at once.
@@ -462,7 +482,7 @@ impl Inner {
         state.closed = true;
         let idle = state.inflight == 0 && state.queue.is_empty();
         drop(state);
-        if self.process != std::process::id() {
+        if self.forks != finalize::forks() {
             return Ok(());
         }
         if idle {

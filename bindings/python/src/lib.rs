@@ -14,6 +14,7 @@ mod pace;
 mod raw;
 mod reaper;
 mod request;
+mod send;
 mod signals;
 mod waiter;
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// Well below a millisecond, which is what others may count on.
 const BUDGET: Duration = Duration::from_micros(500);
+/// The least that a task gets before it rests: a trip through the loop costs as much as half a read.
+const LEAST: Duration = Duration::from_micros(10);
 
 pub struct Pace {
     /// When the loop was last seen at work.
@@ -59,7 +61,7 @@ impl Pace {
         self.turn = self.turn.wrapping_add(1);
         self.seen = Instant::now();
         self.began = None;
-        self.slice = BUDGET / self.rests.max(1);
+        self.slice = (BUDGET / self.rests.max(1)).max(LEAST);
         self.rests = 0;
     }
 

@@ -22,7 +22,7 @@ pub enum Work {
 }
 
 /// One operation through an event loop.
-#[pyclass(frozen, weakref, module = "caio._native")]
+#[pyclass(subclass, frozen, weakref, module = "caio._native")]
 pub struct Request {
     /// Kept alive while it may be needed.
     _aio: Py<Aio>,
@@ -52,6 +52,12 @@ pub enum Phase {
     Done,
     /// The result was taken, or nobody wants it.
     Over,
+}
+
+/// What comes of letting a coroutine go on.
+pub enum Step {
+    Yield(Py<PyAny>),
+    Return(Py<PyAny>),
 }
 
 impl Request {
@@ -162,52 +168,12 @@ impl Request {
         Ok(())
     }
 
-    fn start(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        let (py, this) = (slf.py(), slf.get());
-        this.claim_operation()?;
-        match this.inner.begin(slf) {
-            Ok(Begun::Done { result, rest }) => {
-                if let Work::Operation(operation) = &this.work {
-                    operation.get().complete(py, result);
-                }
-                if rest.is_some() {
-                    let mut state = this.state();
-                    (state.phase, state.result, state.rested) = (Phase::Done, result, rest);
-                    return Ok(py.None());
-                }
-                this.state().phase = Phase::Over;
-                this.finish(py, result)
-            }
-            Ok(Begun::Pending) => Waiter::make(slf),
-            Err(error) => {
-                this.state().phase = Phase::Over;
-                this.release_operation();
-                Err(error)
-            }
-        }
+    pub fn is_new(&self) -> bool {
+        self.phase() == Phase::New
     }
 
-    /// Ends the coroutine: StopIteration with the value, or what went wrong.
-    fn finish(&self, py: Python<'_>, result: i64) -> PyResult<Py<PyAny>> {
-        let value = match &self.work {
-            Work::Io(io) => io.value(py, self.inner.core.flavor, result)?,
-            Work::Operation(operation) => operation.get().get_value(py)?,
-        };
-        Err(PyStopIteration::new_err((value,)))
-    }
-}
-
-#[pymethods]
-impl Request {
-    fn __await__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __iter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+    /// Lets the coroutine go on.
+    pub fn step(slf: &Bound<'_, Self>) -> PyResult<Step> {
         let this = slf.get();
         let mut state = this.state();
         match state.phase {
@@ -226,14 +192,66 @@ impl Request {
             }
             Phase::Queued | Phase::InFlight => {
                 drop(state);
-                Waiter::make(slf)
+                Waiter::make(slf).map(Step::Yield)
             }
             Phase::Over => Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine")),
         }
     }
 
+    fn start(slf: &Bound<'_, Self>) -> PyResult<Step> {
+        let (py, this) = (slf.py(), slf.get());
+        this.claim_operation()?;
+        match this.inner.begin(slf) {
+            Ok(Begun::Done { result, rest }) => {
+                if let Work::Operation(operation) = &this.work {
+                    operation.get().complete(py, result);
+                }
+                if rest.is_some() {
+                    let mut state = this.state();
+                    (state.phase, state.result, state.rested) = (Phase::Done, result, rest);
+                    return Ok(Step::Yield(py.None()));
+                }
+                this.state().phase = Phase::Over;
+                this.finish(py, result)
+            }
+            Ok(Begun::Pending) => Waiter::make(slf).map(Step::Yield),
+            Err(error) => {
+                this.state().phase = Phase::Over;
+                this.release_operation();
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the coroutine: with the value, or what went wrong.
+    fn finish(&self, py: Python<'_>, result: i64) -> PyResult<Step> {
+        let value = match &self.work {
+            Work::Io(io) => io.value(py, self.inner.core.flavor, result),
+            Work::Operation(operation) => operation.get().get_value(py),
+        };
+        value.map(Step::Return)
+    }
+}
+
+#[pymethods]
+impl Request {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        match Self::step(slf)? {
+            Step::Yield(value) => Ok(value),
+            Step::Return(value) => Err(PyStopIteration::new_err((value,))),
+        }
+    }
+
     fn send(slf: &Bound<'_, Self>, value: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        if slf.get().phase() == Phase::New && !value.is_none() {
+        if slf.get().is_new() && !value.is_none() {
             return Err(PyTypeError::new_err("can't send non-None value to a just-started coroutine"));
         }
         Self::__next__(slf)

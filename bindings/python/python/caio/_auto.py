@@ -16,8 +16,6 @@ def auto_class(preferred: ModuleType) -> Any:
         __doc__ = preferred.AsyncioContext.__doc__
 
         def _create_context(self, max_requests: int, **kwargs: Any) -> Any:
-            # As the original's default does where it can: at low concurrency nothing else takes writes as fast.
-            kwargs.setdefault("sqpoll", True)
             context = _auto_context(max_requests, **kwargs)
             self.CONTEXT_CLASS = type(context)
             self.OPERATION_CLASS = sys.modules[type(context).__module__].Operation

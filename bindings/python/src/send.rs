@@ -1,0 +1,81 @@
+//! The class of the requests that are handed out: `Request` with an am_send, which PyO3 gives no class.
+//!
+//! By that slot the interpreter gets a result without a StopIteration, which costs as much to make and to take apart
+//! as a tenth of a cached read.
+
+use std::ffi::{c_int, c_void};
+use std::ptr::null_mut;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::request::{Request, Step};
+
+/// Makes the Python object of a request.
+pub fn new(py: Python<'_>, request: Request) -> PyResult<Py<Request>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || make_class(py))?;
+    let request = Py::new(py, request)?;
+    // SAFETY: a new object that nobody else has seen, of a class from which `class` is derived without a change of what
+    // its instances consist of. Each instance holds a reference to its class.
+    unsafe {
+        let object = request.as_ptr();
+        let base = std::mem::replace(&mut (*object).ob_type, class.clone_ref(py).into_ptr().cast());
+        ffi::Py_DECREF(base.cast());
+    }
+    Ok(request)
+}
+
+fn make_class(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    let base = py.get_type::<Request>();
+    // SAFETY: attached; PyO3's classes have this slot. It is given anew, as a derived class gets a slower one else.
+    let dealloc = unsafe { ffi::PyType_GetSlot(base.as_type_ptr(), ffi::Py_tp_dealloc) };
+    let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
+    let mut slots =
+        [slot(ffi::Py_tp_dealloc, dealloc), slot(ffi::Py_am_send, am_send as *mut c_void), slot(0, null_mut())];
+    let mut spec = ffi::PyType_Spec {
+        name: c"caio._native.Request".as_ptr(),
+        // As large as the base's.
+        basicsize: 0,
+        itemsize: 0,
+        flags: ffi::Py_TPFLAGS_DEFAULT as _,
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: attached; the specification is complete, its slots are of the right types and end with a zero.
+    unsafe {
+        let class = ffi::PyType_FromSpecWithBases(&mut spec, base.as_ptr());
+        Ok(Bound::from_owned_ptr_or_err(py, class)?.unbind())
+    }
+}
+
+unsafe extern "C" fn am_send(
+    object: *mut ffi::PyObject,
+    sent: *mut ffi::PyObject,
+    result: *mut *mut ffi::PyObject,
+) -> ffi::PySendResult {
+    // SAFETY: the interpreter calls it attached, for an instance of the class, with a place for the result.
+    unsafe {
+        Python::attach_unchecked(|py| {
+            let request = Borrowed::from_ptr(py, object).cast_unchecked::<Request>();
+            let (how, value) = match send(&request, sent == ffi::Py_None()) {
+                Ok(Step::Yield(value)) => (ffi::PySendResult::PYGEN_NEXT, value.into_ptr()),
+                Ok(Step::Return(value)) => (ffi::PySendResult::PYGEN_RETURN, value.into_ptr()),
+                Err(error) => {
+                    error.restore(py);
+                    (ffi::PySendResult::PYGEN_ERROR, null_mut())
+                }
+            };
+            *result = value;
+            how
+        })
+    }
+}
+
+fn send(request: &Bound<'_, Request>, none: bool) -> PyResult<Step> {
+    if !none && request.get().is_new() {
+        return Err(PyTypeError::new_err("can't send non-None value to a just-started coroutine"));
+    }
+    Request::step(request)
+}
