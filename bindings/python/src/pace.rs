@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Well below a millisecond, which is what others may count on.
 const BUDGET: Duration = Duration::from_micros(500);
 /// The least that a task gets before it rests: a trip through the loop costs as much as half a read.
-const LEAST: Duration = Duration::from_micros(10);
+const LEAST: Duration = Duration::from_micros(16);
 
 pub struct Pace {
     /// When the loop was last seen at work.
