@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -89,6 +90,23 @@ static void forbid(int number, int error)
     program.filter = filter;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         broken("seccomp", errno);
+}
+
+/* MORE_MEMORY: so many bytes of address space more than there are now. */
+static void limit_memory(void)
+{
+    const char *more = getenv("MORE_MEMORY");
+    FILE *file = more == NULL ? NULL : fopen("/proc/self/statm", "r");
+    struct rlimit limit;
+    unsigned long pages;
+    if (more == NULL)
+        return;
+    if (file == NULL || fscanf(file, "%lu", &pages) != 1)
+        broken("statm", errno);
+    fclose(file);
+    limit.rlim_cur = limit.rlim_max = pages * PAGE + (rlim_t)atol(more);
+    if (setrlimit(RLIMIT_AS, &limit) != 0)
+        broken("setrlimit", errno);
 }
 
 static unsigned char *page(int at)
@@ -268,6 +286,7 @@ int main(int argc, char **argv)
     alarm(PATIENCE_S);
     if (argc > 6)
         forbid(atoi(argv[5]), atoi(argv[6]));
+    limit_memory();
     if (write(-1, "begin", 5) == 5)
         broken("begin", 0);
     error = make_context(&ctx, (uint32_t)atoi(argv[1]), (uint32_t)atoi(argv[2]));

@@ -11,6 +11,8 @@ mod exhaust;
 mod forbid;
 #[path = "kernel/inject.rs"]
 mod inject;
+#[path = "kernel/machine.rs"]
+mod machine;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "kernel/watched.rs"]

@@ -1,4 +1,20 @@
 #!/bin/bash
-# A kernel that answers wrongly once (strace --inject), takes less than it is given, or forbids a call (seccomp).
+# A kernel that answers wrongly once (strace --inject), takes less than it is given, or forbids a call (seccomp); what runs out
+# for a process; and for the whole machine, whose settings are changed for a moment: in full unless TORTURE_MACHINE=0, in the
+# short form with TORTURE_MACHINE=1.
 . "$(dirname "$0")/lib.sh"
-rust_test torture_kernel
+machine=${TORTURE_MACHINE:-$([ "$TORTURE" = full ] && echo 1)}
+unset TORTURE_MACHINE
+rust_test torture_kernel || exit 1
+[ "$machine" = 1 ] && [ "$(id -u)" = 0 ] && [ -w /proc/sys/kernel/io_uring_disabled ] || exit 0
+
+# The tests put them back themselves; this is for when one of them is killed.
+read -r disabled </proc/sys/kernel/io_uring_disabled
+read -r requests </proc/sys/fs/aio-max-nr
+restore() {
+    echo "$disabled" >/proc/sys/kernel/io_uring_disabled
+    echo "$requests" >/proc/sys/fs/aio-max-nr
+}
+trap restore EXIT
+trap 'exit 130' INT TERM
+TORTURE_MACHINE=1 rust_test torture_kernel machine:: --test-threads=1

@@ -1,5 +1,6 @@
 //! Descriptors, threads, memory and locked memory that run out, each in steps from nothing to enough.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::support::*;
@@ -43,14 +44,18 @@ fn limits() -> Vec<Vec<String>> {
     limits
 }
 
-/// Everything that can be refused is a clean error.
-fn judge(job: &Job, dir: &Dir) -> Result<(), String> {
+fn verdict(job: &Job, dir: &Dir) -> Result<Verdict, String> {
     let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(&dir.path, open_to_all).map_err(|error| error.to_string())?;
     for name in ["direct", "cold", "buffered"] {
         let _ = std::fs::remove_file(dir.join(name));
     }
-    match run(&job.wrapper, job.setting, &dir.path, ROUNDS, &job.more) {
+    run(&job.wrapper, job.setting, &dir.path, ROUNDS, &job.more)
+}
+
+/// Everything that can be refused is a clean error.
+fn judge(job: &Job, verdict: Result<Verdict, String>) -> Result<(), String> {
+    match verdict {
         Ok(Verdict::Ran { .. }) => Ok(()),
         Ok(Verdict::NoContext { errno }) if [libc::EMFILE, libc::EAGAIN, libc::ENOMEM].contains(&errno) => Ok(()),
         Ok(other) => Err(format!("{:?} {:?}: {other:?}", job.wrapper, job.setting)),
@@ -65,12 +70,83 @@ fn what_runs_out_is_a_clean_error() {
     let list: Vec<Job> = settings().into_iter().flat_map(at).collect();
     let list: Vec<Job> =
         list.into_iter().enumerate().filter(|(at, _)| !short() || at % 3 == 0).map(|(_, job)| job).collect();
-    all(&list, judge);
+    all(&list, |job, dir| judge(job, verdict(job, dir)));
     tried(list.len(), "runs of 12 rounds short of descriptors, threads (RLIMIT_NPROC) or locked memory");
+}
+
+/// The pids controller of a control group: threads of the group, the kernel's own for io_uring included.
+#[test]
+fn a_control_group_has_no_more_threads() {
+    program();
+    let Some(root) = pids_controller() else {
+        eprintln!("not tried: a control group with few threads needs the pids controller, and leave to make a group");
+        return;
+    };
+    let mut list = Vec::new();
+    for setting in settings() {
+        for most in [1, 2, 3, 4, 6] {
+            let group = root.join(format!("caio-{}-{}", std::process::id(), list.len()));
+            let enter = format!(
+                "mkdir {0} && echo {most} >{0}/pids.max && echo $$ >{0}/cgroup.procs && exec \"$@\"",
+                group.display()
+            );
+            list.push((group, Job { setting, wrapper: words(&["sh", "-c", &enter, "sh"]), more: vec![] }));
+        }
+    }
+    let felt = AtomicUsize::new(0);
+    all(&list, |(group, job), dir| {
+        let verdict = verdict(job, dir);
+        // Relaxed: a count.
+        felt.fetch_add(usize::from(verdict != Ok(Verdict::Ran { failed: 0 })), Ordering::Relaxed);
+        until("the group is empty", || std::fs::remove_dir(group).is_ok());
+        judge(job, verdict)
+    });
+    assert!(felt.into_inner() >= settings().len(), "one thread is not enough");
+    tried(list.len(), "runs of 12 rounds in a control group with room for 1 to 6 threads");
+}
+
+/// The folder of the controller, if groups can be made there.
+fn pids_controller() -> Option<PathBuf> {
+    let second = std::fs::read_to_string("/sys/fs/cgroup/cgroup.subtree_control").unwrap_or_default();
+    let folder = if second.contains("pids") { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/pids" };
+    let try_it = PathBuf::from(folder).join(format!("caio-{}", std::process::id()));
+    let can = std::fs::create_dir(&try_it).is_ok() && try_it.join("pids.max").exists();
+    std::fs::remove_dir(&try_it).ok();
+    can.then(|| folder.into())
+}
+
+/// Address space: what the program has and so many kilobytes more. Stacks, rings and memory are refused alike.
+#[test]
+fn no_more_address_space() {
+    program();
+    let mut list = Vec::new();
+    for setting in settings() {
+        for kilobytes in [0, 16, 64, 128, 256, 512, 1024, 2048, 4096, 16384, 65536] {
+            let wrapper = words(&["env", &format!("MORE_MEMORY={}", kilobytes * 1024)]);
+            list.push(Job { setting, wrapper, more: vec![] });
+        }
+    }
+    let aborted = AtomicUsize::new(0);
+    all(&list, |job, dir| with_rusts_ends(job, dir, &aborted));
+    let aborted = aborted.into_inner();
+    tried(list.len() - aborted, "runs short of address space (RLIMIT_AS), gone well or with an error");
+    tried(aborted, "runs short of address space, ended by Rust with its own sentence");
 }
 
 /// What Rust's standard library and the C library say when they end a process for want of memory.
 const ENDS: [&str; 2] = ["memory allocation of", "failed to register TLS destructor: out of memory"];
+
+/// As [`judge`], but counts the runs that Rust ended.
+fn with_rusts_ends(job: &Job, dir: &Dir, aborted: &AtomicUsize) -> Result<(), String> {
+    match judge(job, verdict(job, dir)) {
+        Err(why) if why.contains("SIGABRT") && ENDS.iter().any(|end| why.contains(end)) => {
+            // Relaxed: a count.
+            aborted.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+        other => other,
+    }
+}
 
 /// The n-th allocation fails: an error, or the end of the process with Rust's own sentence, never anything else.
 #[test]
@@ -86,14 +162,7 @@ fn an_allocation_fails() {
         }
     }
     let aborted = AtomicUsize::new(0);
-    all(&list, |job, dir| match judge(job, dir) {
-        Err(why) if why.contains("SIGABRT") && ENDS.iter().any(|end| why.contains(end)) => {
-            // Relaxed: a count.
-            aborted.fetch_add(1, Ordering::Relaxed);
-            Ok(())
-        }
-        other => other,
-    });
+    all(&list, |job, dir| with_rusts_ends(job, dir, &aborted));
     let aborted = aborted.into_inner();
     tried(list.len() - aborted, "runs in which one allocation fails, gone well or with ENOMEM");
     tried(aborted, "runs in which one allocation fails, ended by Rust with its own sentence (what the manual says)");
