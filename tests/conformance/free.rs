@@ -154,7 +154,7 @@ fn waits_for_running_disk_operations(case: &Case) {
             let early = is_freed.recv_timeout(Duration::from_millis(100));
             gate.go();
             assert!(early.is_err(), "the kernel still had the caller's memory, opcode {}", op.opcode);
-            is_freed.recv_timeout(PATIENCE).expect("free returns");
+            receive(&is_freed, PATIENCE).expect("free returns");
         });
     }
     assert_eq!(room, vec![b'g'; 4096], "it ended as if nothing was");

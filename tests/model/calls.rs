@@ -156,7 +156,7 @@ impl Actors {
                 answered
             })
             .collect();
-        waiting.into_iter().map(|answered| answered.recv_timeout(PATIENCE).ok()).collect()
+        waiting.into_iter().map(|answered| receive(&answered, PATIENCE).ok()).collect()
     }
 
     fn start(&self, actor: usize, job: Job) {

@@ -220,7 +220,7 @@ fn watch() {
         loop {
             // Relaxed: only that it changes matters.
             let case = CASES.load(Ordering::Relaxed);
-            std::thread::sleep(PATIENCE * 4);
+            sleep_awake(PATIENCE * 4);
             if case == CASES.load(Ordering::Relaxed) {
                 say(&format!("hung: CAIO_MODEL_SEED={:#x}", RUNNING.load(Ordering::Relaxed)));
                 std::process::abort();

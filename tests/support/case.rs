@@ -139,7 +139,7 @@ impl Watch {
         let (alive, ended) = mpsc::channel::<()>();
         let hung = what.clone();
         std::thread::spawn(move || {
-            if ended.recv_timeout(PATIENCE * 4) == Err(mpsc::RecvTimeoutError::Timeout) {
+            if receive(&ended, PATIENCE * 4) == Err(mpsc::RecvTimeoutError::Timeout) {
                 skip_capture(&format!("hung: {hung}"));
                 std::process::abort();
             }

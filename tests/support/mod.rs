@@ -3,7 +3,7 @@
 //! Results are as the library gives them: a count, or a negative errno. The wrappers are safe to
 //! call for brevity's sake; a test keeps what it hands over alive until the event.
 
-#![allow(dead_code)] // every test binary uses its own part
+#![allow(dead_code)] // every test binary uses its own part; of the imports too
 
 pub mod case;
 pub mod faultfs;
@@ -18,6 +18,8 @@ pub use caio::capi::types::*;
 pub use ops::{OpExt, op};
 
 use std::ffi::CStr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+#[allow(unused_imports)]
 pub use std::time::{Duration, Instant};
 
 /// The three backends, as `caio_options.backend` has them.
@@ -25,6 +27,25 @@ pub const BACKENDS: [u32; 3] = [CAIO_BACKEND_URING, CAIO_BACKEND_LINUX, CAIO_BAC
 
 /// How long an event may take before a test calls it lost.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Long waits are made of so short ones, and counted: while the process is stopped (SIGSTOP, a frozen cgroup), a clock
+/// would use up the patience.
+const TICK: Duration = Duration::from_millis(100);
+
+fn ticks(time: Duration) -> std::ops::Range<u128> {
+    0..time.as_millis() / TICK.as_millis()
+}
+
+/// Sleeps for so much of this process's time.
+pub fn sleep_awake(time: Duration) {
+    ticks(time).for_each(|_| std::thread::sleep(TICK));
+}
+
+/// As `recv_timeout`, in this process's time.
+pub fn receive<T>(from: &Receiver<T>, time: Duration) -> Result<T, RecvTimeoutError> {
+    let mut tries = ticks(time).map(|_| from.recv_timeout(TICK));
+    tries.find(|got| !matches!(got, Err(RecvTimeoutError::Timeout))).unwrap_or(Err(RecvTimeoutError::Timeout))
+}
 
 /// Options that are all default, of one backend.
 pub fn options(backend: u32) -> caio_options {
@@ -160,16 +181,17 @@ impl Ctx {
 
     /// Waits for exactly `count` events, or panics when they do not come.
     pub fn collect(&self, count: usize) -> Vec<Event> {
-        let deadline = Instant::now() + PATIENCE;
+        let mut left = ticks(PATIENCE);
         let mut events = Vec::with_capacity(count);
         while events.len() < count {
-            let left = deadline.saturating_duration_since(Instant::now());
             let missing = (count - events.len()) as u32;
-            match self.wait(1, missing, left.as_nanos() as i64) {
+            match self.wait(1, missing, TICK.as_nanos() as i64) {
+                Ok(more) if more.is_empty() => {
+                    assert!(left.next().is_some(), "lost: {missing} of {count} events; have {events:?}");
+                }
                 Ok(more) => events.extend(more),
                 Err(errno) => assert_eq!(errno, -libc::EINTR, "caio_ctx_wait"),
             }
-            assert!(!left.is_zero(), "lost: {} of {count} events; have {events:?}", count - events.len());
         }
         events
     }
@@ -281,9 +303,10 @@ fn taken(room: &[caio_event], count: u32) -> Vec<Event> {
 
 /// Polls `done` until it says yes, or panics. Only for what no descriptor or call can be waited on.
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    // As for ticks: what is counted is this process's time.
+    let mut left = 0..PATIENCE.as_millis();
     while !done() {
-        assert!(Instant::now() < deadline, "never came true: {what}");
+        assert!(left.next().is_some(), "never came true: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
