@@ -240,7 +240,10 @@ impl Poller {
                     Leave::Worker(moved) => {
                         state.slab[index].moved = moved;
                         state.slab[index].plain = true;
-                        state.send_to_worker(index);
+                        match state.slab[index].stop {
+                            Some(errno) => state.finish_stopped(index, errno),
+                            None => state.send_to_worker(index),
+                        }
                     }
                 }
             }

@@ -241,6 +241,7 @@ impl State {
     /// Asks for an operation to stop, with `errno` as its result if that is in time.
     pub fn stop(&mut self, index: u32, errno: Errno) {
         let slot = &mut self.slab[index];
+        let again = slot.stop.is_some();
         let errno = *slot.stop.get_or_insert(errno);
         match slot.place {
             Place::Free | Place::Running | Place::Opening => {}
@@ -263,6 +264,8 @@ impl State {
                 self.finish_stopped(index, errno);
             }
             Place::OpeningBlocked => self.finish(index, errno.as_result(), By::Worker),
+            // The poller was told: that often, and others could ask faster than it answers.
+            Place::Stream if again => {}
             Place::Stream => self.stop_stream(index, errno),
             Place::Native => self.native.cancel(self.slab.token(index).0),
         }
@@ -274,7 +277,7 @@ impl State {
         self.poke = true;
     }
 
-    fn finish_stopped(&mut self, index: u32, errno: Errno) {
+    pub fn finish_stopped(&mut self, index: u32, errno: Errno) {
         let slot = &self.slab[index];
         let result = stopped_result(&slot.op, slot.moved, errno);
         self.finish(index, result, By::Worker);

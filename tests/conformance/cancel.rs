@@ -29,6 +29,7 @@ crate::promises! {
         again_finds_it_still_or_not,
     }
     Plan::FOLDERS => { tells_the_truth_about_cold_reads }
+    Plan::ALONE => { again_and_again_takes_no_memory }
 }
 
 const CURRENT: u64 = CAIO_OFFSET_CURRENT;
@@ -315,4 +316,21 @@ fn tells_the_truth_about_cold_reads(case: &Case) {
         judge(1, event.result, &rooms[number], place(number));
     }
     assert_eq!(ctx.poll(1), []);
+}
+
+/// However fast one asks again, who has to stop the operations is not kept from it, and nothing piles up.
+fn again_and_again_takes_no_memory(case: &Case) {
+    const READS: usize = 64;
+    let (ctx, stuck) = (case.ctx(), Stuck::pipe());
+    ctx.accept(&vec![stuck.read(); READS]);
+    let poller = process::await_thread("caio-poller");
+    let held = process::Held::thread(poller);
+    let before = process::resident();
+    for _ in 0..20_000 {
+        assert_eq!(ctx.cancel_fd(stuck.fd()), READS as i32);
+    }
+    let grown = process::resident().saturating_sub(before);
+    drop(held);
+    assert!(grown < 2 << 20, "{grown} bytes more");
+    assert_eq!(results(&ctx.collect(READS)), [-ECANCELED; READS]);
 }

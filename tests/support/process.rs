@@ -1,7 +1,7 @@
 //! Tests that change what a whole process shares (limits, signals, descriptors) run in one of their own.
 
 use super::*;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process::{Command, Stdio};
 
 const CHILD: &str = "CAIO_TEST_CHILD";
@@ -61,6 +61,58 @@ impl Forked {
 pub fn await_asleep(process: u32, thread: i32) {
     let path = format!("/proc/{process}/task/{thread}/stat");
     until("the thread sleeps", || std::fs::read_to_string(&path).is_ok_and(|stat| stat.contains(") S ")));
+}
+
+/// The thread of this process with that name, once there is one.
+pub fn await_thread(name: &str) -> i32 {
+    let mut found = None;
+    until("there is such a thread", || {
+        let threads = std::fs::read_dir("/proc/self/task").expect("/proc/self/task").filter_map(|entry| entry.ok());
+        let mut named = threads.filter(|thread| {
+            std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+        });
+        found = named.next().and_then(|thread| thread.file_name().to_str()?.parse().ok());
+        found.is_some()
+    });
+    found.expect("found")
+}
+
+/// A thread of this process that stands still until this is dropped: a child traces it.
+pub struct Held {
+    child: Option<Forked>,
+    release: Option<OwnedFd>,
+}
+
+impl Held {
+    pub fn thread(thread: i32) -> Self {
+        let ((held, says_held), (released, release)) = (sys::pipe(), sys::pipe());
+        // SAFETY: no memory involved. Where only parents may trace, a child may now, too.
+        unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY) };
+        let child = fork(|| {
+            let mut byte = 0u8;
+            // SAFETY: the child's copies of the descriptors, live memory, and a thread of its parent, which is waited for.
+            unsafe {
+                libc::close(release.as_raw_fd());
+                let stops = libc::ptrace(libc::PTRACE_SEIZE, thread, 0, 0) == 0
+                    && libc::ptrace(libc::PTRACE_INTERRUPT, thread, 0, 0) == 0
+                    && libc::waitpid(thread, std::ptr::null_mut(), libc::__WALL) == thread;
+                libc::write(says_held.as_raw_fd(), [u8::from(stops)].as_ptr().cast(), 1);
+                libc::read(released.as_raw_fd(), (&raw mut byte).cast(), 1);
+            }
+            0
+        });
+        let mut stops = [0];
+        sys::read_all(&held, &mut stops);
+        assert_eq!(stops, [1], "the thread can be traced");
+        Self { child: Some(child), release: Some(release) }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.release.take());
+        assert_eq!(self.child.take().map(Forked::code), Some(0));
+    }
 }
 
 /// The calling thread, as `/proc` names it.
