@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 
 use crate::error::Result;
-use crate::sys::eventfd::EventFd;
+use crate::notice::Notice;
 use crate::sys::mem::room;
 
 /// What became of one operation.
@@ -29,10 +30,10 @@ pub trait Sink {
 /// Who clears it must look for native completions afterwards: their signal may be what was cleared.
 pub struct Completions {
     waiting: VecDeque<Finished>,
-    descriptor: EventFd,
-    /// This library has written to the descriptor since it was last cleared.
+    notice: Arc<Notice>,
+    /// This library has written to the descriptor since it was last cleared, or is about to.
     signalled: bool,
-    /// The kernel has written to it since, or is about to, for what was taken in already.
+    /// The kernel or another thread has written to it since, or is about to, for what was taken already.
     stale: bool,
     /// Sleepers that have seen all that waits and want to hear of each further event.
     edge_sleepers: u32,
@@ -53,7 +54,7 @@ impl Completions {
     pub fn new(capacity: usize) -> Result<Self> {
         Ok(Self {
             waiting: room(capacity)?.into(),
-            descriptor: EventFd::new()?,
+            notice: Arc::new(Notice::new()?),
             signalled: false,
             stale: false,
             edge_sleepers: 0,
@@ -63,7 +64,12 @@ impl Completions {
     }
 
     pub fn fd(&self) -> RawFd {
-        self.descriptor.as_raw_fd()
+        self.notice.as_raw_fd()
+    }
+
+    /// What [`Self::tell`] asks to be made.
+    pub fn notice(&self) -> Arc<Notice> {
+        self.notice.clone()
     }
 
     pub fn len(&self) -> usize {
@@ -74,28 +80,29 @@ impl Completions {
         self.waiting.is_empty()
     }
 
-    /// Adds an event; [`Self::tell`] before the lock is given back, unless it is taken before.
+    /// Adds an event; [`Self::tell`] follows before the lock is given back, unless it is taken before.
     pub fn push(&mut self, event: Event, opened: bool) {
         self.waiting.push_back(Finished { event, opened });
         self.untold = true;
     }
 
-    /// Makes the descriptor readable if events wait that it does not show yet.
-    pub fn tell(&mut self) {
+    /// True if events wait that the descriptor does not show yet: then [`Notice::make`] must follow, without the lock.
+    #[must_use]
+    pub fn tell(&mut self) -> bool {
         if self.collectors > 0 {
-            return;
+            return false;
         }
         let untold = std::mem::take(&mut self.untold);
-        if !self.waiting.is_empty() && (!self.signalled || (untold && self.edge_sleepers > 0)) {
-            self.descriptor.signal();
-            self.signalled = true;
+        if self.waiting.is_empty() || self.signalled && !(untold && self.edge_sleepers > 0) {
+            return false;
         }
+        self.signalled = true;
+        self.notice.want()
     }
 
     /// Makes the descriptor not readable. Look for native completions next, then [`Self::tell`].
     pub fn clear(&mut self) {
-        self.descriptor.clear();
-        (self.signalled, self.stale) = (false, false);
+        (self.signalled, self.stale) = (false, self.notice.clear());
     }
 
     /// Whether the descriptor must be cleared so that taking `room` events leaves it truthful.

@@ -21,6 +21,7 @@ use std::sync::{Arc, Weak};
 use crate::backend::{self, Wants};
 use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
+use crate::notice::Notice;
 use crate::op::{Op, PlainRead};
 use crate::route::Router;
 use crate::sync::{Condvar, Mutex};
@@ -88,6 +89,7 @@ struct Shared {
     queued: Beat,
     /// Bumped when a worker has finished something.
     finished: Beat,
+    notice: Arc<Notice>,
     /// Held while the poller is started, so that there is one.
     poller_start: Mutex<()>,
     router: Router,
@@ -109,7 +111,7 @@ impl Context {
         let workers = if threads == 0 { pool::DEFAULT_WORKERS } else { threads };
         let done = Completions::new(max_requests as usize)?;
         let wake = Wake::new()?;
-        let eventfd = done.fd();
+        let (eventfd, notice) = (done.fd(), done.notice());
         let native = backend::choose(backend, &Wants { max_requests, workers, single_thread, sqpoll, eventfd })?;
         let kind = native.kind();
         let fds = Descriptors::default();
@@ -123,6 +125,7 @@ impl Context {
             work: Condvar::new(),
             queued: Beat::default(),
             finished: Beat::default(),
+            notice,
             poller_start: Mutex::new(()),
             wake,
             eventfd,

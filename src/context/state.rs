@@ -76,6 +76,8 @@ pub enum By {
 
 /// What is to be done once the lock is free.
 pub struct Chores {
+    /// The descriptor must be told of events.
+    notice: bool,
     staffing: Staffing,
     flush: Flush,
     /// Look again afterwards: operations wait for the room that the flush makes.
@@ -406,7 +408,7 @@ impl State {
         }
     }
 
-    /// What the lock's holder must do after giving it back. Unless `silent`, the descriptor hears of new events first.
+    /// What the lock's holder must do after giving it back. Unless `silent`, the descriptor hears of new events.
     pub fn chores(&mut self, silent: bool) -> Chores {
         self.refill();
         if silent && self.native.has_unsent() {
@@ -423,12 +425,11 @@ impl State {
     }
 
     fn chores_beside(&mut self, silent: bool, flush: Flush) -> Chores {
-        if !silent {
-            self.done.tell();
-        }
+        let notice = !silent && self.done.tell();
         let poke = std::mem::take(&mut self.poke) && self.poller.is_some() && !std::mem::replace(&mut self.poked, true);
         let nudge = self.pool.has_work_for_spinner();
         Chores {
+            notice,
             staffing: self.pool.staff(),
             again: !flush.is_nothing() && !self.backlog.is_empty(),
             flush,
@@ -456,7 +457,12 @@ impl State {
 
 impl Chores {
     pub fn is_nothing(&self) -> bool {
-        self.staffing == Staffing::Enough && self.flush.is_nothing() && !self.again && !self.poke && !self.nudge
+        !self.notice
+            && self.staffing == Staffing::Enough
+            && self.flush.is_nothing()
+            && !self.again
+            && !self.poke
+            && !self.nudge
     }
 }
 
@@ -488,7 +494,10 @@ impl Shared {
 
     pub fn run(&self, chores: Chores, silent: bool) {
         let mut next = Some(chores);
-        while let Some(Chores { staffing, mut flush, again, poke, nudge }) = next.take() {
+        while let Some(Chores { notice, staffing, mut flush, again, poke, nudge }) = next.take() {
+            if notice {
+                self.notice.make();
+            }
             if nudge {
                 self.queued.bump();
             }

@@ -4,22 +4,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use crate::error::Result;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sys::eventfd::EventFd;
-
-/// What [`Wake`] needs of a descriptor.
-pub trait Signal {
-    fn signal(&self);
-    fn clear(&self);
-}
-
-impl Signal for EventFd {
-    fn signal(&self) {
-        Self::signal(self);
-    }
-    fn clear(&self) {
-        Self::clear(self);
-    }
-}
+use crate::sys::eventfd::{EventFd, Signal};
 
 /// Wakes that nobody waited for count as one. Invariant at rest: pending exactly if the descriptor is readable.
 pub struct Wake<S = EventFd> {

@@ -68,7 +68,8 @@ impl Shared {
 
     /// Takes in what a worker did and gives it the next operation; None when it should end.
     fn next_task(&self, id: u64, mut done: Option<(Task, Outcome)>) -> Option<Task> {
-        let (mut timed_out, mut may_spin) = (false, done.as_ref().is_some_and(|(task, _)| !task.op.code.reads()));
+        let (mut timed_out, mut may_spin) =
+            (false, done.as_ref().is_some_and(|(task, _)| !task.op.code.reads() && task.class == Class::Fast));
         loop {
             let mut state = self.state.lock();
             if let Some((task, outcome)) = done.take() {

@@ -28,6 +28,21 @@ impl EventFd {
     }
 }
 
+/// Something that poll(2) calls readable once it is signalled; a trait so that the model checker can stand in.
+pub trait Signal {
+    fn signal(&self);
+    fn clear(&self);
+}
+
+impl Signal for EventFd {
+    fn signal(&self) {
+        Self::signal(self);
+    }
+    fn clear(&self) {
+        Self::clear(self);
+    }
+}
+
 impl AsRawFd for EventFd {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
