@@ -107,6 +107,10 @@ impl Uring {
     }
 
     pub fn push(&mut self, token: u64, op: &Op, moved: u64) -> bool {
+        if self.muted && !self.ring.is_deferred() {
+            // It may end while its thread sleeps.
+            self.unmute();
+        }
         let free = self.in_flight < self.most && !self.is_broken() && self.is_enabled();
         let pushed = free && self.push_request(request(op, moved), token);
         self.in_flight += u32::from(pushed);
@@ -135,9 +139,11 @@ impl Uring {
         self.ring.is_deferred()
     }
 
-    /// Only where nobody else may be asleep. What is there already has signalled, and is not kept quiet.
+    /// Only where nobody else may be asleep: one thread makes all calls, or nothing but what it is about to enter can
+    /// complete. What is there already has signalled, and is not kept quiet.
     pub fn mute(&mut self) {
-        if self.may_enter() && self.ring.is_deferred() && !self.has_completions() {
+        let alone = if self.ring.is_deferred() { self.may_enter() } else { self.in_flight <= self.ring.unsubmitted() };
+        if alone && !self.has_completions() {
             self.ring.signals(false);
             self.muted = true;
         }
