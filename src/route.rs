@@ -337,13 +337,17 @@ impl HitRate {
         self.untried.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Hits are to be expected, or enough reads were not tried that it is time to see whether they are again.
+    /// Hits are to be expected, or enough reads were not tried that it is time to see whether they are again: `after` so
+    /// many, doubled with each further miss. An attempt in vain starts its transfer alone, where the kernel's queue would
+    /// have sent it to the device along with others.
     fn is_worth_a_try(&self, after: u32) -> bool {
         const TRUST: u32 = 8;
-        if self.misses.load(Ordering::Relaxed) < TRUST {
+        const RAREST: u32 = 1024;
+        let misses = self.misses.load(Ordering::Relaxed);
+        if misses < TRUST {
             return true;
         }
-        let due = self.untried.load(Ordering::Relaxed) >= after;
+        let due = self.untried.load(Ordering::Relaxed) >= (after << (misses - TRUST).min(6)).min(RAREST);
         if due {
             self.untried.store(0, Ordering::Relaxed);
         } else {
