@@ -10,6 +10,7 @@ mod spin;
 mod state;
 mod submit;
 mod sync_group;
+mod sync_pace;
 mod wait;
 mod wake;
 mod workers;

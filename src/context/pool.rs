@@ -42,7 +42,9 @@ pub struct Pool {
     slow_running: u32,
     /// A worker waits busily for work.
     spinning: bool,
-    /// Workers that sleep lightly, to step in should the one on brisk work be held up.
+    /// Syncs that let writes go first.
+    held_back: u32,
+    /// Workers that sleep lightly, to step in should what others wait for be held up.
     sentinels: u32,
     /// Writes in a row that took no longer than waking another worker would.
     streak: u32,
@@ -80,6 +82,7 @@ impl Pool {
             fast_running: 0,
             slow_running: 0,
             spinning: false,
+            held_back: 0,
             sentinels: 0,
             streak: TRUST,
             untried: 0,
@@ -163,9 +166,22 @@ impl Pool {
         if self.is_brisk() { self.fast.len() + self.fast_running } else { 0 }
     }
 
-    /// Work is held back for the worker on brisk work: somebody must look whether it is held up.
+    /// Work waits for the worker on brisk work, or for writes: somebody must look whether they are held up.
     pub fn wants_sentinel(&self) -> bool {
+        self.held_back > 0 || self.has_brisk_backlog()
+    }
+
+    fn has_brisk_backlog(&self) -> bool {
         self.is_brisk() && self.fast_running > 0 && !self.fast.is_empty()
+    }
+
+    /// A sync lets writes go first.
+    pub fn holds_back(&mut self) {
+        self.held_back += 1;
+    }
+
+    pub fn lets_go(&mut self) {
+        self.held_back -= 1;
     }
 
     /// Operations that ended so far; for [`Self::sentinel_goes`].
@@ -174,9 +190,10 @@ impl Pool {
         self.ended
     }
 
-    pub fn sentinel_goes(&mut self, ended: u64) {
+    /// `in_time`: nobody woke it.
+    pub fn sentinel_goes(&mut self, ended: u64, in_time: bool) {
         self.sentinels -= 1;
-        if self.ended == ended {
+        if in_time && self.ended == ended && self.has_brisk_backlog() {
             self.streak = 0;
         }
     }

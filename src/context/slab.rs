@@ -56,6 +56,8 @@ pub struct Slot {
     pub stop: Option<Errno>,
     /// It is counted among those that hold its descriptor for the kernel's queue.
     pub held: bool,
+    /// A sync whose group knows that it will come once its write is complete.
+    pub coming: bool,
     /// It was sent a second way.
     pub retried: bool,
     /// The poller could not watch it: a worker runs the plain call.
@@ -106,6 +108,7 @@ impl Slab {
                 moved: 0,
                 stop: None,
                 held: false,
+                coming: false,
                 retried: false,
                 plain: false,
                 refused: None,

@@ -11,6 +11,7 @@ use super::slab::{Class, List, NONE, Place, Slab, Token};
 use super::spin::Spin;
 use super::submit::Batch;
 use super::sync_group::Group;
+use super::sync_pace::SyncPace;
 use super::workers::Worker;
 use super::{Counters, Shared};
 use crate::backend::{Flush, Native};
@@ -37,6 +38,7 @@ pub struct State {
     pub set_aside: u32,
     /// Syncs that run or are queued, and who waits for them.
     pub syncs: Vec<Group>,
+    pub sync_pace: SyncPace,
     /// The poller, once there is one.
     pub poller: Option<Arc<Ends>>,
     /// Stream operations on their way to the poller.
@@ -102,6 +104,7 @@ impl State {
             deadlines: Deadlines::default(),
             set_aside: 0,
             syncs: room(EARLY)?,
+            sync_pace: SyncPace::default(),
             poller: None,
             inbox: List::new(),
             stopped: room(EARLY)?,
@@ -153,6 +156,7 @@ impl State {
         let (mut index, mut errno) = (first, errno);
         while index != NONE {
             let (op, next) = (self.slab[index].op, self.slab[index].next);
+            self.sync_came(index, &op);
             self.note(&op, errno.as_result(), By::Worker);
             self.slab.release(index);
             (index, errno) = (next, CANCELED);
@@ -167,6 +171,8 @@ impl State {
             let class = class_of(&self.slab[index].op);
             self.pool.queue_first(&mut self.slab, index, class);
         }
+        let op = self.slab[index].op;
+        self.sync_came(index, &op);
     }
 
     pub fn send_to_worker(&mut self, index: u32) {

@@ -423,6 +423,7 @@ impl Batch {
                 To::Chain => {
                     (slot.before, slot.place) = (before, Place::Waiting);
                     state.slab[before].next = index;
+                    state.sync_is_coming(index, before);
                 }
                 To::Native => state.send_to_native(index),
                 To::Worker => state.send_to_worker(index),

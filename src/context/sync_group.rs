@@ -1,12 +1,18 @@
 //! Group commit: one fsync(2) or fdatasync(2) at a time per descriptor and kind, which serves everybody who asked before
 //! it started.
 //!
-//! A request is here only once the writes it is linked to are complete, so a sync that starts now covers them. Only
+//! A request joins only once the writes it is linked to are complete, so a sync that starts now covers them. Only
 //! requests on the same descriptor number share one: the kernel reports a write-back error once per open file
 //! description (fsync(2)), and the number stays with that description while its operations are in flight. Its result,
 //! good or bad, is the result of all that it served.
+//!
+//! A sync that would start while writes are under way that others of its group are linked to lets those go first, so
+//! that it serves them too: else it serves the first of a batch, and the next one all the others. It waits for no more
+//! of them than there are when it could start, and not while they get nowhere ([`PATIENCE`]).
 
-use super::slab::{Class, List, Place, Slab};
+use std::time::{Duration, Instant};
+
+use super::slab::{Class, List, NONE, Place, Slab};
 use super::state::{By, State};
 use crate::op::{Code, Op};
 
@@ -14,45 +20,132 @@ use crate::op::{Code, Op};
 pub struct Group {
     fd: i32,
     code: Code,
-    /// The request that a worker runs, or will, for all.
+    /// The request that a worker runs, or will, for all; none while all are still to come.
     leader: u32,
     /// Served by the sync that runs.
     served: List,
     /// Asked since it started, or before the first one has: the next one's.
     waiting: List,
+    /// Requests whose linked writes are under way.
+    coming: u32,
+    /// So many of those the leader lets go first; it is in no worker's queue meanwhile.
+    awaited: u32,
+    /// When one of them came last.
+    since: Instant,
 }
+
+/// A sync that lets writes go first waits so long for the next of them to end. The sleep of a worker that looks after
+/// this is as long.
+pub const PATIENCE: Duration = Duration::from_millis(1);
 
 fn is_sync(op: &Op) -> bool {
     matches!(op.code, Code::Fsync | Code::Fdsync)
 }
 
 impl State {
-    /// True if the operation waits for a sync that will serve it; else a worker must run it.
-    pub fn joins_sync(&mut self, index: u32) -> bool {
-        let slot = &self.slab[index];
-        let (fd, code) = (slot.op.fd, slot.op.code);
-        if !is_sync(&slot.op) || slot.refused.is_some() {
-            return false;
-        }
-        match self.syncs.iter_mut().find(|group| (group.fd, group.code) == (fd, code)) {
-            Some(group) => {
-                group.waiting.push_back(&mut self.slab, index);
-                self.slab[index].place = Place::Grouped;
-                true
-            }
-            None => {
-                let (served, waiting) = (List::new(), List::new());
-                // Without memory for it, a sync of its own.
-                if self.syncs.try_reserve(1).is_ok() {
-                    self.syncs.push(Group { fd, code, leader: index, served, waiting });
-                }
-                false
-            }
-        }
+    fn group(&mut self, op: &Op) -> Option<usize> {
+        self.syncs.iter().position(|group| (group.fd, group.code) == (op.fd, op.code))
     }
 
     fn led_by(&self, index: u32) -> Option<usize> {
         self.syncs.iter().position(|group| group.leader == index)
+    }
+
+    /// The group that an operation belongs to; None without memory for a new one.
+    fn group_for(&mut self, op: &Op) -> Option<usize> {
+        if let Some(at) = self.group(op) {
+            return Some(at);
+        }
+        self.syncs.try_reserve(1).ok()?;
+        let (served, waiting) = (List::new(), List::new());
+        let (fd, code, since) = (op.fd, op.code, Instant::now());
+        self.syncs.push(Group { fd, code, leader: NONE, served, waiting, coming: 0, awaited: 0, since });
+        Some(self.syncs.len() - 1)
+    }
+
+    /// A chain's member waits; `before` is the one that it waits for. If it is a sync after a write, its group hears of it.
+    pub fn sync_is_coming(&mut self, index: u32, before: u32) {
+        let (op, write) = (self.slab[index].op, self.slab[before].op);
+        let writes = matches!(write.code, Code::Write | Code::Writev) && !write.at_current() && write.fd == op.fd;
+        if !is_sync(&op) || !writes {
+            return;
+        }
+        if let Some(at) = self.group_for(&op) {
+            self.syncs[at].coming += 1;
+            self.slab[index].coming = true;
+        }
+    }
+
+    /// A sync that was coming waits no longer for its write; after it has joined, or when it never will.
+    pub fn sync_came(&mut self, index: u32, op: &Op) {
+        if !std::mem::take(&mut self.slab[index].coming) {
+            return;
+        }
+        let Some(at) = self.group(op) else { return };
+        let group = &mut self.syncs[at];
+        group.coming -= 1;
+        if group.awaited > 0 {
+            group.awaited -= 1;
+            group.since = Instant::now();
+            if group.awaited == 0 {
+                return self.lets_go(at);
+            }
+        }
+        if group.leader == NONE && group.coming == 0 {
+            self.syncs.swap_remove(at);
+        }
+    }
+
+    /// True if the operation waits for a sync that will serve it, or leads one that waits; else a worker must run it.
+    pub fn joins_sync(&mut self, index: u32) -> bool {
+        let slot = &self.slab[index];
+        let op = slot.op;
+        if !is_sync(&op) || slot.refused.is_some() {
+            return false;
+        }
+        // Without memory for it, a sync of its own.
+        let Some(at) = self.group_for(&op) else { return false };
+        let own = u32::from(self.slab[index].coming);
+        let group = &mut self.syncs[at];
+        if group.leader == NONE {
+            group.leader = index;
+            return self.waits_for_more(at, own);
+        }
+        group.waiting.push_back(&mut self.slab, index);
+        self.slab[index].place = Place::Grouped;
+        true
+    }
+
+    /// True if the leader lets others go first, beside `own` of those that are coming.
+    fn waits_for_more(&mut self, at: usize, own: u32) -> bool {
+        let group = &mut self.syncs[at];
+        if group.coming == own || !self.sync_pace.together() {
+            return false;
+        }
+        // It comes itself next.
+        group.awaited = group.coming;
+        group.since = Instant::now();
+        self.slab[group.leader].place = Place::Grouped;
+        self.pool.holds_back();
+        true
+    }
+
+    /// The leader waits no longer for others.
+    fn lets_go(&mut self, at: usize) {
+        let group = &mut self.syncs[at];
+        group.awaited = 0;
+        self.pool.lets_go();
+        self.pool.queue_first(&mut self.slab, group.leader, Class::Slow);
+    }
+
+    /// Leaders that waited for writes that get nowhere wait no longer.
+    pub fn lose_patience(&mut self) {
+        for at in 0..self.syncs.len() {
+            if self.syncs[at].awaited > 0 && self.syncs[at].since.elapsed() >= PATIENCE {
+                self.lets_go(at);
+                self.sync_pace.waited_in_vain();
+            }
+        }
     }
 
     /// A worker is about to run a sync: whoever waits is served by it.
@@ -65,8 +158,10 @@ impl State {
     }
 
     /// A sync ended: its result is that of all whom it served.
-    pub fn sync_ends(&mut self, leader: u32, result: i64) {
+    pub fn sync_ends(&mut self, leader: u32, result: i64, begun: Instant) {
         let Some(at) = self.led_by(leader) else { return };
+        let now = Instant::now();
+        self.sync_pace.ended(self.syncs[at].served.len() + 1, now - begun, now);
         let mut served = std::mem::replace(&mut self.syncs[at].served, List::new());
         self.next_sync(at);
         while let Some(index) = served.pop_front(&mut self.slab) {
@@ -81,23 +176,31 @@ impl State {
         }
     }
 
-    /// The first who waits is run for the rest; nobody waits: the group is gone.
+    /// The first who waits is run for the rest; nobody waits or comes: the group is gone.
     fn next_sync(&mut self, at: usize) {
         let group = &mut self.syncs[at];
-        match group.waiting.pop_front(&mut self.slab) {
-            Some(index) => {
-                group.leader = index;
-                self.pool.queue_first(&mut self.slab, index, Class::Slow);
+        if std::mem::take(&mut group.awaited) > 0 {
+            self.pool.lets_go();
+        }
+        group.leader = group.waiting.pop_front(&mut self.slab).unwrap_or(NONE);
+        let leader = group.leader;
+        if leader == NONE {
+            if group.coming == 0 {
+                self.syncs.swap_remove(at);
             }
-            None => drop(self.syncs.swap_remove(at)),
+        } else if !self.waits_for_more(at, 0) {
+            self.pool.queue_first(&mut self.slab, leader, Class::Slow);
         }
     }
 
     /// A waiting operation goes without being served.
     pub fn leaves_sync(&mut self, index: u32) {
-        let (fd, code) = (self.slab[index].op.fd, self.slab[index].op.code);
-        if let Some(group) = self.syncs.iter_mut().find(|group| (group.fd, group.code) == (fd, code)) {
-            group.waiting.remove(&mut self.slab, index);
+        if let Some(at) = self.led_by(index) {
+            return self.next_sync(at);
+        }
+        let op = self.slab[index].op;
+        if let Some(at) = self.group(&op) {
+            self.syncs[at].waiting.remove(&mut self.slab, index);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::Shared;
 use super::slab::{Class, Place, Token};
 use super::state::{By, CANCELED, State, class_of};
+use super::sync_group::PATIENCE;
 use crate::backend::streams;
 use crate::backend::threads::{self, Kit};
 use crate::error::{Errno, Result};
@@ -111,7 +112,6 @@ impl Shared {
 
     /// Sleeps until there may be work; true if there was none for so long that the worker may go.
     fn sleep(&self, mut state: MutexGuard<State>) -> bool {
-        const LIGHTLY: Duration = Duration::from_millis(1);
         if !state.pool.wants_sentinel() {
             state.pool.sleeps();
             let (mut state, timed_out) = self.work.wait_for(state, IDLE);
@@ -120,9 +120,10 @@ impl Shared {
         }
         let ended = state.pool.sentinel_comes();
         state.pool.sleeps();
-        let (mut state, _) = self.work.wait_for(state, LIGHTLY);
+        let (mut state, in_time) = self.work.wait_for(state, PATIENCE);
         state.pool.wakes();
-        state.pool.sentinel_goes(ended);
+        state.pool.sentinel_goes(ended, in_time);
+        state.lose_patience();
         false
     }
 
@@ -267,7 +268,7 @@ impl State {
         let Some(index) = self.give_back(&mut task) else { return };
         match outcome {
             Outcome::Result(result) => {
-                self.sync_ends(index, result);
+                self.sync_ends(index, result, task.begun);
                 self.finish(index, result, By::Worker);
             }
             Outcome::Stream(moved) => {

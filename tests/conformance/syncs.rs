@@ -11,6 +11,7 @@ crate::promises! {
         cover_what_was_written_before,
         of_many_who_wait_are_stopped_alone,
         go_on_without_the_first_who_waited,
+        do_not_wait_for_a_write_that_gets_nowhere,
         of_both_kinds_and_many_files,
         that_fail_tell_everybody,
         carry_their_own_chains,
@@ -84,6 +85,21 @@ fn go_on_without_the_first_who_waited(case: &Case) {
     let mut events = ctx.collect(3);
     events.sort();
     assert_eq!(events, [1, 4, 5].map(|user_data| Event { user_data, result: 0 }));
+}
+
+/// A sync lets writes go first that others are linked to, so that it serves them too; not one that waits itself, here for
+/// its bytes: they are in a slow file that is mapped.
+fn do_not_wait_for_a_write_that_gets_nowhere(case: &Case) {
+    let Some(mut gate) = Gate::new() else { return };
+    let file = case.dir.file("file", b"content");
+    let (sync, slow) = (ops::fdsync(file.as_raw_fd()), sys::Map::of(&gate.file(), sys::PAGE));
+    let ctx = Ctx::new(&caio_options { threads: 2, ..case.options() });
+    ctx.accept(&chain(&[ops::write(file.as_raw_fd(), slow.bytes(), 0).tag(1), sync.tag(2)]));
+    gate.await_held();
+    ctx.accept(&[sync.tag(3)]);
+    assert_eq!(ctx.collect(1), [Event { user_data: 3, result: 0 }]);
+    gate.go();
+    assert_eq!(ctx.collect(2), [Event { user_data: 1, result: 4096 }, Event { user_data: 2, result: 0 }]);
 }
 
 fn of_both_kinds_and_many_files(case: &Case) {

@@ -205,6 +205,15 @@ impl Map {
         Self { start: start.cast(), len }
     }
 
+    /// The first bytes of a file, read when they are first looked at.
+    pub fn of(file: &std::fs::File, len: usize) -> Self {
+        // SAFETY: a new mapping, wherever the kernel likes.
+        let start =
+            unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
+        assert_ne!(start, libc::MAP_FAILED, "mmap: {}", errno());
+        Self { start: start.cast(), len }
+    }
+
     /// Takes all access away from the bytes from `from` (of a whole page) on.
     pub fn forbid(self, from: usize) -> Self {
         self.protect(from, libc::PROT_NONE)
