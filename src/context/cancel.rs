@@ -1,32 +1,57 @@
 //! Stopping operations.
 
 use super::Shared;
-use super::slab::Place;
+use super::slab::{Place, Slab};
 use super::state::{CANCELED, State};
-use crate::op::Op;
+
+/// Which operations to stop.
+#[derive(Clone, Copy)]
+pub enum Meant {
+    UserData(u64),
+    /// Those that work on this descriptor.
+    Fd(i32),
+    All,
+}
+
+impl Meant {
+    /// The first of them in a slot from `from` on.
+    fn first(self, slab: &Slab, from: u32) -> Option<u32> {
+        let fits = |index: &u32| {
+            let slot = &slab[*index];
+            let meant = !matches!(self, Self::Fd(fd) if !slot.op.code.uses_fd() || slot.op.fd != fd);
+            meant && slot.place != Place::Free
+        };
+        match self {
+            Self::UserData(user_data) => slab.tagged(user_data, from),
+            Self::Fd(_) | Self::All => slab.indexes().skip(from as usize).find(fits),
+        }
+    }
+}
 
 impl Shared {
-    /// Asks every operation that `wanted` picks and that has no event yet to stop; returns how many there are.
-    pub fn cancel(&self, wanted: impl Fn(&Op) -> bool) -> u32 {
+    /// Asks the operations that are meant and have no event yet to stop; returns how many there are.
+    pub fn cancel(&self, meant: Meant) -> u32 {
         self.with(|state| {
             state.reap();
-            state.cancel(wanted)
+            state.cancel(meant)
         })
     }
 }
 
 impl State {
-    pub fn cancel(&mut self, wanted: impl Fn(&Op) -> bool) -> u32 {
+    pub fn cancel(&mut self, meant: Meant) -> u32 {
         // Counted first: stopping one ends the rest of its chain too.
-        let meant = |state: &Self, index: u32| state.slab[index].place != Place::Free && wanted(&state.slab[index].op);
-        let found = self.slab.indexes().filter(|index| meant(self, *index)).count();
-        if found > 0 {
-            for index in self.slab.indexes() {
-                if meant(self, index) {
-                    self.stop(index, CANCELED);
-                }
-            }
+        let mut found = 0;
+        let mut next = meant.first(&self.slab, 0);
+        while let Some(index) = next {
+            found += 1;
+            next = meant.first(&self.slab, index + 1);
         }
-        found as u32
+        let mut next = if found > 0 { meant.first(&self.slab, 0) } else { None };
+        while let Some(index) = next {
+            self.stop(index, CANCELED);
+            next = meant.first(&self.slab, index + 1);
+        }
+        found
     }
 }

@@ -4,6 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use super::Shared;
+use super::cancel::Meant;
 use super::slab::Place;
 use super::state::State;
 use crate::sys::{eventfd, fs};
@@ -13,7 +14,7 @@ impl Shared {
     pub fn drain(self: &Arc<Self>) {
         self.with(|state| {
             state.closing = true;
-            state.cancel(|_| true);
+            state.cancel(Meant::All);
         });
         while self.with(State::is_busy) {
             // EINTR: look again.

@@ -19,6 +19,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
+use self::cancel::Meant;
 use crate::backend::{self, Wants};
 use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
@@ -166,17 +167,17 @@ impl Context {
 
     pub fn cancel(&self, user_data: u64) -> Result<u32> {
         self.enter()?;
-        none_is_an_error(self.shared.cancel(|op| op.user_data == user_data))
+        none_is_an_error(self.shared.cancel(Meant::UserData(user_data)))
     }
 
     pub fn cancel_fd(&self, fd: i32) -> Result<u32> {
         self.enter()?;
-        none_is_an_error(self.shared.cancel(|op| op.code.uses_fd() && op.fd == fd))
+        none_is_an_error(self.shared.cancel(Meant::Fd(fd)))
     }
 
     pub fn cancel_all(&self) -> Result<u32> {
         self.enter()?;
-        Ok(self.shared.cancel(|_| true))
+        Ok(self.shared.cancel(Meant::All))
     }
 
     pub fn eventfd(&self) -> Result<u32> {

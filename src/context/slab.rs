@@ -82,13 +82,15 @@ impl Token {
 /// The slots of a context. They come into being as they are needed and stay; their place costs address space until then.
 pub struct Slab {
     slots: Vec<Slot>,
+    /// Each slot's user data, of its last operation if it is free: close together, for who looks for one.
+    tags: Vec<u64>,
     free: u32,
     used: u32,
 }
 
 impl Slab {
     pub fn new(capacity: usize) -> Result<Self> {
-        Ok(Self { slots: room(capacity)?, free: NONE, used: 0 })
+        Ok(Self { slots: room(capacity)?, tags: room(capacity)?, free: NONE, used: 0 })
     }
 
     /// How many are in use.
@@ -99,6 +101,7 @@ impl Slab {
     pub fn insert(&mut self, op: Op) -> u32 {
         self.used += 1;
         if self.free == NONE {
+            self.tags.push(op.user_data);
             self.slots.push(Slot {
                 op,
                 place: Place::Waiting,
@@ -119,6 +122,7 @@ impl Slab {
         }
         let index = self.free;
         let slot = &mut self.slots[index as usize];
+        self.tags[index as usize] = op.user_data;
         self.free = slot.behind;
         slot.op = op;
         slot.place = Place::Waiting;
@@ -162,6 +166,19 @@ impl Slab {
     pub fn behind(&self, index: u32) -> Option<u32> {
         let behind = self[index].behind;
         (behind != NONE).then_some(behind)
+    }
+
+    /// The first slot from `from` on whose operation has that user data.
+    pub fn tagged(&self, user_data: u64, from: u32) -> Option<u32> {
+        let mut at = from as usize;
+        while let Some(more) = self.tags.get(at..)?.iter().position(|tag| *tag == user_data) {
+            at += more;
+            if self.slots[at].place != Place::Free {
+                return Some(at as u32);
+            }
+            at += 1;
+        }
+        None
     }
 
     /// The numbers of all slots that ever were in use.
