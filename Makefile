@@ -45,7 +45,7 @@ relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all install install-lib install-strip uninstall header demo check check-install check-cp check-loom check-valgrind check-python \
+.PHONY: all install install-lib install-strip uninstall header demo check check-install check-cp check-loom check-valgrind check-python check-python-long wheels \
 	torture bench bench-scaling bench-instructions stage stage-env fmt lint clean help FORCE
 
 all: $(BUILD)/libcaio.so $(BUILD)/caio-cp ## build the library and caio-cp (the default)
@@ -154,6 +154,12 @@ check-loom: ## every interleaving of what is signalled by hand (loom)
 
 check-python: ## the Python package in a virtual environment of its own: types, lint, tests
 	@tests/shell/python.sh
+
+check-python-long: ## the same with every test in its full form: several minutes
+	@CAIO_TEST_LONG=1 tests/shell/python.sh
+
+wheels: ## the Python package's wheels and source distribution, each checked and tried; says what cannot be made here
+	@tests/shell/python_wheels.sh
 
 check-valgrind: ## C tests under valgrind
 	@MAKE='$(MAKE)' tests/shell/valgrind.sh

@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
@@ -20,6 +19,10 @@ use crate::raw::*;
 use crate::reaper;
 use crate::request::{Phase, Request};
 use crate::waiter::Wake;
+
+mod reader;
+
+pub use reader::Reader;
 
 /// An event loop's share of a context.
 pub struct Inner {
@@ -64,8 +67,6 @@ pub enum Begun {
 
 /// How many events one look takes, and how many operations one submission.
 const BATCH: usize = 128;
-/// How long the reader keeps the loop.
-const TURN: Duration = Duration::from_micros(500);
 
 impl Inner {
     pub fn new(core: Arc<Core>, event_loop: Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
@@ -285,101 +286,6 @@ impl Inner {
         drop(scheduled);
     }
 
-    fn reader(&self, py: Python<'_>) -> PyResult<&Py<Reader>> {
-        self.reader.get(py).ok_or_else(|| PyRuntimeError::new_err("the context is not open"))
-    }
-
-    /// Has the loop watch the library's descriptor.
-    fn watch(&self, py: Python<'_>) -> PyResult<()> {
-        if std::mem::replace(&mut self.state().watched, true) {
-            return Ok(());
-        }
-        let fd = self.core.ctx.eventfd().map_err(|errno| self.failure(py, errno))?;
-        self.event_loop(py).call_method1(intern!(py, "add_reader"), (fd, self.reader(py)?))?;
-        Ok(())
-    }
-
-    fn unwatch(&self, py: Python<'_>) -> PyResult<()> {
-        if !std::mem::replace(&mut self.state().watched, false) {
-            return Ok(());
-        }
-        let event_loop = self.event_loop(py);
-        if let (Ok(fd), false) = (self.core.ctx.eventfd(), event_loop.call_method0("is_closed")?.is_truthy()?) {
-            event_loop.call_method1(intern!(py, "remove_reader"), (fd,))?;
-        }
-        Ok(())
-    }
-
-    /// Has the loop call the reader in its next turn.
-    fn schedule_unless_in_reader(&self, py: Python<'_>) -> PyResult<()> {
-        let mut state = self.state();
-        if state.in_reader || std::mem::replace(&mut state.scheduled, true) {
-            return Ok(());
-        }
-        drop(state);
-        self.event_loop(py).call_method1(intern!(py, "call_soon"), (self.reader(py)?,))?;
-        Ok(())
-    }
-
-    fn retry_soon(&self, py: Python<'_>) -> PyResult<()> {
-        self.event_loop(py).call_method1(intern!(py, "call_later"), (0.001, self.reader(py)?))?;
-        Ok(())
-    }
-
-    /// The reader's work: completions in, tasks woken, what they ask for next submitted.
-    fn read_events(&self, py: Python<'_>) -> PyResult<()> {
-        let mut state = self.state();
-        state.scheduled = false;
-        if std::mem::replace(&mut state.in_reader, true) {
-            return Ok(());
-        }
-        state.pace.loop_seen();
-        drop(state);
-        let more = self.turn(py);
-        self.state().in_reader = false;
-        if !matches!(more, Ok(false)) {
-            self.schedule_unless_in_reader(py)?;
-        }
-        let state = self.state();
-        let finished = state.closed && state.inflight == 0 && state.queue.is_empty();
-        drop(state);
-        if finished {
-            self.unwatch(py)?;
-        }
-        more.map(|_| ())
-    }
-
-    /// True if the time was over before the work.
-    fn turn(&self, py: Python<'_>) -> PyResult<bool> {
-        let started = Instant::now();
-        loop {
-            let mut events = Events::<BATCH>::new();
-            self.core.ctx.poll(&mut events, BATCH).map_err(|errno| self.failure(py, errno))?;
-            self.handle(py, events.iter());
-            self.run_wakes(py)?;
-            self.send_queued(py)?;
-            let woken = !self.state().woken.is_empty();
-            if !woken && !events.is_full() {
-                return Ok(false);
-            }
-            if started.elapsed() > TURN {
-                return Ok(true);
-            }
-        }
-    }
-
-    fn run_wakes(&self, py: Python<'_>) -> PyResult<()> {
-        let woken = std::mem::take(&mut self.state().woken);
-        let mut woken = woken.into_iter();
-        while let Some(wake) = woken.next() {
-            if let Err(error) = wake.run(py) {
-                self.state().woken.extend(woken);
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
     /// Submits what is queued, as far as there is room.
     fn send_queued(&self, py: Python<'_>) -> PyResult<()> {
         loop {
@@ -512,20 +418,3 @@ impl Inner {
 }
 
 pub const REAP_BATCH: usize = BATCH;
-
-/// What the loop calls when the descriptor is readable, and when it was asked to.
-#[pyclass(frozen, module = "caio._native")]
-pub struct Reader {
-    inner: std::sync::Weak<Inner>,
-}
-
-#[pymethods]
-impl Reader {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        self.inner.upgrade().map_or(Ok(()), |inner| inner.read_events(py))
-    }
-
-    fn __repr__(&self) -> &'static str {
-        "<caio: file operations complete>"
-    }
-}

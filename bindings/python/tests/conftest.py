@@ -12,6 +12,12 @@ from typing import Any
 import caio
 import pytest
 
+uring = pytest.mark.skipif(caio.linux_uring is None, reason="needs io_uring")
+linux = pytest.mark.skipif(caio.linux_aio is None, reason="needs kernel AIO")
+
+#: The full forms of tests that take minutes.
+LONG = bool(os.environ.get("CAIO_TEST_LONG"))
+
 
 def short_name(module: Any) -> str:
     return str(module.__name__.removeprefix("caio.").removesuffix("_asyncio"))
@@ -32,6 +38,12 @@ def native(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture(params=caio.variants_asyncio, ids=short_name)
 def variant_asyncio(request: pytest.FixtureRequest) -> Any:
     """A module of the asyncio level."""
+    return request.param
+
+
+@pytest.fixture(params=[v for v in (caio.linux_uring, caio.linux_aio) if v], ids=lambda v: v.__name__)
+def polled(request: pytest.FixtureRequest) -> Any:
+    """Implementations whose users handle completions themselves."""
     return request.param
 
 

@@ -16,7 +16,7 @@ from unittest.mock import Mock
 import caio
 import pytest
 from caio.asyncio_base import AsyncioContextBase
-from conftest import run, wait_until
+from conftest import LONG, run, wait_until
 
 
 def test_first_steps(variant_asyncio: Any, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_cancel_many(variant_asyncio: Any, tmp_path: Path) -> None:
 
 
 def test_cancelled_at_random(native_asyncio: Any, fd: int) -> None:
-    """25 000 operations on each, and nothing is left of them."""
+    """100 000 operations on each in the full form (CAIO_TEST_LONG), and nothing is left of them."""
 
     async def main() -> None:
         dice = random.Random(1)
@@ -237,7 +237,7 @@ def test_cancelled_at_random(native_asyncio: Any, fd: int) -> None:
             else:
                 assert await context.read(4, fd, 4096) == b"0001"
 
-        for round_ in range(100):
+        for round_ in range(400 if LONG else 40):
             tasks = [asyncio.create_task(one(number)) for number in range(250)]
             for _ in range(dice.randrange(4)):
                 await asyncio.sleep(0)

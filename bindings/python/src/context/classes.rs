@@ -1,0 +1,217 @@
+//! The Context classes of the implementations, as Python sees them.
+
+use std::sync::atomic::Ordering;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::{Context, cannot_be_had};
+use crate::delivery;
+use crate::flavor::Flavor;
+use crate::operation::{LinuxOperation, Operation, UringOperation};
+use crate::raw::*;
+
+/// The Context class of one implementation.
+macro_rules! context_class {
+    ($name:ident, $module:literal, $doc:literal, { $($methods:tt)* }) => {
+        #[doc = $doc]
+        #[pyclass(name = "Context", module = $module, extends = Context, frozen)]
+        pub struct $name;
+
+        impl $name {
+            fn base<'a, 'py>(slf: &'a Bound<'py, Self>) -> &'a Bound<'py, Context> {
+                slf.as_super()
+            }
+
+            pub fn init(py: Python<'_>, options: Options) -> PyResult<PyClassInitializer<Self>> {
+                Ok(PyClassInitializer::from(Context::new(py, options)?).add_subclass(Self))
+            }
+        }
+
+        #[pymethods]
+        impl $name {
+            $($methods)*
+        }
+    };
+}
+
+context_class!(UringContext, "caio.linux_uring", "Operations through io_uring (implementation \"uring\").", {
+    #[new]
+    #[pyo3(signature = (max_requests=0, sqpoll=None))]
+    fn new(py: Python<'_>, max_requests: i64, sqpoll: Option<&Bound<'_, PyAny>>) -> PyResult<PyClassInitializer<Self>> {
+        let sqpoll = sqpoll.map_or(Ok(false), |asked| asked.is_truthy())?;
+        let max_requests = requests(py, Flavor::Uring, max_requests)?;
+        Self::init(py, Options { backend: CAIO_BACKEND_URING, max_requests, threads: 0, sqpoll })
+    }
+
+    /// 1 if a kernel thread takes submissions.
+    #[getter]
+    fn sqpoll(slf: &Bound<'_, Self>) -> u32 {
+        u32::from(Self::base(slf).get().core.sqpoll)
+    }
+
+    #[getter]
+    fn fileno(slf: &Bound<'_, Self>) -> PyResult<i32> {
+        fileno(Self::base(slf))
+    }
+
+    /// Claims operations; `flush` starts them. Returns how many.
+    #[pyo3(signature = (*operations))]
+    fn submit(slf: &Bound<'_, Self>, operations: &Bound<'_, PyTuple>) -> PyResult<u32> {
+        let context = Self::base(slf);
+        let operations = context.get().operations(operations)?;
+        Context::enqueue(context, &operations)
+    }
+
+    /// Starts what was submitted, and handles what is complete. Returns how many completions that were.
+    fn flush(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        Self::base(slf).get().flush(slf.py())
+    }
+
+    /// How many completions were signalled since it was last called. BlockingIOError if none.
+    fn poll(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        Self::base(slf).get().poll(slf.py())
+    }
+
+    #[pyo3(signature = (max_requests=512, min_requests=0, timeout=0))]
+    fn process_events(slf: &Bound<'_, Self>, max_requests: i64, min_requests: i64, timeout: i64) -> PyResult<usize> {
+        let context = Self::base(slf).get();
+        let (most, least, timeout_ns) = context.process_arguments(max_requests, min_requests, timeout)?;
+        context.process(slf.py(), most, least, timeout_ns)
+    }
+
+    /// Asks for an operation to stop. Always 0.
+    fn cancel(slf: &Bound<'_, Self>, operation: &Bound<'_, UringOperation>) -> i32 {
+        let context = Self::base(slf).get();
+        context.core.ctx.cancel(low_user_data(operation.as_super()));
+        context.unread.fetch_add(1, Ordering::Relaxed);
+        0
+    }
+});
+
+context_class!(LinuxContext, "caio.linux_aio", "Operations through the kernel's AIO (implementation \"linux\").", {
+    #[new]
+    #[pyo3(signature = (max_requests=0))]
+    fn new(py: Python<'_>, max_requests: i64) -> PyResult<PyClassInitializer<Self>> {
+        let max_requests = requests(py, Flavor::Linux, max_requests)?;
+        Self::init(py, Options { backend: CAIO_BACKEND_LINUX, max_requests, threads: 0, sqpoll: false })
+    }
+
+    #[getter]
+    fn fileno(slf: &Bound<'_, Self>) -> PyResult<i32> {
+        fileno(Self::base(slf))
+    }
+
+    /// Starts operations; returns how many there was room for.
+    #[pyo3(signature = (*operations))]
+    fn submit(slf: &Bound<'_, Self>, operations: &Bound<'_, PyTuple>) -> PyResult<u32> {
+        let context = Self::base(slf);
+        let operations = context.get().operations(operations)?;
+        Context::submit_now(context, operations)
+    }
+
+    /// How many completions were signalled since it was last called. BlockingIOError if none.
+    fn poll(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        Self::base(slf).get().poll(slf.py())
+    }
+
+    #[pyo3(signature = (max_requests=512, min_requests=0, timeout=0))]
+    fn process_events(slf: &Bound<'_, Self>, max_requests: i64, min_requests: i64, timeout: i64) -> PyResult<usize> {
+        let context = Self::base(slf).get();
+        let (most, least, timeout_ns) = context.process_arguments(max_requests, min_requests, timeout)?;
+        context.process(slf.py(), most, least, timeout_ns)
+    }
+
+    /// Asks for an operation to stop. ValueError if it is not in flight here.
+    fn cancel(slf: &Bound<'_, Self>, operation: &Bound<'_, LinuxOperation>) -> PyResult<i32> {
+        let context = Self::base(slf);
+        let operation = operation.as_super();
+        if !operation.get().is_in_flight_in(context) {
+            return Err(PyValueError::new_err("the operation is not in flight in this context [EINVAL]"));
+        }
+        context.get().core.ctx.cancel(low_user_data(operation));
+        Ok(0)
+    }
+});
+
+context_class!(ThreadContext, "caio.thread_aio", "Operations by worker threads (implementation \"thread\").", {
+    #[new]
+    #[pyo3(signature = (max_requests=0, pool_size=0))]
+    fn new(py: Python<'_>, max_requests: i64, pool_size: i64) -> PyResult<PyClassInitializer<Self>> {
+        const MOST_REQUESTS: i64 = 65535;
+        const MOST_THREADS: i64 = 128;
+        if max_requests >= MOST_REQUESTS {
+            return Err(PyValueError::new_err(format!("max_requests ({max_requests}) must be below {MOST_REQUESTS}")));
+        }
+        if !(0..=MOST_THREADS).contains(&pool_size) {
+            return Err(PyValueError::new_err(format!("pool_size ({pool_size}) must be at most {MOST_THREADS}")));
+        }
+        let max_requests = requests(py, Flavor::Thread, max_requests)?;
+        let threads = if pool_size == 0 { 8 } else { pool_size as u32 };
+        Self::init(py, Options { backend: CAIO_BACKEND_THREAD, max_requests, threads, sqpoll: false })
+    }
+
+    #[getter]
+    fn pool_size(slf: &Bound<'_, Self>) -> u32 {
+        Self::base(slf).get().core.pool_size
+    }
+
+    /// Starts operations. Returns how many. RuntimeError if there is no room; those before it go on.
+    #[pyo3(signature = (*operations))]
+    fn submit(slf: &Bound<'_, Self>, operations: &Bound<'_, PyTuple>) -> PyResult<u32> {
+        let context = Self::base(slf);
+        let operations = context.get().operations(operations)?;
+        if context.get().closed.load(Ordering::Relaxed) {
+            return Err(PyRuntimeError::new_err("the context is closed"));
+        }
+        let accepted = Context::submit_now(context, operations);
+        // Relaxed: our own doing.
+        if context.get().core.low_inflight.load(Ordering::Relaxed) > 0 {
+            delivery::ensure(&context.get().core);
+        }
+        accepted
+    }
+
+    /// Does nothing: what runs in a thread goes on. Always 0.
+    #[pyo3(signature = (*_operations))]
+    fn cancel(&self, _operations: &Bound<'_, PyTuple>) -> i32 {
+        0
+    }
+
+    /// From here on submit raises RuntimeError. What was submitted goes on.
+    fn close(slf: &Bound<'_, Self>) {
+        Self::base(slf).get().closed.store(true, Ordering::Relaxed);
+    }
+});
+
+/// The number by which the library knows an operation while it is in flight.
+fn low_user_data(operation: &Bound<'_, Operation>) -> u64 {
+    operation.as_ptr() as u64 | crate::core::LOW
+}
+
+fn fileno(context: &Bound<'_, Context>) -> PyResult<i32> {
+    let context_ref = context.get();
+    context_ref.core.ctx.eventfd().map_err(|errno| context_ref.failure(context.py(), errno))
+}
+
+/// A context of whichever implementation the options lead to.
+pub fn any(py: Python<'_>, options: Options) -> PyResult<Py<PyAny>> {
+    let context = Context::new(py, options)?;
+    crate::info::wrap(py, context)
+}
+
+/// max_requests as the library takes it.
+fn requests(py: Python<'_>, flavor: Flavor, asked: i64) -> PyResult<u32> {
+    // What the kernel takes at most, and the library.
+    const MOST: i64 = 65535;
+    if asked == 0 {
+        return Ok(flavor.default_requests());
+    }
+    if !(1..=MOST).contains(&asked) {
+        let too_many_for_this_machine = flavor == Flavor::Linux && asked > 0;
+        let errno = if too_many_for_this_machine { libc::EAGAIN } else { libc::EINVAL };
+        return Err(cannot_be_had(py, Errno(errno)));
+    }
+    Ok(asked as u32)
+}

@@ -1,0 +1,135 @@
+//! A Context's completions: waited for, taken, handled.
+
+use std::sync::atomic::Ordering;
+
+use pyo3::exceptions::{PyBlockingIOError, PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+
+use super::Context;
+use crate::flavor::Flavor;
+use crate::raw::*;
+
+const MOST_EVENTS: usize = 512;
+
+impl Context {
+    /// Tells objects of events; counts those of the low level.
+    pub(super) fn deliver_all(&self, py: Python<'_>, events: impl Iterator<Item = caio_event>) -> usize {
+        let delivered: Vec<_> = events.collect();
+        delivered.into_iter().filter(|event| self.core.deliver(py, *event)).count()
+    }
+
+    /// Handles what is complete, at most `most`; sleeps until there are `least` or the time is over.
+    pub(super) fn process(&self, py: Python<'_>, most: usize, least: usize, timeout_ns: i64) -> PyResult<usize> {
+        let mut done = self.handle_taken(py, most);
+        let deadline = Deadline::after(timeout_ns);
+        // Relaxed: a hint for flush(), which then leaves completions to us.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let result = loop {
+            if done >= most {
+                break Ok(done);
+            }
+            let mut events = Events::<64>::new();
+            let sleep = least > done && timeout_ns != 0;
+            let room = most - done;
+            let left = deadline.left();
+            let waited = if sleep {
+                py.detach(|| self.core.ctx.wait(&mut events, 1, room, left))
+            } else {
+                self.core.ctx.poll(&mut events, room)
+            };
+            match waited {
+                Ok(()) => {}
+                Err(Errno(libc::EINTR)) => {
+                    if let Err(error) = py.check_signals() {
+                        break Err(error);
+                    }
+                    continue;
+                }
+                Err(errno) => break Err(self.failure(py, errno)),
+            }
+            let got = events.iter().count();
+            self.unread.fetch_add(got as u64, Ordering::Relaxed);
+            done += self.deliver_all(py, events.iter());
+            let over = sleep && deadline.left() == 0;
+            if !events.is_full() && (done >= least || timeout_ns == 0 || over) {
+                break Ok(done);
+            }
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        result
+    }
+
+    /// Handles events that poll() has taken.
+    pub(super) fn handle_taken(&self, py: Python<'_>, most: usize) -> usize {
+        let mut taken = self.taken();
+        let count = taken.len().min(most);
+        let events: Vec<_> = taken.drain(..count).collect();
+        drop(taken);
+        self.deliver_all(py, events.into_iter())
+    }
+
+    pub(super) fn poll(&self, py: Python<'_>) -> PyResult<u64> {
+        let mut count = self.unread.swap(0, Ordering::Relaxed);
+        loop {
+            let mut events = Events::<64>::new();
+            self.core.ctx.poll(&mut events, usize::MAX).map_err(|errno| self.failure(py, errno))?;
+            count += events.iter().count() as u64;
+            self.taken().extend(events.iter());
+            if !events.is_full() {
+                break;
+            }
+        }
+        if count == 0 { Err(PyBlockingIOError::new_err(())) } else { Ok(count) }
+    }
+
+    pub(super) fn flush(&self, py: Python<'_>) -> PyResult<usize> {
+        let mut done = 0;
+        loop {
+            self.send_queued(py)?;
+            // Relaxed: a hint. Who waits gets the completions.
+            if self.waiting.load(Ordering::Relaxed) > 0 {
+                return Ok(done);
+            }
+            let now = self.process(py, usize::MAX, 0, 0)?;
+            done += now;
+            if now == 0 || self.queued().is_empty() {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Checks what process_events() is given, and converts it.
+    pub(super) fn process_arguments(&self, most: i64, least: i64, timeout: i64) -> PyResult<(usize, usize, i64)> {
+        const LIMIT: i64 = 1 << 20;
+        let most = if most == 0 { MOST_EVENTS as i64 } else { most };
+        if self.core.flavor == Flavor::Linux && !(0..=LIMIT).contains(&most) {
+            return Err(PyOverflowError::new_err(format!("max_requests ({most}) is above {LIMIT}")));
+        }
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let too_many = || PyValueError::new_err(format!("min_requests ({least}) is not in 0..max_requests ({most})"));
+        let least = usize::try_from(least).map_err(|_| too_many())?;
+        if least > most {
+            return Err(too_many());
+        }
+        let timeout_ns = if timeout < 0 { -1 } else { timeout.saturating_mul(1_000_000_000) };
+        Ok((most, least, timeout_ns))
+    }
+}
+
+/// When to stop waiting.
+struct Deadline(Option<std::time::Instant>);
+
+impl Deadline {
+    fn after(timeout_ns: i64) -> Self {
+        let timeout = u64::try_from(timeout_ns).ok().map(std::time::Duration::from_nanos);
+        Self(timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout)))
+    }
+
+    /// Nanoseconds; negative for ever.
+    fn left(&self) -> i64 {
+        self.0.map_or(-1, |at| {
+            let left = at.saturating_duration_since(std::time::Instant::now());
+            i64::try_from(left.as_nanos()).unwrap_or(i64::MAX)
+        })
+    }
+}

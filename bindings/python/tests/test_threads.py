@@ -1,0 +1,129 @@
+"""Contexts and operations that threads share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import calls, finish, wait_until, watched
+
+
+def test_threads_share_a_context(variant: Any, fd: int) -> None:
+    """32 threads submit; each operation is claimed and called back once."""
+    context = variant.Context(8192)
+    all_reads: list[Any] = []
+
+    def submit() -> None:
+        for _ in range(50):
+            read = watched(variant.Operation.read(4, fd, 0))
+            all_reads.append(read)
+            assert context.submit(read) == 1
+
+    threads = [threading.Thread(target=submit) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    finish(context, *all_reads)
+    assert all(calls(read) == [4] for read in all_reads)
+
+
+def test_threads_compete_for_operations(variant: Any, fd: int) -> None:
+    contexts = [variant.Context(256) for _ in range(8)]
+    reads = [watched(variant.Operation.read(4, fd, 0)) for _ in range(200)]
+    claimed: list[int] = []
+    barrier = threading.Barrier(8)
+
+    def submit(context: Any) -> None:
+        barrier.wait()
+        claimed.append(sum(context.submit(read) for read in reads))
+
+    threads = [threading.Thread(target=submit, args=(context,)) for context in contexts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(claimed) == 200
+    for context in contexts:
+        mine = (
+            [read for read in reads if getattr(read, "context", None) is context] if hasattr(context, "flush") else []
+        )
+        if mine:
+            finish(context, *mine)
+    wait_until(lambda: drain(contexts) or all(calls(read) == [4] for read in reads))
+
+
+def drain(contexts: list[Any]) -> bool:
+    for context in contexts:
+        if hasattr(context, "process_events"):
+            context.process_events()
+    return False
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads take turns as often as the interpreter can have them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_32_threads_submit_cancel_and_collect(native: Any, fd: int) -> None:
+    """On one context: each operation that is accepted calls back once, cancelled or not."""
+    context = native.Context(4096)
+    ends = os.pipe()
+    failures: list[BaseException] = []
+    accepted: list[Any] = []
+    barrier = threading.Barrier(32)
+
+    def body(number: int) -> None:
+        try:
+            barrier.wait()
+            for turn in range(30):
+                blocked = turn % 3 == 0 and native.__name__ != "caio.thread_aio"
+                read = native.Operation.read(1, ends[0] if blocked else fd, -1 if blocked else 0)
+                assert context.submit(watched(read)) == 1
+                accepted.append(read)
+                assert context.submit(read) == 0, "claimed once"
+                if hasattr(context, "flush") and number % 2:
+                    context.flush()
+                try:
+                    context.cancel(read)
+                except ValueError:
+                    assert native.__name__ == "caio.linux_aio", "it was complete"
+                if hasattr(context, "process_events"):
+                    context.process_events()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=body, args=(number,)) for number in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    if hasattr(context, "flush"):
+        context.flush()
+        for read in accepted:
+            context.cancel(read)
+    os.write(ends[1], bytes(len(accepted)))
+    finish(context, *accepted)
+    assert len(accepted) == 32 * 30
+    assert all(len(calls(read)) == 1 for read in accepted)
+    for end in ends:
+        os.close(end)
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="a free-threaded interpreter")
+def test_the_gil_stays_off() -> None:
+    program = "import sys, caio, caio._native; sys.exit(sys._is_gil_enabled())"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

