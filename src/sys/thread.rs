@@ -15,6 +15,9 @@ use crate::error::{Errno, Result};
 /// A thread that was started. Dropped, it lets the thread go on by itself.
 pub struct Handle(libc::pthread_t);
 
+// SAFETY: any thread may join or detach a thread. (musl's pthread_t is a pointer, which Rust does not know that of.)
+unsafe impl Send for Handle {}
+
 impl Handle {
     /// Waits for the thread's end.
     pub fn join(self) {
