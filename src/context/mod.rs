@@ -1,8 +1,10 @@
 //! A context: what its operations are doing, and the calls that the C boundary makes.
 
 mod cancel;
+mod chores;
 mod deadline;
 mod free;
+mod native;
 mod poller;
 mod pool;
 mod slab;

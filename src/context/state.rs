@@ -1,12 +1,12 @@
 //! What a context's lock guards, and how an operation gets from place to place. No system call that can block is made
-//! here; what such a call is needed for leaves as [`Chores`] and is done once the lock is free.
+//! here; what such a call is needed for leaves as [`super::chores::Chores`] and is done once the lock is free.
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use super::deadline::Deadlines;
 use super::poller::Ends;
-use super::pool::{Pool, Staffing};
+use super::pool::Pool;
 use super::slab::{Class, List, NONE, Place, Slab, Token};
 use super::spin::Spin;
 use super::submit::Batch;
@@ -14,7 +14,7 @@ use super::sync_group::Group;
 use super::sync_pace::SyncPace;
 use super::workers::Worker;
 use super::{Counters, Shared};
-use crate::backend::{Flush, Native};
+use crate::backend::Native;
 use crate::completion::{Completions, Event, Sink};
 use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
@@ -32,7 +32,7 @@ pub struct State {
     pub pool: Pool,
     pub native: Native,
     /// Operations that wait for room in the kernel's queue.
-    backlog: List,
+    pub backlog: List,
     deadlines: Deadlines,
     /// Places that submits under way have set aside; part of `counters.inflight`.
     pub set_aside: u32,
@@ -46,7 +46,7 @@ pub struct State {
     /// Stream operations that the poller must stop.
     pub stopped: Vec<Token>,
     /// The poller has to look here.
-    poke: bool,
+    pub poke: bool,
     /// It was told so.
     pub poked: bool,
     /// The time that the poller's timer is set to.
@@ -57,8 +57,8 @@ pub struct State {
     /// How waiting busily for events went.
     pub event_spin: Spin,
     pub worker_ids: u64,
-    hit_rate: Arc<HitRate>,
-    held: Arc<Held>,
+    pub hit_rate: Arc<HitRate>,
+    pub held: Arc<Held>,
     /// The context is being freed.
     pub closing: bool,
     /// Scratch memory of submits, used again.
@@ -74,19 +74,6 @@ pub enum By {
     Submit,
     Kernel,
     Worker,
-}
-
-/// What is to be done once the lock is free.
-pub struct Chores {
-    /// The descriptor must be told of events.
-    notice: bool,
-    staffing: Staffing,
-    flush: Flush,
-    /// Look again afterwards: operations wait for the room that the flush makes.
-    again: bool,
-    poke: bool,
-    /// A worker waits busily for what was queued.
-    nudge: bool,
 }
 
 impl State {
@@ -184,7 +171,7 @@ impl State {
     }
 
     /// Sends an operation to a worker after another way said that it cannot.
-    fn retry_on_worker(&mut self, index: u32) {
+    pub fn retry_on_worker(&mut self, index: u32) {
         self.slab[index].retried = true;
         self.counters.retried += 1;
         self.send_to_worker(index);
@@ -196,20 +183,6 @@ impl State {
         self.poke = true;
         if let Some(errno) = self.slab[index].stop {
             self.stop_stream(index, errno);
-        }
-    }
-
-    pub fn send_to_native(&mut self, index: u32) {
-        let token = self.slab.token(index).0;
-        let slot = &mut self.slab[index];
-        if self.native.push(token, &slot.op, slot.moved) {
-            slot.place = Place::Native;
-            slot.held = slot.op.code.transfers() && self.held.comes(slot.op.fd, slot.op.code.reads());
-        } else if self.native.works() {
-            slot.place = Place::Backlog;
-            self.backlog.push_back(&mut self.slab, index);
-        } else {
-            self.send_to_worker(index);
         }
     }
 
@@ -291,83 +264,6 @@ impl State {
         self.finish(index, result, By::Worker);
     }
 
-    /// Takes in all that the kernel finished, without clearing the descriptor, which may show it for a while.
-    /// True if there was something.
-    pub fn reap(&mut self) -> bool {
-        let any = self.native.has_completions() && self.reap_all();
-        if any {
-            self.done.is_stale();
-        }
-        any
-    }
-
-    /// Clears the descriptor and takes in all that the kernel finished.
-    pub fn clear_and_reap(&mut self) {
-        self.done.clear();
-        if self.reap_all() && !self.native.signals_first() {
-            self.done.is_stale();
-        }
-    }
-
-    fn reap_all(&mut self) -> bool {
-        let mut any = false;
-        while let Some((token, result)) = self.native.pop() {
-            any = true;
-            if let Some(index) = self.slab.find(Token(token)) {
-                self.native_done(index, result);
-            }
-        }
-        any
-    }
-
-    fn native_done(&mut self, index: u32, result: i64) {
-        let (op, moved, stop, retried) = {
-            let slot = &mut self.slab[index];
-            // In nobody's hands until it goes on somewhere.
-            slot.place = Place::Running;
-            if std::mem::take(&mut slot.held) {
-                self.held.goes(slot.op.fd);
-            }
-            (slot.op, slot.moved, slot.stop, slot.retried)
-        };
-        if let Ok(more) = u64::try_from(result) {
-            return self.native_moved(index, &op, moved, more);
-        }
-        let errno = Errno(-result as i32);
-        if errno.0 == libc::EAGAIN {
-            self.hit_rate.miss();
-        }
-        match stop {
-            Some(wish) if matches!(errno.0, libc::ECANCELED | libc::EINTR | libc::EAGAIN) => {
-                self.finish(index, stopped_result(&op, moved, wish), By::Kernel);
-            }
-            _ if !retried && worth_a_second_way(errno) => self.retry_on_worker(index),
-            _ => self.finish(index, crate::backend::threads::ended(&op, moved, errno), By::Kernel),
-        }
-    }
-
-    fn native_moved(&mut self, index: u32, op: &Op, moved: u64, more: u64) {
-        let total = moved + more;
-        let done = more == 0 || !op.code.transfers() || total >= op.wanted();
-        // Kernel AIO was told not to wait, so that a short read may only be the end of what was cached; io_uring gives up
-        // what a thread left half done when it exited.
-        let may_be_short = total < op.wanted()
-            && match self.native {
-                Native::Aio(_) => op.code.reads(),
-                Native::Uring(_) => op.code.transfers() && more > 0,
-                Native::None => false,
-            };
-        if !may_be_short && (done || !op.full) {
-            return self.finish(index, total as i64, By::Kernel);
-        }
-        self.slab[index].moved = total;
-        match self.slab[index].stop {
-            Some(errno) => self.finish_stopped(index, errno),
-            None if op.code.vectored() || matches!(self.native, Native::Aio(_)) => self.retry_on_worker(index),
-            None => self.send_to_native(index),
-        }
-    }
-
     /// Moves events out as `caio_ctx_poll` does. The caller's chores tell the descriptor what is left.
     pub fn take(&mut self, sink: &mut impl Sink) -> u32 {
         if self.native.is_muted() {
@@ -391,138 +287,13 @@ impl State {
         self.done.len()
     }
 
-    /// Pushed, and not handed to the kernel yet.
-    pub fn has_unsent(&mut self) -> bool {
-        self.native.has_unsent() || !self.backlog.is_empty()
-    }
-
     /// Drops all events and the descriptors in them.
     pub fn discard(&mut self, close: impl FnMut(RawFd)) {
         self.counters.inflight -= self.done.discard(close);
     }
-
-    fn refill(&mut self) {
-        while let Some(index) = self.backlog.pop_front(&mut self.slab) {
-            let before = self.backlog.len();
-            self.send_to_native(index);
-            if self.backlog.len() > before {
-                // No room: back to the front, where it came from.
-                self.backlog.remove(&mut self.slab, index);
-                self.backlog.push_front(&mut self.slab, index);
-                return;
-            }
-        }
-    }
-
-    /// What the lock's holder must do after giving it back. Unless `silent`, the descriptor hears of new events.
-    pub fn chores(&mut self, silent: bool) -> Chores {
-        self.refill();
-        if silent && self.native.has_unsent() {
-            self.native.mute();
-        }
-        let flush = self.native.flush();
-        self.chores_beside(silent, flush)
-    }
-
-    /// The same for a worker, which leaves the kernel's queue alone: io_uring finishes some operations in the thread that
-    /// submitted them, and a worker's next system call may be a long, uninterruptible sleep. Whoever pushed flushes.
-    pub fn worker_chores(&mut self) -> Chores {
-        self.chores_beside(false, Flush::Nothing)
-    }
-
-    fn chores_beside(&mut self, silent: bool, flush: Flush) -> Chores {
-        let notice = !silent && self.done.tell();
-        let poke = std::mem::take(&mut self.poke) && self.poller.is_some() && !std::mem::replace(&mut self.poked, true);
-        let nudge = self.pool.has_work_for_spinner();
-        Chores {
-            notice,
-            staffing: self.pool.staff(),
-            again: !flush.is_nothing() && !self.backlog.is_empty(),
-            flush,
-            poke,
-            nudge,
-        }
-    }
-
-    /// Hears what the kernel refused.
-    fn flushed(&mut self, flush: Flush) {
-        let Self { native, slab, pool, counters, held, .. } = self;
-        native.flushed(flush, |token| {
-            if let Some(index) = slab.find(Token(token)) {
-                if std::mem::take(&mut slab[index].held) {
-                    held.goes(slab[index].op.fd);
-                }
-                slab[index].retried = true;
-                counters.retried += 1;
-                let class = class_of(&slab[index].op);
-                pool.queue(slab, index, class);
-            }
-        });
-    }
-}
-
-impl Chores {
-    pub fn is_nothing(&self) -> bool {
-        !self.notice
-            && self.staffing == Staffing::Enough
-            && self.flush.is_nothing()
-            && !self.again
-            && !self.poke
-            && !self.nudge
-    }
 }
 
 impl Shared {
-    /// Works on the state under its lock, then does the chores that arose.
-    pub fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
-        self.with_silence(false, work)
-    }
-
-    /// The same for a worker.
-    pub fn with_worker<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
-        let mut state = self.state.lock();
-        let answer = work(&mut state);
-        let chores = state.worker_chores();
-        drop(state);
-        self.run(chores, false);
-        answer
-    }
-
-    /// As [`Self::with`], but if `silent` the descriptor is not told of new events: the caller takes them at once.
-    pub fn with_silence<R>(&self, silent: bool, work: impl FnOnce(&mut State) -> R) -> R {
-        let mut state = self.state.lock();
-        let answer = work(&mut state);
-        let chores = state.chores(silent);
-        drop(state);
-        self.run(chores, silent);
-        answer
-    }
-
-    pub fn run(&self, chores: Chores, silent: bool) {
-        let mut next = Some(chores);
-        while let Some(Chores { notice, staffing, mut flush, again, poke, nudge }) = next.take() {
-            if notice {
-                self.notice.make();
-            }
-            if nudge {
-                self.queued.bump();
-            }
-            match staffing {
-                Staffing::Enough => {}
-                Staffing::Wake => self.work.notify_one(),
-                Staffing::Start => self.start_worker(),
-            }
-            if poke {
-                self.poke();
-            }
-            if flush.run() || again {
-                let mut state = self.state.lock();
-                state.flushed(flush);
-                next = Some(state.chores(silent));
-            }
-        }
-    }
-
     pub fn stats(&self) -> Counters {
         self.with(|state| {
             state.reap();
@@ -544,10 +315,4 @@ pub fn class_of(op: &Op) -> Class {
 /// The result of an operation that was stopped after `moved` bytes. Bytes that left a stream are not dropped.
 pub fn stopped_result(op: &Op, moved: u64, errno: Errno) -> i64 {
     if moved > 0 && op.at_current() { moved as i64 } else { errno.as_result() }
-}
-
-/// Whether the kernel's queue may mean itself by this error: the submitting thread ended, it would have blocked, it does
-/// not know this kind of file. The plain call says what is true, except of the disk, which is not asked twice.
-fn worth_a_second_way(errno: Errno) -> bool {
-    !matches!(errno.0, libc::EIO | libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::EROFS)
 }

@@ -1,0 +1,140 @@
+//! Between the slots and the kernel's queue: what goes there, and what comes back.
+
+use super::slab::{Place, Token};
+use super::state::{By, State, class_of, stopped_result};
+use crate::backend::{Flush, Native, threads};
+use crate::error::Errno;
+use crate::op::Op;
+
+impl State {
+    pub fn send_to_native(&mut self, index: u32) {
+        let token = self.slab.token(index).0;
+        let slot = &mut self.slab[index];
+        if self.native.push(token, &slot.op, slot.moved) {
+            slot.place = Place::Native;
+            slot.held = slot.op.code.transfers() && self.held.comes(slot.op.fd, slot.op.code.reads());
+        } else if self.native.works() {
+            slot.place = Place::Backlog;
+            self.backlog.push_back(&mut self.slab, index);
+        } else {
+            self.send_to_worker(index);
+        }
+    }
+
+    /// Pushed, and not handed to the kernel yet.
+    pub fn has_unsent(&mut self) -> bool {
+        self.native.has_unsent() || !self.backlog.is_empty()
+    }
+
+    pub fn refill(&mut self) {
+        while let Some(index) = self.backlog.pop_front(&mut self.slab) {
+            let before = self.backlog.len();
+            self.send_to_native(index);
+            if self.backlog.len() > before {
+                // No room: back to the front, where it came from.
+                self.backlog.remove(&mut self.slab, index);
+                self.backlog.push_front(&mut self.slab, index);
+                return;
+            }
+        }
+    }
+
+    /// Hears what the kernel refused.
+    pub fn flushed(&mut self, flush: Flush) {
+        let Self { native, slab, pool, counters, held, .. } = self;
+        native.flushed(flush, |token| {
+            if let Some(index) = slab.find(Token(token)) {
+                if std::mem::take(&mut slab[index].held) {
+                    held.goes(slab[index].op.fd);
+                }
+                slab[index].retried = true;
+                counters.retried += 1;
+                let class = class_of(&slab[index].op);
+                pool.queue(slab, index, class);
+            }
+        });
+    }
+
+    /// Takes in all that the kernel finished, without clearing the descriptor, which may show it for a while.
+    /// True if there was something.
+    pub fn reap(&mut self) -> bool {
+        let any = self.native.has_completions() && self.reap_all();
+        if any {
+            self.done.is_stale();
+        }
+        any
+    }
+
+    /// Clears the descriptor and takes in all that the kernel finished.
+    pub fn clear_and_reap(&mut self) {
+        self.done.clear();
+        if self.reap_all() && !self.native.signals_first() {
+            self.done.is_stale();
+        }
+    }
+
+    pub fn reap_all(&mut self) -> bool {
+        let mut any = false;
+        while let Some((token, result)) = self.native.pop() {
+            any = true;
+            if let Some(index) = self.slab.find(Token(token)) {
+                self.native_done(index, result);
+            }
+        }
+        any
+    }
+
+    fn native_done(&mut self, index: u32, result: i64) {
+        let (op, moved, stop, retried) = {
+            let slot = &mut self.slab[index];
+            // In nobody's hands until it goes on somewhere.
+            slot.place = Place::Running;
+            if std::mem::take(&mut slot.held) {
+                self.held.goes(slot.op.fd);
+            }
+            (slot.op, slot.moved, slot.stop, slot.retried)
+        };
+        if let Ok(more) = u64::try_from(result) {
+            return self.native_moved(index, &op, moved, more);
+        }
+        let errno = Errno(-result as i32);
+        if errno.0 == libc::EAGAIN {
+            self.hit_rate.miss();
+        }
+        match stop {
+            Some(wish) if matches!(errno.0, libc::ECANCELED | libc::EINTR | libc::EAGAIN) => {
+                self.finish(index, stopped_result(&op, moved, wish), By::Kernel);
+            }
+            _ if !retried && worth_a_second_way(errno) => self.retry_on_worker(index),
+            _ => self.finish(index, threads::ended(&op, moved, errno), By::Kernel),
+        }
+    }
+
+    fn native_moved(&mut self, index: u32, op: &Op, moved: u64, more: u64) {
+        let total = moved + more;
+        let done = more == 0 || !op.code.transfers() || total >= op.wanted();
+        // Kernel AIO was told not to wait, so that a short read may only be the end of what was cached; io_uring gives up
+        // what a thread left half done when it exited.
+        let may_be_short = total < op.wanted()
+            && match self.native {
+                Native::Aio(_) => op.code.reads(),
+                Native::Uring(_) => op.code.transfers() && more > 0,
+                Native::None => false,
+            };
+        if !may_be_short && (done || !op.full) {
+            return self.finish(index, total as i64, By::Kernel);
+        }
+        self.slab[index].moved = total;
+        match self.slab[index].stop {
+            Some(errno) => self.finish_stopped(index, errno),
+            None if op.code.vectored() || matches!(self.native, Native::Aio(_)) => self.retry_on_worker(index),
+            None => self.send_to_native(index),
+        }
+    }
+}
+
+/// Whether the kernel's queue may mean itself by this error: the submitting thread ended, it would have blocked, it does
+/// not know this kind of file. The plain call says what is true, except of the disk, which is not asked twice.
+fn worth_a_second_way(errno: Errno) -> bool {
+    !matches!(errno.0, libc::EIO | libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::EROFS)
+}
