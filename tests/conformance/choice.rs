@@ -18,7 +18,7 @@ crate::promises! {
 }
 
 fn a_named_backend_is_used(case: &Case) {
-    assert_eq!(case.ctx().backend(), case.backend as i32);
+    assert_eq!(case.ctx().backend(), case.engine() as i32);
 }
 
 fn defaults_are_what_they_say(case: &Case) {
@@ -57,9 +57,9 @@ fn auto_takes_the_first_that_works(_: &Case) {
 }
 
 fn auto_honours_the_environment(case: &Case) {
-    let name = backend_name(case.backend);
+    let (engine, name) = (case.engine(), backend_name(case.engine()));
     set_environment(name);
-    assert_eq!(Ctx::on(CAIO_BACKEND_AUTO).backend(), case.backend as i32);
+    assert_eq!(Ctx::on(CAIO_BACKEND_AUTO).backend(), engine as i32);
     let (result, why) = probe(CAIO_BACKEND_AUTO);
     assert!(result == 0 && why.contains(name) && why.contains("CAIO_IMPL"), "{why}");
     // A backend that is named is not moved by it.

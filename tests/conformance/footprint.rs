@@ -58,7 +58,7 @@ fn no_more_workers_than_allowed(case: &Case) {
     assert_eq!(results(&ctx.collect(MANY)), [0; MANY]);
     most = most.max(process::threads());
     // Beside the workers: one that watches streams, and io_uring's own.
-    let others = 2 + asked_for(case) + if case.backend == CAIO_BACKEND_URING { 2 * threads as usize + 8 } else { 0 };
+    let others = 2 + asked_for(case) + if case.engine() == CAIO_BACKEND_URING { 2 * threads as usize + 8 } else { 0 };
     assert!(most <= before + threads as usize + others, "{} threads more, {threads} workers allowed", most - before);
     assert_eq!(ctx.cancel_all() as usize, MANY);
     ctx.collect(MANY);

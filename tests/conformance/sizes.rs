@@ -86,7 +86,7 @@ fn options_of_any_worth(case: &Case) {
     for flags in 0..8 {
         let ctx = Ctx::new(&caio_options { flags, ..case.options() });
         assert_eq!(ctx.run(&[ops::nop(), ops::fsync(-1)]), [0, -EBADF], "flags {flags}");
-        assert_eq!(ctx.backend(), case.backend as i32, "it never falls back");
+        assert_eq!(ctx.backend(), case.engine() as i32, "it never falls back");
     }
 }
 

@@ -118,10 +118,10 @@ fn say_who_did_it(case: &Case) {
     if case.variant == Variant::NoInline {
         assert_eq!(stats.done_inline, 0, "NO_INLINE: nothing finishes inside submit");
     }
-    if case.backend == CAIO_BACKEND_THREAD {
+    if case.engine() == CAIO_BACKEND_THREAD {
         assert_eq!(stats.done_native, 0, "there is no kernel queue");
     }
-    if case.dir.on_disk() && case.backend == CAIO_BACKEND_URING {
+    if case.dir.on_disk() && case.engine() == CAIO_BACKEND_URING {
         assert!(stats.done_native > 0, "cold reads are io_uring's");
     }
 }

@@ -221,10 +221,10 @@ fn single_refuses_others(case: &Case) {
 }
 
 fn single_leaves_wake_stats_and_getters_open(case: &Case) {
-    let ctx = single(case);
+    let (ctx, engine) = (single(case), case.engine() as i32);
     ctx.one(ops::nop());
     elsewhere(|| {
-        assert_eq!((ctx.wake(), ctx.backend(), ctx.max_requests()), (0, case.backend as i32, 512));
+        assert_eq!((ctx.wake(), ctx.backend(), ctx.max_requests()), (0, engine, 512));
         assert!(ctx.eventfd() >= 0);
         assert_eq!(ctx.stats().completed, 1);
     });

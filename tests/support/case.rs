@@ -76,6 +76,11 @@ impl fmt::Display for Case {
 }
 
 impl Case {
+    /// The backend that its contexts use; AUTO has chosen one.
+    pub fn engine(&self) -> u32 {
+        if self.backend == CAIO_BACKEND_AUTO { Ctx::on(CAIO_BACKEND_AUTO).backend() as u32 } else { self.backend }
+    }
+
     pub fn options(&self) -> caio_options {
         let mut options = options(self.backend);
         match self.variant {
@@ -168,6 +173,7 @@ macro_rules! promises {
         $crate::promises!(@backend uring CAIO_BACKEND_URING $($plan => { $($name)* })*);
         $crate::promises!(@backend linux CAIO_BACKEND_LINUX $($plan => { $($name)* })*);
         $crate::promises!(@backend thread CAIO_BACKEND_THREAD $($plan => { $($name)* })*);
+        $crate::promises!(@backend auto CAIO_BACKEND_AUTO $($plan => { $($name)* })*);
     };
     (@backend $module:ident $backend:ident $($plan:expr => { $($name:ident)* })*) => {
         mod $module {
