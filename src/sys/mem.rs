@@ -1,7 +1,6 @@
 //! Memory that belongs to the caller and is lent to an operation until its event.
 
 use std::ffi::c_void;
-use std::ptr;
 
 use crate::error::{Errno, Result};
 
@@ -97,4 +96,5 @@ impl IovecBuf {
 }
 
 /// No memory.
-pub const NULL: Memory = Memory(ptr::null_mut());
+#[cfg(test)]
+pub const NULL: Memory = Memory(std::ptr::null_mut());

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use libc::c_long;
 
-use super::mem::{self, Memory};
+use super::mem::Memory;
 use super::{check, in_place};
 use crate::error::{Errno, Result};
 use crate::op::CURRENT;
@@ -104,10 +104,14 @@ pub fn read_cached(fd: i32, memory: Memory, count: u64, offset: u64) -> Result<u
 
 /// Whether a positional transfer may start: EBADF, ESPIPE or another errno of the plain call if not.
 ///
-/// A transfer of no iovecs goes through the kernel's checks of descriptor and mode and then moves nothing.
+/// A transfer of an empty iovec goes through the kernel's checks of descriptor and mode and then moves nothing. (Of no iovecs
+/// at all, emulators do not ask the kernel.)
 /// lseek(2) would take the file position's lock, and so wait behind a slow read(2).
 pub fn positional_check(fd: i32, reads: bool) -> Result<()> {
-    match transfer(&Transfer { fd, reads, vectored: true, memory: mem::NULL, count: 0, offset: 0, flags: 0 }) {
+    let mut empty = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+    // SAFETY: one live iovec, of nothing.
+    let memory = unsafe { Memory::new((&raw mut empty).cast()) };
+    match transfer(&Transfer { fd, reads, vectored: true, memory, count: 1, offset: 0, flags: 0 }) {
         // A filter forbids that call; the file knows better.
         Err(Errno(libc::EPERM | libc::ENOSYS)) => seek_check(fd),
         answer => answer.map(drop),
