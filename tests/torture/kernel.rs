@@ -5,6 +5,8 @@
 
 #[path = "../c/mod.rs"]
 mod c;
+#[path = "kernel/emulated.rs"]
+mod emulated;
 #[path = "kernel/exhaust.rs"]
 mod exhaust;
 #[path = "kernel/forbid.rs"]
