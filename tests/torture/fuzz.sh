@@ -15,7 +15,7 @@ found=${FUZZ_CORPUS:-$scratch/found}
 mkdir -p "$found"
 cd fuzz || exit 1
 "$CARGO" fuzz run calls "$found" corpus/calls -- \
-    -max_total_time="$seconds" -timeout=30 -max_len=2000 -print_final_stats=1 >"$scratch/log" 2>&1 || {
+    -max_total_time="$seconds" -timeout=120 -max_len=2000 -print_final_stats=1 >"$scratch/log" 2>&1 || {
     grep -vE '^#[0-9]+' "$scratch/log" | tail -60
     exit 1
 }

@@ -1,0 +1,57 @@
+#!/bin/bash
+# AddressSanitizer and LeakSanitizer over the tests, those in C too. Only in full: everything is built a second time for it.
+. "$(dirname "$0")/lib.sh"
+[ "$TORTURE" = full ] || exit 0
+host=$(rustc -vV | sed -n 's/^host: //p')
+out=$PWD/target/asan
+mkdir -p "$out"
+# The sanitizers' flags, with any compiler. Of freed memory little is kept back, as some tests look at what the process uses.
+export RUSTC_BOOTSTRAP=1 ASAN_OPTIONS=quarantine_size_mb=4 CAIO_MODEL_SECONDS=${CAIO_MODEL_SECONDS:-60}
+
+suites=(alloc concurrency fallback fuzz_corpus hostile model security submit_stall)
+# An address space too small for the library is too small for the sanitizer. Where process_vm_readv(2) is forbidden, a path is
+# looked at page by page through write(2): beyond its end too, where only the kernel may look.
+besides=(huge_numbers_in_options little_memory no_process_vm_readv)
+RUSTFLAGS=-Zsanitizer=address "$CARGO" test --locked --no-fail-fast --target "$host" --target-dir "$out" --lib "${suites[@]/#/--test=}" \
+    -- "${besides[@]/#/--skip=}" >"$out/log" 2>&1 || {
+    grep -E -A40 '^test .*FAILED|^failed:|^hung:|^error|ERROR: (Address|Leak)Sanitizer' "$out/log" | head -200
+    exit 1
+}
+tests=$(awk '/^test result:/ { passed += $4 } END { print passed }' "$out/log")
+echo "$tests tests pass"
+tried "$tests" "tests under AddressSanitizer and LeakSanitizer"
+
+# The C programs, both halves with the C compiler's runtime.
+RUSTFLAGS='-Zsanitizer=address -Zexternal-clangrt' "$CARGO" rustc --quiet --locked --target "$host" --target-dir "$out/c" \
+    --lib --crate-type staticlib || exit 1
+for name in tour exit_live fork; do
+    ${CC:-cc} -std=gnu11 -g -O1 -pthread -fsanitize=address -Iinclude -o "$out/$name" "tests/c/$name.c" \
+        "$out/c/$host/debug/libcaio.a" || exit 1
+done
+
+programs=0 status=0
+# c_program STATUS PROGRAM [ARGUMENTS...]: it exits with STATUS, which what a sanitizer finds replaces.
+c_program() {
+    local wanted=$1 name=$2 got=0
+    shift 2
+    (cd "$out" && exec "./$name" "$@") >"$out/log" 2>&1 || got=$?
+    programs=$((programs + 1))
+    [ "$got" = "$wanted" ] || {
+        echo "$name $* exits with $got, not $wanted"
+        head -60 "$out/log"
+        status=1
+    }
+}
+no_inline=4
+for backend in 1 2 3; do
+    c_program 0 tour "$backend"
+    c_program 0 tour "$backend" "$no_inline"
+    for how in main exit thread; do
+        c_program 3 exit_live "$backend" "$how"
+    done
+    # A child may keep heap memory of a context that its parent made.
+    ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 c_program 0 fork "$backend"
+done
+echo "$programs runs of C programs"
+tried "$programs" "runs of C programs under AddressSanitizer and LeakSanitizer"
+exit $status

@@ -1,0 +1,34 @@
+#!/bin/bash
+# ThreadSanitizer over the tests with many threads, with a standard library that it sees into. Only in full: that library is
+# built for it. Stable compilers bring neither its source nor a runtime for a foreign linker; Debian's do.
+. "$(dirname "$0")/lib.sh"
+[ "$TORTURE" = full ] || exit 0
+missing=()
+# needs PATH PACKAGE
+needs() { [ -e "$1" ] || missing+=("$2"); }
+needs /usr/bin/rustc rustc-web
+needs /usr/bin/cargo cargo-web
+needs /usr/lib/rustlib/src/rust/library/std rust-web-src
+needs /usr/bin/clang-22 clang-22
+needs "$(clang-22 -print-file-name="libclang_rt.tsan-$(uname -m).a" 2>/dev/null)" libclang-rt-22-dev
+[ ${#missing[@]} = 0 ] || {
+    echo "skipped: ThreadSanitizer needs ${missing[*]}"
+    exit 0
+}
+
+out=$PWD/target/tsan
+mkdir -p "$out"
+export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_PROFILE_DEV_PANIC=unwind CAIO_MODEL_SECONDS=${CAIO_MODEL_SECONDS:-60}
+export RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt -Clinker=clang-22 -Clink-arg=-fsanitize=thread -Cunsafe-allow-abi-mismatch=sanitizer"
+export TSAN_OPTIONS="die_after_fork=0"
+suites=(concurrency model)
+# It counts the process's threads, of which the sanitizer has one.
+besides=(contexts_by_the_thousand)
+/usr/bin/cargo test -Zbuild-std --locked --no-fail-fast --target "$(uname -m)-unknown-linux-gnu" --target-dir "$out" --lib \
+    "${suites[@]/#/--test=}" -- "${besides[@]/#/--skip=}" >"$out/log" 2>&1 || {
+    grep -E -A30 '^test .*FAILED|^failed:|^hung:|^error|WARNING: ThreadSanitizer' "$out/log" | head -200
+    exit 1
+}
+tests=$(awk '/^test result:/ { passed += $4 } END { print passed }' "$out/log")
+echo "$tests tests pass"
+tried "$tests" "tests under ThreadSanitizer"
