@@ -175,8 +175,10 @@ impl Inner {
             return false;
         }
         let thread = self.event_loop(py).getattr(intern!(py, "_thread_id")).and_then(|id| id.extract::<u64>());
-        // SAFETY: no arguments. It is what threading.get_ident() gives.
-        thread.is_ok_and(|thread| thread == unsafe { libc::pthread_self() })
+        // SAFETY: no arguments. It is what threading.get_ident() gives; on musl it is a pointer.
+        #[allow(clippy::unnecessary_cast)]
+        let here = unsafe { libc::pthread_self() } as u64;
+        thread.is_ok_and(|thread| thread == here)
     }
 
     /// Submits one request by itself, as it may be finished at once.
