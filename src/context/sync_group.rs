@@ -158,10 +158,9 @@ impl State {
     }
 
     /// A sync ended: its result is that of all whom it served.
-    pub fn sync_ends(&mut self, leader: u32, result: i64, begun: Instant) {
+    pub fn sync_ends(&mut self, leader: u32, result: i64, took: Duration, now: Instant) {
         let Some(at) = self.led_by(leader) else { return };
-        let now = Instant::now();
-        self.sync_pace.ended(self.syncs[at].served.len() + 1, now - begun, now);
+        self.sync_pace.ended(self.syncs[at].served.len() + 1, took, now);
         let mut served = std::mem::replace(&mut self.syncs[at].served, List::new());
         self.next_sync(at);
         while let Some(index) = served.pop_front(&mut self.slab) {

@@ -72,12 +72,14 @@ impl Shared {
         let (mut timed_out, mut may_spin) =
             (false, done.as_ref().is_some_and(|(task, _)| !task.op.code.reads() && task.class == Class::Fast));
         loop {
+            // The end of one and the beginning of the next.
+            let now = Instant::now();
             let mut state = self.state.lock();
             if let Some((task, outcome)) = done.take() {
-                state.settle(task, outcome);
+                state.settle(task, outcome, now);
                 self.finished.bump();
             }
-            let next = if state.pool.overstaffed() { None } else { state.take_task() };
+            let next = if state.pool.overstaffed() { None } else { state.take_task(now) };
             let leaves = next.is_none() && (state.closing || timed_out || state.pool.overstaffed());
             if leaves {
                 state.worker_leaves(id);
@@ -236,7 +238,7 @@ impl State {
         self.workers.retain(|worker| worker.id != id);
     }
 
-    fn take_task(&mut self) -> Option<Task> {
+    fn take_task(&mut self, now: Instant) -> Option<Task> {
         let index = self.pool.take(&mut self.slab)?;
         self.sync_starts(index);
         let token = self.slab.token(index);
@@ -249,7 +251,7 @@ impl State {
             paths: std::mem::take(&mut slot.paths),
             refused: slot.refused,
             plain: slot.plain,
-            begun: Instant::now(),
+            begun: now,
         })
     }
 
@@ -261,14 +263,14 @@ impl State {
         Some(index)
     }
 
-    fn settle(&mut self, mut task: Task, outcome: Outcome) {
+    fn settle(&mut self, mut task: Task, outcome: Outcome, now: Instant) {
         if task.class == Class::Fast {
-            self.pool.took(!task.op.code.reads(), task.begun.elapsed());
+            self.pool.took(!task.op.code.reads(), now - task.begun);
         }
         let Some(index) = self.give_back(&mut task) else { return };
         match outcome {
             Outcome::Result(result) => {
-                self.sync_ends(index, result, task.begun);
+                self.sync_ends(index, result, now - task.begun, now);
                 self.finish(index, result, By::Worker);
             }
             Outcome::Stream(moved) => {
