@@ -71,12 +71,19 @@ fn ratio_cell(ratio: Option<Ratio>) -> String {
     ratio.map_or_else(|| "-".into(), |ratio| ratio.text())
 }
 
-/// The tables that stand alone: everything that was measured, and each comparison that has a target.
-pub fn all(run: &Run) -> Vec<Table> {
+/// Everything that was measured.
+pub fn details(run: &Run) -> Vec<Table> {
+    let mut tables: Vec<Table> = run.closed_loop.rows.iter().map(|row| figures(&run.closed_loop, row)).collect();
+    tables.push(lockstep_figures(&run.lockstep));
+    tables.retain(|table| !table.lines.is_empty());
+    tables
+}
+
+/// The tables that stand alone: throughput, and each comparison that has a target.
+pub fn summary(run: &Run) -> Vec<Table> {
     let mut tables = Vec::new();
-    tables.extend(run.closed_loop.rows.iter().map(|row| figures(&run.closed_loop, row)));
     tables.extend([
-        lockstep_figures(&run.lockstep),
+        throughput(&run.closed_loop),
         auto_against_best(&run.closed_loop),
         no_inline(&run.closed_loop),
         linux_against_libaio(&run.closed_loop),
@@ -95,6 +102,17 @@ pub fn all(run: &Run) -> Vec<Table> {
 /// Every row, depth and engine that has turns.
 fn cells(measure: &Measure) -> impl Iterator<Item = (&str, u32)> {
     measure.rows.iter().flat_map(|row| measure.depths.iter().map(move |depth| (row.as_str(), *depth)))
+}
+
+fn throughput(measure: &Measure) -> Table {
+    let note = "Medians, thousand operations per second.";
+    let mut table = Table::new("throughput", note, &["row", "depth"]);
+    table.head.extend(measure.engines.iter().cloned());
+    for (row, depth) in cells(measure) {
+        let medians = measure.engines.iter().map(|engine| cell(measure.median(row, depth, engine, |turn| turn.kops)));
+        table.lines.push([row.to_string(), depth.to_string()].into_iter().chain(medians).collect());
+    }
+    table
 }
 
 const FIGURES: [&str; 10] =
