@@ -110,7 +110,9 @@ impl Shared {
         let taken = if early { state.take(sink) } else { 0 };
         let silent = polls && !early;
         let chores = state.chores(silent);
-        let brisk = state.pool.brisk_work() > 0;
+        // Of a write that a sync follows, the caller waits for the sync; and if it sleeps at once, the worker can have this
+        // processor, and wakes it there when that has ended.
+        let brisk = state.pool.brisk_work() > 0 && state.syncs.is_empty();
         drop(state);
         self.run(chores, silent);
         let taken = if silent { self.with(|state| state.take(sink)) } else { taken };

@@ -7,8 +7,10 @@
 //! good or bad, is the result of all that it served.
 //!
 //! A sync that would start while writes are under way that others of its group are linked to lets those go first, so
-//! that it serves them too: else it serves the first of a batch, and the next one all the others. It waits for no more
-//! of them than there are when it could start, and not while they get nowhere ([`PATIENCE`]).
+//! that it serves them too: else it serves the first of a batch, and the next one all the others. If some wait already
+//! when a sync ends, those whom it served are given time to come again: else callers that go on as soon as they are
+//! answered stay in two parties for ever, each of which waits for the other's sync. It waits for no more requests than
+//! there are, not while they get nowhere ([`PATIENCE`]), and not where that does not pay ([`super::sync_pace`]).
 
 use std::time::{Duration, Instant};
 
@@ -30,8 +32,9 @@ pub struct Group {
     coming: u32,
     /// So many of those the leader lets go first; it is in no worker's queue meanwhile.
     awaited: u32,
-    /// When one of them came last.
+    /// When one of them came last, and how long the next one may take.
     since: Instant,
+    patience: Duration,
 }
 
 /// A sync that lets writes go first waits so long for the next of them to end. The sleep of a worker that looks after
@@ -59,7 +62,8 @@ impl State {
         self.syncs.try_reserve(1).ok()?;
         let (served, waiting) = (List::new(), List::new());
         let (fd, code, since) = (op.fd, op.code, Instant::now());
-        self.syncs.push(Group { fd, code, leader: NONE, served, waiting, coming: 0, awaited: 0, since });
+        let patience = PATIENCE;
+        self.syncs.push(Group { fd, code, leader: NONE, served, waiting, coming: 0, awaited: 0, since, patience });
         Some(self.syncs.len() - 1)
     }
 
@@ -88,6 +92,7 @@ impl State {
             group.awaited -= 1;
             group.since = Instant::now();
             if group.awaited == 0 {
+                self.sync_pace.waited_well();
                 return self.lets_go(at);
             }
         }
@@ -109,21 +114,23 @@ impl State {
         let group = &mut self.syncs[at];
         if group.leader == NONE {
             group.leader = index;
-            return self.waits_for_more(at, own);
+            return self.waits_for_more(at, own, 0);
         }
         group.waiting.push_back(&mut self.slab, index);
         self.slab[index].place = Place::Grouped;
         true
     }
 
-    /// True if the leader lets others go first, beside `own` of those that are coming.
-    fn waits_for_more(&mut self, at: usize, own: u32) -> bool {
+    /// True if the leader lets others go first: those that are coming, of which `own` is itself, and so many that may.
+    fn waits_for_more(&mut self, at: usize, own: u32, returning: u32) -> bool {
         let group = &mut self.syncs[at];
-        if group.coming == own || !self.sync_pace.together() {
+        if group.coming + returning == own || !self.sync_pace.together() {
             return false;
         }
-        // It comes itself next.
-        group.awaited = group.coming;
+        group.awaited = group.coming + returning;
+        if group.coming > own {
+            group.patience = PATIENCE;
+        }
         group.since = Instant::now();
         self.slab[group.leader].place = Place::Grouped;
         self.pool.holds_back();
@@ -138,10 +145,16 @@ impl State {
         self.pool.queue_first(&mut self.slab, group.leader, Class::Slow);
     }
 
-    /// Leaders that waited for writes that get nowhere wait no longer.
+    /// How long a worker may sleep that looks after what waits.
+    pub fn patience(&self) -> Duration {
+        let waits = self.syncs.iter().filter(|group| group.awaited > 0);
+        waits.map(|group| group.patience).min().unwrap_or(PATIENCE)
+    }
+
+    /// Leaders that waited for writes that get nowhere, or do not come, wait no longer.
     pub fn lose_patience(&mut self) {
         for at in 0..self.syncs.len() {
-            if self.syncs[at].awaited > 0 && self.syncs[at].since.elapsed() >= PATIENCE {
+            if self.syncs[at].awaited > 0 && self.syncs[at].since.elapsed() >= self.syncs[at].patience {
                 self.lets_go(at);
                 self.sync_pace.waited_in_vain();
             }
@@ -162,7 +175,8 @@ impl State {
         let Some(at) = self.led_by(leader) else { return };
         self.sync_pace.ended(self.syncs[at].served.len() + 1, took, now);
         let mut served = std::mem::replace(&mut self.syncs[at].served, List::new());
-        self.next_sync(at);
+        self.syncs[at].patience = (took / 2).min(PATIENCE);
+        self.next_sync(at, served.len() + 1);
         while let Some(index) = served.pop_front(&mut self.slab) {
             self.finish(index, result, By::Worker);
         }
@@ -171,12 +185,13 @@ impl State {
     /// The operation that a worker was to run for its group never will be.
     pub fn sync_is_off(&mut self, leader: u32) {
         if let Some(at) = self.led_by(leader) {
-            self.next_sync(at);
+            self.next_sync(at, 0);
         }
     }
 
-    /// The first who waits is run for the rest; nobody waits or comes: the group is gone.
-    fn next_sync(&mut self, at: usize) {
+    /// The first who waits is run for the rest, unless it waits for those who may come again; nobody waits or comes: the
+    /// group is gone.
+    fn next_sync(&mut self, at: usize, returning: u32) {
         let group = &mut self.syncs[at];
         if std::mem::take(&mut group.awaited) > 0 {
             self.pool.lets_go();
@@ -187,7 +202,7 @@ impl State {
             if group.coming == 0 {
                 self.syncs.swap_remove(at);
             }
-        } else if !self.waits_for_more(at, 0) {
+        } else if !self.waits_for_more(at, 0, returning) {
             self.pool.queue_first(&mut self.slab, leader, Class::Slow);
         }
     }
@@ -195,7 +210,7 @@ impl State {
     /// A waiting operation goes without being served.
     pub fn leaves_sync(&mut self, index: u32) {
         if let Some(at) = self.led_by(index) {
-            return self.next_sync(at);
+            return self.next_sync(at, 0);
         }
         let op = self.slab[index].op;
         if let Some(at) = self.group(&op) {

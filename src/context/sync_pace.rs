@@ -20,6 +20,8 @@ pub struct SyncPace {
     trying: bool,
     /// Trials in a row that did not pay: the next one is the later for it.
     failures: u32,
+    /// Waits in vain in a row.
+    in_vain: u32,
     /// When the last sync ended.
     ended: Option<Instant>,
 }
@@ -34,7 +36,7 @@ const RAREST: u32 = 5;
 impl Default for SyncPace {
     fn default() -> Self {
         let left = SETTLING + TRIAL;
-        Self { way: Way::Together, costs: [0, 0], left, trying: false, failures: 0, ended: None }
+        Self { way: Way::Together, costs: [0, 0], left, trying: false, failures: 0, in_vain: 0, ended: None }
     }
 }
 
@@ -43,10 +45,20 @@ impl SyncPace {
         self.way == Way::Together
     }
 
-    /// Waiting was in vain: not again soon.
+    /// A sync waited in vain. After a few in a row, which no hiccup explains, none waits again soon.
     pub fn waited_in_vain(&mut self) {
+        const FEW: u32 = 4;
+        self.in_vain += 1;
+        if self.in_vain < FEW {
+            return;
+        }
         (self.way, self.trying, self.left) = (Way::AtOnce, false, STAY << self.failures.min(RAREST));
-        self.failures += 1;
+        (self.failures, self.in_vain) = (self.failures + 1, 0);
+    }
+
+    /// A sync waited, and not in vain.
+    pub fn waited_well(&mut self) {
+        self.in_vain = 0;
     }
 
     /// A sync that took `took` ended and served `served` requests.
@@ -112,8 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn after_waiting_in_vain_syncs_start_at_once() {
+    fn after_waiting_often_in_vain_syncs_start_at_once() {
         let mut pace = SyncPace::default();
+        for _ in 0..3 {
+            pace.waited_in_vain();
+        }
+        assert!(pace.together(), "that may have been a hiccup");
         pace.waited_in_vain();
         assert!(!pace.together());
     }

@@ -122,9 +122,10 @@ impl Shared {
         }
         let ended = state.pool.sentinel_comes();
         state.pool.sleeps();
-        let (mut state, in_time) = self.work.wait_for(state, PATIENCE);
+        let patience = state.patience();
+        let (mut state, in_time) = self.work.wait_for(state, patience);
         state.pool.wakes();
-        state.pool.sentinel_goes(ended, in_time);
+        state.pool.sentinel_goes(ended, in_time && patience == PATIENCE);
         state.lose_patience();
         false
     }
