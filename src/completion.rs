@@ -33,7 +33,7 @@ pub struct Completions {
     notice: Arc<Notice>,
     /// This library has written to the descriptor since it was last cleared, or is about to.
     signalled: bool,
-    /// The kernel or another thread has written to it since, or is about to, for what was taken already.
+    /// The kernel has written to it since, or is about to, for what was taken in already.
     stale: bool,
     /// Sleepers that have seen all that waits and want to hear of each further event.
     edge_sleepers: u32,
@@ -102,7 +102,8 @@ impl Completions {
 
     /// Makes the descriptor not readable. Look for native completions next, then [`Self::tell`].
     pub fn clear(&mut self) {
-        (self.signalled, self.stale) = (false, self.notice.clear());
+        self.notice.clear();
+        (self.signalled, self.stale) = (false, false);
     }
 
     /// Whether the descriptor must be cleared so that taking `room` events leaves it truthful.

@@ -2,62 +2,71 @@
 //! the thread that it wakes wants that lock next, and would only fall asleep on it.
 
 use std::os::fd::{AsRawFd, RawFd};
+#[cfg(not(loom))]
+use std::thread;
+
+#[cfg(loom)]
+use loom::thread;
 
 use crate::error::Result;
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sys::eventfd::{EventFd, Signal};
 
-const IDLE: u32 = 0;
-/// Decided; whoever makes it first makes it for all.
-const WANTED: u32 = 1;
-/// Somebody is writing to the descriptor.
-const UNDER_WAY: u32 = 2;
+/// Set while a signal is decided and nobody has begun to make it: who does so first makes it for all.
+const WANTED: u64 = 1;
+/// One signal begun; the number of them is above the flag.
+const BEGUN: u64 = 2;
+
+/// What one signal adds to the descriptor's counter, where the kernel adds ones of its own for what it finishes.
+const OURS: u64 = 1 << 32;
 
 pub struct Notice<D = EventFd> {
-    stage: AtomicU32,
+    stage: AtomicU64,
+    /// Signals that were seen on the descriptor and cleared; changed under the lock.
+    seen: AtomicU64,
     descriptor: D,
 }
 
 impl Notice {
     pub fn new() -> Result<Self> {
-        Ok(Self { stage: AtomicU32::new(IDLE), descriptor: EventFd::new()? })
+        Ok(Self { stage: AtomicU64::new(0), seen: AtomicU64::new(0), descriptor: EventFd::new()? })
     }
 }
 
 impl<D: Signal> Notice<D> {
-    fn moves(&self, from: u32, to: u32) -> std::result::Result<u32, u32> {
-        // AcqRel and Acquire pair with each other: each stage follows what the thread did that set the one before.
-        self.stage.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
-    }
-
     /// Under the lock: the descriptor is to become readable. True if the caller must [`Self::make`] it so.
     pub fn want(&self) -> bool {
-        match self.moves(IDLE, WANTED) {
-            Ok(_) => true,
-            // What is being written may have been cleared already.
-            Err(UNDER_WAY) => {
-                self.descriptor.signal();
-                false
-            }
-            Err(_) => false,
-        }
+        // Release pairs with the Acquire in `make`; what is to be seen is under the lock anyway.
+        self.stage.fetch_or(WANTED, Ordering::Release) & WANTED == 0
     }
 
     /// Without the lock, after [`Self::want`] said so.
     pub fn make(&self) {
-        if self.moves(WANTED, UNDER_WAY).is_ok() {
-            self.descriptor.signal();
-            // Release pairs with the next stage's Acquire.
-            self.stage.store(IDLE, Ordering::Release);
+        let begin = |stage: u64| (stage & WANTED != 0).then(|| (stage & !WANTED) + BEGUN);
+        // AcqRel pairs with `want` and `clear`: that one knows of every signal that was begun.
+        if self.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin).is_ok() && !self.descriptor.add(OURS) {
+            // The counter is full, so readable already. Release pairs with `clear`, which waits for this one no longer.
+            self.stage.fetch_sub(BEGUN, Ordering::Release);
         }
     }
 
-    /// Under the lock: takes back what is not made yet, and makes the descriptor not readable. True if a write that is
-    /// under way may yet make it so: clear it again.
-    pub fn clear(&self) -> bool {
-        let under_way = self.moves(WANTED, IDLE) == Err(UNDER_WAY);
-        self.descriptor.clear();
-        under_way
+    /// Under the lock: takes back what is not begun, and makes the descriptor not readable. A signal that was begun arrives
+    /// in a moment, so that is waited for; its thread wants nothing before.
+    pub fn clear(&self) {
+        // AcqRel pairs with `make`.
+        self.stage.fetch_and(!WANTED, Ordering::AcqRel);
+        let mut seen = self.seen.load(Ordering::Relaxed);
+        loop {
+            let cleared = self.descriptor.clear();
+            // Acquire pairs with `make`.
+            let begun = self.stage.load(Ordering::Acquire) / BEGUN;
+            // Where it cannot be read, waiting for it is in vain.
+            seen = cleared.map_or(begun, |cleared| seen + cleared / OURS);
+            if seen >= begun {
+                return self.seen.store(begun, Ordering::Relaxed);
+            }
+            thread::yield_now();
+        }
     }
 }
 
@@ -70,19 +79,18 @@ impl AsRawFd for Notice {
 #[cfg(all(test, loom))]
 mod tests {
     use super::*;
-    use crate::sync::atomic::AtomicBool;
     use loom::sync::{Arc, Mutex};
-    use loom::thread;
 
     /// An eventfd: every access orders as a system call does.
-    struct Flag(AtomicBool);
+    struct Counter(AtomicU64);
 
-    impl Signal for Flag {
-        fn signal(&self) {
-            self.0.store(true, Ordering::SeqCst);
+    impl Signal for Counter {
+        fn add(&self, count: u64) -> bool {
+            self.0.fetch_add(count, Ordering::SeqCst);
+            true
         }
-        fn clear(&self) {
-            self.0.store(false, Ordering::SeqCst);
+        fn clear(&self) -> Option<u64> {
+            Some(self.0.swap(0, Ordering::SeqCst))
         }
     }
 
@@ -91,10 +99,9 @@ mod tests {
     struct Events {
         waiting: u32,
         signalled: bool,
-        stale: bool,
     }
 
-    fn finish(events: &Mutex<Events>, notice: &Notice<Flag>) {
+    fn finish(events: &Mutex<Events>, notice: &Notice<Counter>) {
         let mut state = events.lock().unwrap();
         state.waiting += 1;
         let make = !std::mem::replace(&mut state.signalled, true) && notice.want();
@@ -104,30 +111,30 @@ mod tests {
         }
     }
 
-    fn take(events: &Mutex<Events>, notice: &Notice<Flag>) {
+    fn take(events: &Mutex<Events>, notice: &Notice<Counter>) {
         let mut state = events.lock().unwrap();
-        if state.signalled || state.stale {
-            (state.signalled, state.stale) = (false, notice.clear());
+        if std::mem::take(&mut state.signalled) {
+            notice.clear();
         }
         state.waiting = 0;
+        assert_eq!(notice.descriptor.0.load(Ordering::SeqCst), 0, "the descriptor shows what is not there");
     }
 
     #[test]
-    fn what_waits_is_shown_and_what_is_taken_is_not_for_long() {
+    fn what_waits_is_shown_and_what_is_taken_is_not() {
         loom::model(|| {
             let events = Arc::new(Mutex::new(Events::default()));
-            let notice = Arc::new(Notice { stage: AtomicU32::new(IDLE), descriptor: Flag(AtomicBool::new(false)) });
+            let descriptor = Counter(AtomicU64::new(0));
+            let notice = Arc::new(Notice { stage: AtomicU64::new(0), seen: AtomicU64::new(0), descriptor });
             let workers = [(); 2].map(|()| {
                 let (events, notice) = (events.clone(), notice.clone());
                 thread::spawn(move || finish(&events, &notice))
             });
             take(&events, &notice);
             workers.map(|worker| worker.join().unwrap());
-            let shown = || notice.descriptor.0.load(Ordering::SeqCst);
-            assert!(events.lock().unwrap().waiting == 0 || shown(), "an event waits and nobody is told");
-            // A write that was under way costs one more look.
+            let shown = notice.descriptor.0.load(Ordering::SeqCst) > 0;
+            assert_eq!(events.lock().unwrap().waiting > 0, shown);
             take(&events, &notice);
-            assert!(!shown(), "the descriptor shows what is not there");
         });
     }
 }

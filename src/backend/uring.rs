@@ -208,14 +208,21 @@ impl Uring {
         self.ring.has_completions() || self.ring.has_deferred()
     }
 
-    /// Lets what is deferred complete, without a second signal for it; the first was that it waits.
+    /// Lets what is deferred complete, without a second signal for it; the first was that it waits. True if something did.
     fn run_deferred(&mut self) -> bool {
+        // One call runs some twenty, of which few may complete. And the flag may come late, when all have run already: then
+        // it stays until there are others.
+        const TRIES: u32 = 8;
         self.ring.signals(false);
-        let ran = uring::get_events(self.fd()).is_ok();
+        for _ in 0..TRIES {
+            if uring::get_events(self.fd()).is_err() || self.ring.has_completions() || !self.ring.has_deferred() {
+                break;
+            }
+        }
         if !self.muted {
             self.unmute();
         }
-        ran
+        self.ring.has_completions()
     }
 
     pub fn pop(&mut self) -> Option<(u64, i64)> {

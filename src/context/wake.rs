@@ -23,7 +23,7 @@ impl<S: Signal> Wake<S> {
     pub fn wake(&self) {
         // AcqRel pairs with itself in `consume`: whoever consumes sees what the waker did before.
         if !self.pending.swap(true, Ordering::AcqRel) {
-            self.descriptor.signal();
+            self.descriptor.add(1);
         }
     }
 
@@ -59,11 +59,12 @@ mod tests {
     struct Flag(AtomicBool);
 
     impl Signal for Flag {
-        fn signal(&self) {
+        fn add(&self, _: u64) -> bool {
             self.0.store(true, Ordering::SeqCst);
+            true
         }
-        fn clear(&self) {
-            self.0.store(false, Ordering::SeqCst);
+        fn clear(&self) -> Option<u64> {
+            Some(self.0.swap(false, Ordering::SeqCst).into())
         }
     }
 

@@ -17,29 +17,29 @@ impl EventFd {
 
     /// Makes it readable. Async-signal-safe.
     pub fn signal(&self) {
-        signal(self.0.as_raw_fd());
+        add(self.0.as_raw_fd(), 1);
     }
 
     /// Makes it not readable.
     pub fn clear(&self) {
-        let mut count = 0u64;
-        // SAFETY: 8 live bytes. EAGAIN says that it was clear already; nothing else can fail.
-        unsafe { in_place!(libc::SYS_read, self.0.as_raw_fd(), &raw mut count, 8) }.ok();
+        read(self.0.as_raw_fd());
     }
 }
 
 /// Something that poll(2) calls readable once it is signalled; a trait so that the model checker can stand in.
 pub trait Signal {
-    fn signal(&self);
-    fn clear(&self);
+    /// Makes it readable, by so much more; false if that fails. Async-signal-safe.
+    fn add(&self, count: u64) -> bool;
+    /// Makes it not readable; how much was added since the last time, or None if it cannot be read.
+    fn clear(&self) -> Option<u64>;
 }
 
 impl Signal for EventFd {
-    fn signal(&self) {
-        Self::signal(self);
+    fn add(&self, count: u64) -> bool {
+        add(self.0.as_raw_fd(), count)
     }
-    fn clear(&self) {
-        Self::clear(self);
+    fn clear(&self) -> Option<u64> {
+        read(self.0.as_raw_fd())
     }
 }
 
@@ -49,11 +49,25 @@ impl AsRawFd for EventFd {
     }
 }
 
-fn signal(fd: RawFd) {
-    let one = 1u64;
-    // SAFETY: 8 live bytes. EAGAIN says that the counter is full, so readable already.
-    let signalled = || check(unsafe { libc::write(fd, (&raw const one).cast(), 8) } as i64);
-    while signalled() == Err(Errno(libc::EINTR)) {}
+fn add(fd: RawFd, count: u64) -> bool {
+    loop {
+        // SAFETY: 8 live bytes. EAGAIN says that the counter is full, so readable already.
+        match check(unsafe { libc::write(fd, (&raw const count).cast(), 8) } as i64) {
+            Err(Errno(libc::EINTR)) => {}
+            answer => return answer.is_ok(),
+        }
+    }
+}
+
+fn read(fd: RawFd) -> Option<u64> {
+    let mut count = 0u64;
+    // SAFETY: 8 live bytes.
+    match unsafe { in_place!(libc::SYS_read, fd, &raw mut count, 8) } {
+        Ok(_) => Some(count),
+        // It was clear already.
+        Err(Errno(libc::EAGAIN)) => Some(0),
+        Err(_) => None,
+    }
 }
 
 /// Sleeps in ppoll(2) until one of them is readable, the time is over (None: forever), or a signal handler ran (EINTR).
