@@ -68,7 +68,9 @@ static unsigned collect(struct uring *self, unsigned *done)
 {
     unsigned found = collect_ready(self, done);
 
-    while (self->defers && (IO_URING_READ_ONCE(*self->ring.sq.kflags) & IORING_SQ_TASKRUN)) {
+    /* The flag may be set late, when all has run already, and then stays: so not for ever. */
+    for (unsigned tries = 0;
+         self->defers && tries < 8 && (IO_URING_READ_ONCE(*self->ring.sq.kflags) & IORING_SQ_TASKRUN); tries++) {
         io_uring_get_events(&self->ring);
         found += collect_ready(self, done + found);
     }
