@@ -1,5 +1,7 @@
 //! Stopping operations.
 
+use std::iter::successors;
+
 use super::Shared;
 use super::slab::{Place, Slab};
 use super::state::{CANCELED, State};
@@ -41,17 +43,13 @@ impl Shared {
 impl State {
     pub fn cancel(&mut self, meant: Meant) -> u32 {
         // Counted first: stopping one ends the rest of its chain too.
-        let mut found = 0;
-        let mut next = meant.first(&self.slab, 0);
-        while let Some(index) = next {
-            found += 1;
-            next = meant.first(&self.slab, index + 1);
-        }
-        let mut next = if found > 0 { meant.first(&self.slab, 0) } else { None };
+        let first = meant.first(&self.slab, 0);
+        let found = successors(first, |index| meant.first(&self.slab, index + 1)).count();
+        let mut next = first;
         while let Some(index) = next {
             self.stop(index, CANCELED);
             next = meant.first(&self.slab, index + 1);
         }
-        found
+        found as u32
     }
 }

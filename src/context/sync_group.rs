@@ -69,11 +69,12 @@ impl State {
 
     /// A chain's member waits; `before` is the one that it waits for. If it is a sync after a write, its group hears of it.
     pub fn sync_is_coming(&mut self, index: u32, before: u32) {
-        let (op, write) = (self.slab[index].op, self.slab[before].op);
+        let (op, write) = (&self.slab[index].op, &self.slab[before].op);
         let writes = matches!(write.code, Code::Write | Code::Writev) && !write.at_current() && write.fd == op.fd;
-        if !is_sync(&op) || !writes {
+        if !is_sync(op) || !writes {
             return;
         }
+        let op = *op;
         if let Some(at) = self.group_for(&op) {
             self.syncs[at].coming += 1;
             self.slab[index].coming = true;
