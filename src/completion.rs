@@ -41,6 +41,10 @@ pub struct Completions {
     collectors: u32,
     /// Events were added that the descriptor has not been told of.
     untold: bool,
+    /// It is to be told now; else a little later will do.
+    urgent: bool,
+    /// How often it was told, or nothing was left to tell.
+    tellings: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -60,6 +64,8 @@ impl Completions {
             edge_sleepers: 0,
             collectors: 0,
             untold: false,
+            urgent: false,
+            tellings: 0,
         })
     }
 
@@ -92,12 +98,30 @@ impl Completions {
         if self.collectors > 0 {
             return false;
         }
+        self.urgent = false;
+        self.tellings += 1;
         let untold = std::mem::take(&mut self.untold);
         if self.waiting.is_empty() || self.signalled && !(untold && self.edge_sleepers > 0) {
             return false;
         }
         self.signalled = true;
         self.notice.want()
+    }
+
+    /// The same, but only if [`Self::hurry`] asked for it: who calls this sees to it that somebody does in a moment.
+    #[must_use]
+    pub fn tell_if_urgent(&mut self) -> bool {
+        self.urgent && self.tell()
+    }
+
+    /// While this stays the same, what waits has not been told.
+    pub fn tellings(&self) -> u64 {
+        self.tellings
+    }
+
+    /// What waits is to be told now.
+    pub fn hurry(&mut self) {
+        self.urgent = true;
     }
 
     /// Makes the descriptor not readable. Look for native completions next, then [`Self::tell`].
@@ -122,6 +146,7 @@ impl Completions {
         for finished in self.waiting.drain(..count) {
             sink.put(finished.event);
         }
+        self.tellings += u64::from(self.waiting.is_empty());
         count as u32
     }
 

@@ -16,6 +16,8 @@ pub struct Chores {
     poke: bool,
     /// A worker waits busily for what was queued.
     nudge: bool,
+    /// The sentinel must look anew.
+    rouse: bool,
 }
 
 impl State {
@@ -26,26 +28,37 @@ impl State {
             self.native.mute();
         }
         let flush = self.native.flush();
-        self.chores_beside(silent, flush)
+        let staffing = self.pool.staff();
+        let notice = !silent && self.done.tell();
+        self.chores_beside(notice, staffing, flush)
     }
 
     /// The same for a worker, which leaves the kernel's queue alone: io_uring finishes some operations in the thread that
     /// submitted them, and a worker's next system call may be a long, uninterruptible sleep. Whoever pushed flushes.
     pub fn worker_chores(&mut self) -> Chores {
-        self.chores_beside(false, Flush::Nothing)
+        let looked_after = self.pool.has_sentinel();
+        self.chores_of_worker(looked_after)
     }
 
-    fn chores_beside(&mut self, silent: bool, flush: Flush) -> Chores {
-        let notice = !silent && self.done.tell();
+    /// If somebody looks that it takes not long, the descriptor does not hear of each step of a chain that goes on.
+    pub fn chores_of_worker(&mut self, looked_after: bool) -> Chores {
+        let staffing = self.pool.staff();
+        let looked_after = looked_after && staffing != Staffing::CallSentinel;
+        let notice = if looked_after { self.done.tell_if_urgent() } else { self.done.tell() };
+        self.chores_beside(notice, staffing, Flush::Nothing)
+    }
+
+    fn chores_beside(&mut self, notice: bool, staffing: Staffing, flush: Flush) -> Chores {
         let poke = std::mem::take(&mut self.poke) && self.poller.is_some() && !std::mem::replace(&mut self.poked, true);
         let nudge = self.pool.has_work_for_spinner();
         Chores {
             notice,
-            staffing: self.pool.staff(),
+            staffing,
             again: !flush.is_nothing() && !self.backlog.is_empty(),
             flush,
             poke,
             nudge,
+            rouse: self.pool.rouses_sentinel(),
         }
     }
 }
@@ -58,6 +71,7 @@ impl Chores {
             && !self.again
             && !self.poke
             && !self.nudge
+            && !self.rouse
     }
 }
 
@@ -89,7 +103,7 @@ impl Shared {
 
     pub fn run(&self, chores: Chores, silent: bool) {
         let mut next = Some(chores);
-        while let Some(Chores { notice, staffing, mut flush, again, poke, nudge }) = next.take() {
+        while let Some(Chores { notice, staffing, mut flush, again, poke, nudge, rouse }) = next.take() {
             if notice {
                 self.notice.make();
             }
@@ -100,6 +114,10 @@ impl Shared {
                 Staffing::Enough => {}
                 Staffing::Wake => self.work.notify_one(),
                 Staffing::Start => self.start_worker(),
+                Staffing::CallSentinel => self.watch.notify_one(),
+            }
+            if rouse {
+                self.watch.notify_one();
             }
             if poke {
                 self.poke();

@@ -14,6 +14,7 @@ impl Shared {
     pub fn drain(self: &Arc<Self>) {
         self.with(|state| {
             state.closing = true;
+            state.pool.chains_end();
             state.cancel(Meant::All);
         });
         while self.with(State::is_busy) {
@@ -21,6 +22,7 @@ impl Shared {
             eventfd::sleep_until_readable([self.eventfd], None).ok();
         }
         self.work.notify_all();
+        self.watch.notify_all();
         let (workers, poller) = {
             let mut state = self.state.lock();
             (std::mem::take(&mut state.workers), state.poller.take())

@@ -89,6 +89,8 @@ struct Shared {
     state: Mutex<State>,
     /// Where idle workers sleep.
     work: Condvar,
+    /// Where the one sleeps that looks now and then.
+    watch: Condvar,
     /// Bumped when there is work for a worker that waits busily.
     queued: Beat,
     /// Bumped when a worker has finished something.
@@ -127,6 +129,7 @@ impl Context {
             router,
             state: Mutex::new(state),
             work: Condvar::new(),
+            watch: Condvar::new(),
             queued: Beat::default(),
             finished: Beat::default(),
             notice,

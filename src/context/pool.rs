@@ -8,12 +8,8 @@ use super::slab::{Class, List, Place, Slab};
 /// Workers unless the caller says otherwise: cold reads gain up to here and lose beyond.
 pub const DEFAULT_WORKERS: u32 = 32;
 
-/// A write that takes no longer is not worth another worker's waking.
+/// Writes that take no longer, on average, are not worth another worker's waking.
 const BRISK: Duration = Duration::from_micros(100);
-
-/// A streak at which one worker is let alone with the writes, and the longest that is counted.
-const TRUST: u32 = 8;
-const MOST_STREAK: u32 = 64;
 
 /// Writes until one worker is let alone again, doubled with each time that it was in vain, so often.
 const RETRY_AFTER: u32 = 64;
@@ -34,6 +30,8 @@ pub struct Pool {
     idle: u32,
     /// Workers that were woken and have not looked at the queues yet.
     woken: u32,
+    /// Workers without work that look at the queues in a moment.
+    looking: u32,
     /// Workers that were started and have not looked at the queues yet.
     starting: u32,
     /// Workers on an operation of the fast class.
@@ -44,10 +42,16 @@ pub struct Pool {
     spinning: bool,
     /// Syncs that let writes go first.
     held_back: u32,
-    /// Workers that sleep lightly, to step in should what others wait for be held up.
-    sentinels: u32,
-    /// Writes in a row that took no longer than waking another worker would.
-    streak: u32,
+    /// A worker sleeps lightly, to step in should what others wait for be held up.
+    sentinel: bool,
+    /// It was called to work and has not come yet.
+    called: u32,
+    /// It must look anew how long it may sleep.
+    rouse: bool,
+    /// Chains that went on in workers, while that has not stopped.
+    chains: u32,
+    /// What a write took of late, when one worker was alone with them.
+    pace: Duration,
     /// Writes since one worker was last let alone with them, and how often that was in vain.
     untried: u32,
     retries: u32,
@@ -65,6 +69,8 @@ pub enum Staffing {
     Enough,
     Wake,
     Start,
+    /// Only the sentinel is free.
+    CallSentinel,
 }
 
 impl Pool {
@@ -78,13 +84,17 @@ impl Pool {
             live: 0,
             idle: 0,
             woken: 0,
+            looking: 0,
             starting: 0,
             fast_running: 0,
             slow_running: 0,
             spinning: false,
             held_back: 0,
-            sentinels: 0,
-            streak: TRUST,
+            sentinel: false,
+            called: 0,
+            rouse: false,
+            chains: 0,
+            pace: Duration::ZERO,
             untried: 0,
             retries: 0,
             ended: 0,
@@ -138,27 +148,25 @@ impl Pool {
     /// other, so that only what one worker did alone counts; and now and then one is let alone to see.
     pub fn took(&mut self, write: bool, time: Duration) {
         if !write {
-            self.streak = 0;
-        } else if !self.is_brisk() {
-            self.untried += 1;
-            if self.untried >> self.retries.min(RAREST) >= RETRY_AFTER {
-                (self.untried, self.retries) = (0, self.retries + 1);
-                self.streak = TRUST;
-            }
-        } else if time < BRISK {
-            self.streak = (self.streak + 1).min(MOST_STREAK);
-            if self.streak == MOST_STREAK {
+            self.pace = BRISK;
+        } else if self.is_brisk() {
+            self.pace = (self.pace * 7 + time) / 8;
+            if self.pace < BRISK / 4 {
                 self.retries = 0;
             }
         } else {
-            self.streak = self.streak.saturating_sub(MOST_STREAK / 4);
+            self.untried += 1;
+            if self.untried >> self.retries.min(RAREST) >= RETRY_AFTER {
+                (self.untried, self.retries) = (0, self.retries + 1);
+                self.pace = BRISK / 2;
+            }
         }
     }
 
     /// Buffered writes that the page cache takes in a few microseconds, and one after the other (the file systems lock the
     /// file): one worker is faster than several that wake and wait for each other.
     fn is_brisk(&self) -> bool {
-        self.streak >= TRUST
+        self.pace < BRISK
     }
 
     /// How many operations the worker on brisk work has before it.
@@ -166,36 +174,71 @@ impl Pool {
         if self.is_brisk() { self.fast.len() + self.fast_running } else { 0 }
     }
 
-    /// Work waits for the worker on brisk work, or for writes: somebody must look whether they are held up.
-    pub fn wants_sentinel(&self) -> bool {
-        self.held_back > 0 || self.has_brisk_backlog()
+    /// Work waits for the worker on brisk work, syncs for writes, or chains go on without the descriptor's hearing of each
+    /// step: somebody must look whether they are held up.
+    fn wants_sentinel(&self) -> bool {
+        const OFTEN: u32 = 8;
+        self.held_back > 0 || self.chains >= OFTEN || self.has_brisk_backlog()
     }
 
     fn has_brisk_backlog(&self) -> bool {
         self.is_brisk() && self.fast_running > 0 && !self.fast.is_empty()
     }
 
-    /// A sync lets writes go first.
-    pub fn holds_back(&mut self) {
+    /// A sync lets writes go first; the sentinel's sleep may have become too long for that.
+    pub fn holds_back(&mut self, rouse: bool) {
         self.held_back += 1;
+        self.rouse |= rouse;
     }
 
     pub fn lets_go(&mut self) {
         self.held_back -= 1;
     }
 
+    /// A worker ended an operation, and its chain went on.
+    pub fn chain_goes_on(&mut self) {
+        self.chains = self.chains.saturating_add(1);
+    }
+
+    /// No chain goes on any more.
+    pub fn chains_end(&mut self) {
+        self.chains = 0;
+    }
+
+    /// A worker that has nothing to do should be the sentinel.
+    pub fn needs_sentinel(&self) -> bool {
+        !self.sentinel && self.wants_sentinel()
+    }
+
+    pub fn has_sentinel(&self) -> bool {
+        self.sentinel
+    }
+
     /// Operations that ended so far; for [`Self::sentinel_goes`].
     pub fn sentinel_comes(&mut self) -> u64 {
-        self.sentinels += 1;
+        self.sentinel = true;
         self.ended
     }
 
     /// `in_time`: nobody woke it.
     pub fn sentinel_goes(&mut self, ended: u64, in_time: bool) {
-        self.sentinels -= 1;
-        if in_time && self.ended == ended && self.has_brisk_backlog() {
-            self.streak = 0;
+        // If there are two of them, which one was called is all the same.
+        if self.called > 0 {
+            self.called -= 1;
+        } else {
+            self.sentinel = false;
         }
+        if in_time && self.ended == ended {
+            self.chains_end();
+            if self.has_brisk_backlog() {
+                self.pace = BRISK;
+            }
+        }
+    }
+
+    /// True if the sentinel must be woken to look anew.
+    pub fn rouses_sentinel(&mut self) -> bool {
+        std::mem::take(&mut self.rouse) && self.sentinel
     }
 
     /// True if the calling worker may wait busily for work; [`Self::spun`] afterwards.
@@ -220,8 +263,9 @@ impl Pool {
 
     /// Whether a worker must be woken or started for what is queued. Counts it as done.
     pub fn staff(&mut self) -> Staffing {
-        let sentinel = u32::from(self.sentinels == 0 && self.wants_sentinel());
-        if self.runnable() + sentinel <= self.woken + self.starting + u32::from(self.spinning) {
+        let sentinel = u32::from(self.needs_sentinel());
+        let coming = self.woken + self.starting + self.looking + self.called + u32::from(self.spinning);
+        if self.runnable() + sentinel <= coming {
             Staffing::Enough
         } else if self.idle > 0 {
             self.idle -= 1;
@@ -231,6 +275,10 @@ impl Pool {
             self.live += 1;
             self.starting += 1;
             Staffing::Start
+        } else if self.sentinel {
+            self.sentinel = false;
+            self.called += 1;
+            Staffing::CallSentinel
         } else {
             Staffing::Enough
         }
@@ -259,6 +307,15 @@ impl Pool {
         } else {
             self.idle -= 1;
         }
+    }
+
+    /// A worker without work has something else to do first; [`Self::looks`] follows.
+    pub fn looks_soon(&mut self) {
+        self.looking += 1;
+    }
+
+    pub fn looks(&mut self) {
+        self.looking -= 1;
     }
 
     pub fn leaves(&mut self) {

@@ -114,19 +114,26 @@ impl State {
     pub fn finish(&mut self, index: u32, result: i64, by: By) {
         let slot = &self.slab[index];
         let (op, next) = (slot.op, slot.next);
-        self.note(&op, result, by);
+        let goes_on = next != NONE && op.succeeded_in_full(result) && !self.closing;
+        self.note_quietly(&op, result, by);
         self.slab.release(index);
+        if goes_on {
+            self.pool.chain_goes_on();
+            return self.start(next);
+        }
+        self.done.hurry();
         if next != NONE {
-            if op.succeeded_in_full(result) && !self.closing {
-                self.start(next);
-            } else {
-                self.break_chain(next, CANCELED);
-            }
+            self.break_chain(next, CANCELED);
         }
     }
 
     /// The event of an operation that has no slot any more.
     pub fn note(&mut self, op: &Op, result: i64, by: By) {
+        self.note_quietly(op, result, by);
+        self.done.hurry();
+    }
+
+    fn note_quietly(&mut self, op: &Op, result: i64, by: By) {
         self.counters.completed += 1;
         match by {
             _ if result == CANCELED.as_result() => self.counters.cancelled += 1,

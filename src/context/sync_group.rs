@@ -134,7 +134,8 @@ impl State {
         }
         group.since = Instant::now();
         self.slab[group.leader].place = Place::Grouped;
-        self.pool.holds_back();
+        let rouse = group.patience < PATIENCE;
+        self.pool.holds_back(rouse);
         true
     }
 

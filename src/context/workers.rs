@@ -71,10 +71,14 @@ impl Shared {
     fn next_task(&self, id: u64, mut done: Option<(Task, Outcome)>) -> Option<Task> {
         let (mut timed_out, mut may_spin) =
             (false, done.as_ref().is_some_and(|(task, _)| !task.op.code.reads() && task.class == Class::Fast));
+        let mut looks_again = false;
         loop {
             // The end of one and the beginning of the next.
             let now = Instant::now();
             let mut state = self.state.lock();
+            if std::mem::take(&mut looks_again) {
+                state.pool.looks();
+            }
             if let Some((task, outcome)) = done.take() {
                 state.settle(task, outcome, now);
                 self.finished.bump();
@@ -84,8 +88,15 @@ impl Shared {
             if leaves {
                 state.worker_leaves(id);
             }
-            let chores = state.worker_chores();
-            if next.is_none() && !leaves && chores.is_nothing() {
+            looks_again = next.is_none() && !leaves;
+            if looks_again {
+                state.pool.looks_soon();
+            }
+            let looked_after = state.pool.has_sentinel() || looks_again && state.pool.needs_sentinel();
+            let chores = state.chores_of_worker(looked_after);
+            if looks_again && chores.is_nothing() {
+                state.pool.looks();
+                looks_again = false;
                 if std::mem::take(&mut may_spin) && state.idle_spin.is_worth_a_try() && state.pool.spins() {
                     self.spin_for_work(state);
                 } else {
@@ -95,7 +106,7 @@ impl Shared {
             }
             drop(state);
             self.run(chores, false);
-            if next.is_some() || leaves {
+            if !looks_again {
                 return next;
             }
         }
@@ -114,20 +125,27 @@ impl Shared {
 
     /// Sleeps until there may be work; true if there was none for so long that the worker may go.
     fn sleep(&self, mut state: MutexGuard<State>) -> bool {
-        if !state.pool.wants_sentinel() {
-            state.pool.sleeps();
-            let (mut state, timed_out) = self.work.wait_for(state, IDLE);
-            state.pool.wakes();
-            return timed_out;
+        if state.pool.needs_sentinel() {
+            self.stand_watch(state);
+            return false;
         }
-        let ended = state.pool.sentinel_comes();
         state.pool.sleeps();
-        let patience = state.patience();
-        let (mut state, in_time) = self.work.wait_for(state, patience);
+        let (mut state, timed_out) = self.work.wait_for(state, IDLE);
         state.pool.wakes();
+        timed_out
+    }
+
+    /// Sleeps lightly, and then looks after what may be held up.
+    fn stand_watch(&self, mut state: MutexGuard<State>) {
+        let (ended, tellings) = (state.pool.sentinel_comes(), state.done.tellings());
+        let patience = state.patience();
+        let (mut state, in_time) = self.watch.wait_for(state, patience);
         state.pool.sentinel_goes(ended, in_time && patience == PATIENCE);
         state.lose_patience();
-        false
+        // What was not told for so long, or somebody else may not look after.
+        if !in_time || state.done.tellings() == tellings {
+            state.done.hurry();
+        }
     }
 
     fn run_task(&self, task: &Task, kit: &mut Kit) -> Outcome {

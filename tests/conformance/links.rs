@@ -18,6 +18,7 @@ crate::promises! {
         go_on_after_empty_transfer,
         go_on_after_full_transfer,
         do_not_start_a_member_early,
+        tell_of_a_step_before_one_that_takes_long,
         of_one_call_are_independent,
         of_the_longest_length,
         leave_a_cancelled_close_open,
@@ -210,6 +211,28 @@ fn do_not_start_a_member_early(case: &Case) {
     events.sort();
     assert_eq!(results(&events), [1, 1, 0]);
     assert_eq!(sys::waiting(&reader), 1);
+}
+
+/// Also after many chains that ended soon: a library may leave a step to be told with its chain's end, but not for ever.
+fn tell_of_a_step_before_one_that_takes_long(case: &Case) {
+    const QUICK: usize = 100;
+    let fifo = case.dir.c("fifo");
+    crate::errno::make_fifo(&fifo);
+    let file = case.dir.file("steps", b"");
+    let ctx = case.ctx();
+    let write = |tag| ops::write(file.as_raw_fd(), b"step", 0).tag(tag);
+    // Opening waits for somebody who writes.
+    let open = ops::openat(libc::AT_FDCWD, &fifo, libc::O_RDONLY | libc::O_CLOEXEC, 0).tag(2);
+    for _ in 0..10 {
+        let quick: Vec<caio_op> = (0..QUICK).flat_map(|_| chain(&[write(0), write(0)])).collect();
+        ctx.accept(&quick);
+        ctx.collect(quick.len());
+        ctx.accept(&chain(&[write(1), open]));
+        until("the descriptor tells of the write", || ctx.readable());
+        assert_eq!(ctx.poll(8), [Event { user_data: 1, result: 4 }]);
+        let _other_end = sys::open(&fifo, libc::O_RDWR);
+        assert_eq!(sys::plain(&ops::close(ctx.collect(1)[0].result as i32)), 0);
+    }
 }
 
 /// A broken chain touches neither its neighbours nor single operations.
