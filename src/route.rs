@@ -92,7 +92,20 @@ impl Router {
             let attempt = rw::read_cached(op.fd, op.buf, op.len, op.offset);
             return self.after_attempt(op, attempt, linked, batch);
         }
+        if self.takes_long_to_copy(op, batch) {
+            return Route::Worker(0);
+        }
         self.without_attempt(op, 0, linked, batch)
+    }
+
+    /// What is in the page cache is copied in the caller's time wherever it goes but to a worker.
+    fn takes_long_to_copy(&self, op: &Op, batch: &mut Checks) -> bool {
+        const WORTH_WAKING: u64 = 16 * 1024;
+        if !self.auto || self.no_inline || op.code != Code::Read || op.len < WORTH_WAKING {
+            return false;
+        }
+        let more_of_it = batch.cached_fd == Some(op.fd) && op.len > batch.budget;
+        more_of_it || op.len > INLINE_BUDGET && !self.is_direct(op.fd, batch)
     }
 
     fn without_attempt(&self, op: &Op, moved: u64, linked: bool, batch: &mut Checks) -> Route {

@@ -4,12 +4,21 @@
 use std::time::Duration;
 
 use super::slab::{Class, List, Place, Slab};
+use super::spin;
+use crate::op::Op;
 
 /// Workers unless the caller says otherwise: cold reads gain up to here and lose beyond.
 pub const DEFAULT_WORKERS: u32 = 32;
 
 /// Writes that take no longer, on average, are not worth another worker's waking.
-const BRISK: Duration = Duration::from_micros(100);
+const BRISK_WRITE: Duration = Duration::from_micros(100);
+
+/// Reads that take no longer come from the page cache: the fastest disks take thrice that. And so much for each KiB.
+const BRISK_READ: Duration = Duration::from_micros(20);
+const COPY_KIB: Duration = Duration::from_nanos(200);
+
+/// An operation that takes just as long as a brisk one may.
+const LONGEST: u64 = 1024;
 
 /// Writes until one worker is let alone again, doubled with each time that it was in vain, so often.
 const RETRY_AFTER: u32 = 64;
@@ -50,8 +59,10 @@ pub struct Pool {
     rouse: bool,
     /// Chains that went on in workers, while that has not stopped.
     chains: u32,
-    /// What a write took of late, when one worker was alone with them.
-    pace: Duration,
+    /// What an operation took of late, when few workers were at it; [`LONGEST`] is as long as it may.
+    pace: u64,
+    /// So many workers at once for brisk ones of the kind that was last seen.
+    width: u32,
     /// Writes since one worker was last let alone with them, and how often that was in vain.
     untried: u32,
     retries: u32,
@@ -94,7 +105,8 @@ impl Pool {
             called: 0,
             rouse: false,
             chains: 0,
-            pace: Duration::ZERO,
+            pace: 0,
+            width: 1,
             untried: 0,
             retries: 0,
             ended: 0,
@@ -144,29 +156,32 @@ impl Pool {
         }
     }
 
-    /// How long an operation of the fast class took, by which the next ones are staffed. Several at once wait for each
-    /// other, so that only what one worker did alone counts; and now and then one is let alone to see.
-    pub fn took(&mut self, write: bool, time: Duration) {
-        if !write {
-            self.pace = BRISK;
-        } else if self.is_brisk() {
-            self.pace = (self.pace * 7 + time) / 8;
-            if self.pace < BRISK / 4 {
-                self.retries = 0;
-            }
-        } else {
+    /// How long an operation of the fast class took, by which the next ones are staffed. Many at once wait for each other,
+    /// so that only what few workers did counts; and now and then few are let alone to see.
+    pub fn took(&mut self, op: &Op, time: Duration) {
+        if !self.is_brisk() {
             self.untried += 1;
             if self.untried >> self.retries.min(RAREST) >= RETRY_AFTER {
                 (self.untried, self.retries) = (0, self.retries + 1);
-                self.pace = BRISK / 2;
+                self.pace = LONGEST / 2;
             }
+            return;
+        }
+        let reads = op.code.reads();
+        let may_take = if reads { BRISK_READ + COPY_KIB * (op.len >> 10).min(1 << 10) as u32 } else { BRISK_WRITE };
+        self.width = if reads { spin::cores().saturating_sub(1).max(1) } else { 1 };
+        // A single one may have been interrupted for long.
+        let pace = (time.as_nanos() as u64 * LONGEST / may_take.as_nanos() as u64).min(LONGEST * 4);
+        self.pace = (self.pace * 7 + pace) / 8;
+        if self.pace < LONGEST / 4 {
+            self.retries = 0;
         }
     }
 
-    /// Buffered writes that the page cache takes in a few microseconds, and one after the other (the file systems lock the
-    /// file): one worker is faster than several that wake and wait for each other.
+    /// Operations that the page cache does in a few microseconds: a worker that wakes for one takes longer. Writes go one
+    /// after the other (the file systems lock the file), reads on as many processors as the caller leaves.
     fn is_brisk(&self) -> bool {
-        self.pace < BRISK
+        self.pace < LONGEST
     }
 
     /// How many operations the worker on brisk work has before it.
@@ -231,7 +246,7 @@ impl Pool {
         if in_time && self.ended == ended {
             self.chains_end();
             if self.has_brisk_backlog() {
-                self.pace = BRISK;
+                self.pace = LONGEST;
             }
         }
     }
@@ -346,7 +361,8 @@ impl Pool {
 
     /// Fast operations that may be begun now.
     fn fast_room(&self) -> u32 {
-        if self.is_brisk() { self.fast.len().min(1u32.saturating_sub(self.fast_running)) } else { self.fast.len() }
+        let most = if self.is_brisk() { self.width.saturating_sub(self.fast_running) } else { u32::MAX };
+        self.fast.len().min(most)
     }
 
     /// Slow operations leave a quarter of the workers free for the rest.

@@ -71,8 +71,13 @@ impl Beat {
 
 /// With one core, whoever waits busily keeps from working who is waited for.
 fn has_cores() -> bool {
-    static MORE_THAN_ONE: OnceLock<bool> = OnceLock::new();
-    *MORE_THAN_ONE.get_or_init(|| thread::available_parallelism().is_ok_and(|cores| cores.get() > 1))
+    cores() > 1
+}
+
+/// Processors that this process may use.
+pub fn cores() -> u32 {
+    static CORES: OnceLock<u32> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, |cores| cores.get() as u32))
 }
 
 #[cfg(test)]

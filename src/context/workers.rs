@@ -284,7 +284,7 @@ impl State {
 
     fn settle(&mut self, mut task: Task, outcome: Outcome, now: Instant) {
         if task.class == Class::Fast {
-            self.pool.took(!task.op.code.reads(), now - task.begun);
+            self.pool.took(&task.op, now - task.begun);
         }
         let Some(index) = self.give_back(&mut task) else { return };
         match outcome {

@@ -1,13 +1,14 @@
 //! Promise 15: what the counters say.
 
 use crate::support::case::{Case, Variant};
+use crate::support::files::pattern;
 use crate::support::stuck::Stuck;
 use crate::support::*;
 use std::os::fd::AsRawFd;
 
 crate::promises! {
     Plan::EVERY => { count_what_happens, add_up, count_finished_not_polled }
-    Plan::FOLDERS => { say_who_did_it }
+    Plan::FOLDERS => { say_who_did_it, say_that_submit_copies_little }
     Plan::EVERY => { say_nothing_is_inline_if_asked }
 }
 
@@ -102,6 +103,32 @@ fn say_nothing_is_inline_if_asked(case: &Case) {
     let inline = ctx.stats().done_inline;
     assert!(inline == 0 || case.variant != Variant::NoInline, "{inline} finished inside submit");
     assert!(inline > 0 || case.variant == Variant::NoInline, "a NOP and a cached read finish inside submit");
+}
+
+/// Cached or not: a caller that asks for much is not held up while it is copied.
+fn say_that_submit_copies_little(case: &Case) {
+    const SIZE: usize = 64 * 1024;
+    let content = pattern(64 * SIZE);
+    let file = case.dir.file("file", &content);
+    let mut room = vec![0; content.len()];
+    let reads: Vec<caio_op> = room
+        .chunks_mut(SIZE)
+        .enumerate()
+        .map(|(index, room)| ops::read(file.as_raw_fd(), room, (index * SIZE) as u64))
+        .collect();
+    let ctx = case.ctx();
+    assert_eq!(ctx.run(&reads), vec![SIZE as i64; 64]);
+    assert!(ctx.stats().done_inline <= 16, "a MiB at most inside submit: {}", ctx.stats().done_inline);
+    assert!(room == content);
+
+    room.fill(0);
+    let before = ctx.stats();
+    assert_eq!(ctx.one(ops::read(file.as_raw_fd(), &mut room, 0)), content.len() as i64);
+    assert_eq!(ctx.stats().done_inline, before.done_inline);
+    if case.backend == CAIO_BACKEND_AUTO && case.variant != Variant::NoInline {
+        assert_eq!(ctx.stats().done_native, before.done_native, "io_uring would copy it inside submit");
+    }
+    assert!(room == content);
 }
 
 /// The difference between backends that a caller can see.
