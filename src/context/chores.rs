@@ -64,6 +64,7 @@ impl State {
 }
 
 impl Chores {
+    #[inline(always)]
     pub fn is_nothing(&self) -> bool {
         !self.notice
             && self.staffing == Staffing::Enough
@@ -101,9 +102,16 @@ impl Shared {
         answer
     }
 
+    #[inline(always)]
     pub fn run(&self, chores: Chores, silent: bool) {
-        let mut next = Some(chores);
-        while let Some(Chores { notice, staffing, mut flush, again, poke, nudge, rouse }) = next.take() {
+        if !chores.is_nothing() {
+            self.run_all(chores, silent);
+        }
+    }
+
+    fn run_all(&self, mut chores: Chores, silent: bool) {
+        loop {
+            let Chores { notice, staffing, mut flush, again, poke, nudge, rouse } = chores;
             if notice {
                 self.notice.make();
             }
@@ -122,11 +130,12 @@ impl Shared {
             if poke {
                 self.poke();
             }
-            if flush.run() || again {
-                let mut state = self.state.lock();
-                state.flushed(flush);
-                next = Some(state.chores(silent));
+            if !flush.run() && !again {
+                return;
             }
+            let mut state = self.state.lock();
+            state.flushed(flush);
+            chores = state.chores(silent);
         }
     }
 }

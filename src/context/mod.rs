@@ -221,7 +221,12 @@ impl Context {
     /// What every call of the working kind checks first.
     fn enter(&self) -> Result<()> {
         self.check_process()?;
-        let Some(owner) = &self.owner else { return Ok(()) };
+        self.owner.as_ref().map_or(Ok(()), Self::check_thread)
+    }
+
+    /// Apart, so that contexts of many threads do not ask who the calling one is.
+    #[inline(never)]
+    fn check_thread(owner: &AtomicUsize) -> Result<()> {
         // Relaxed: a thread always sees its own number here, and any other value means another thread.
         let me = thread::id();
         let first = owner.load(Ordering::Relaxed);

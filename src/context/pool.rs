@@ -279,8 +279,8 @@ impl Pool {
     /// Whether a worker must be woken or started for what is queued. Counts it as done.
     pub fn staff(&mut self) -> Staffing {
         let sentinel = u32::from(self.needs_sentinel());
-        let coming = self.woken + self.starting + self.looking + self.called + u32::from(self.spinning);
-        if self.runnable() + sentinel <= coming {
+        let wanted = self.runnable() + sentinel;
+        if wanted == 0 || wanted <= self.woken + self.starting + self.looking + self.called + u32::from(self.spinning) {
             Staffing::Enough
         } else if self.idle > 0 {
             self.idle -= 1;
@@ -356,7 +356,8 @@ impl Pool {
 
     /// Queued operations that a worker may take now.
     fn runnable(&self) -> u32 {
-        self.fast_room() + self.slow.len().min(self.slow_room())
+        let slow = self.slow.len();
+        self.fast_room() + if slow == 0 { 0 } else { slow.min(self.slow_room()) }
     }
 
     /// Fast operations that may be begun now.
