@@ -64,6 +64,22 @@ impl InFlight {
 
 impl Core {
     pub fn new(options: Options) -> Result<Self> {
+        if options.backend == CAIO_BACKEND_URING {
+            return Self::uring(options);
+        }
+        Self::with(options)
+    }
+
+    /// On io_uring, which would have its kernel threads make buffered writes, one after the other: the library's own make
+    /// them in less time, but if a backend is named it leaves them to that.
+    fn uring(options: Options) -> Result<Self> {
+        match Self::with(Options { backend: CAIO_BACKEND_AUTO, ..options }) {
+            Ok(core) if core.flavor == Flavor::Uring => Ok(core),
+            _ => Self::with(options),
+        }
+    }
+
+    fn with(options: Options) -> Result<Self> {
         let ctx = Ctx::new(options)?;
         let flavor = Flavor::of_backend(ctx.backend()?);
         let max_requests = ctx.max_requests()?;

@@ -43,6 +43,8 @@ struct State {
     queue: VecDeque<Py<Request>>,
     /// Complete, and not woken yet.
     woken: Vec<Wake>,
+    /// Complete too, but others come first.
+    resting: VecDeque<Py<Request>>,
     /// The reader is at work: what it wakes need not submit at once, as it does that afterwards for all of them.
     in_reader: bool,
     /// The reader will be called by the loop's queue.
@@ -55,13 +57,16 @@ struct State {
     pace: Pace,
 }
 
+impl State {
+    /// Nobody waits for anything here.
+    fn is_idle(&self) -> bool {
+        self.inflight == 0 && self.queue.is_empty() && self.resting.is_empty()
+    }
+}
+
 /// What became of a request that was begun.
 pub enum Begun {
-    Done {
-        result: i64,
-        /// The loop should have its turn before the task goes on: the number for [`Inner::rested`].
-        rest: Option<u32>,
-    },
+    Done(i64),
     Pending,
 }
 
@@ -74,6 +79,7 @@ impl Inner {
             inflight: 0,
             queue: VecDeque::new(),
             woken: Vec::new(),
+            resting: VecDeque::new(),
             in_reader: false,
             scheduled: false,
             watched: false,
@@ -244,19 +250,18 @@ impl Inner {
         if request.get().io().reads() {
             state.cached = true;
         }
-        let step = state.pace.step();
+        let others_rest = !state.resting.is_empty();
+        let step = state.pace.step(others_rest);
         let wakes = !state.woken.is_empty();
         drop(state);
+        if step == Step::Rest {
+            request.get().rest(py, result);
+            self.state().resting.push_back(request.clone().unbind());
+        }
         if step != Step::GoOn || wakes {
             self.schedule_unless_in_reader(py)?;
         }
-        let rest = if let Step::Rest(turn) = step { Some(turn) } else { None };
-        Ok(Begun::Done { result, rest })
-    }
-
-    /// A task that was told to rest goes on.
-    pub fn rested(&self, turn: u32) {
-        self.state().pace.rested(turn);
+        Ok(if step == Step::Rest { Begun::Pending } else { Begun::Done(result) })
     }
 
     /// Takes completions in: whoever waits for them is to be woken.
@@ -388,7 +393,7 @@ impl Inner {
             return Ok(());
         }
         state.closed = true;
-        let idle = state.inflight == 0 && state.queue.is_empty();
+        let idle = state.is_idle();
         drop(state);
         if self.forks != finalize::forks() {
             return Ok(());
@@ -400,8 +405,10 @@ impl Inner {
             return Ok(());
         }
         self.unwatch(py)?;
-        let queue = std::mem::take(&mut self.state().queue);
-        drop(queue);
+        let mut state = self.state();
+        let (queue, resting) = (std::mem::take(&mut state.queue), std::mem::take(&mut state.resting));
+        drop(state);
+        drop((queue, resting));
         self.core.ctx.cancel_all();
         reaper::start(self.clone());
         Ok(())

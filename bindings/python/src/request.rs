@@ -37,8 +37,6 @@ struct State {
     result: i64,
     /// Whom to wake.
     wake: Option<Wake>,
-    /// The turn of the loop in which the task was told to rest.
-    rested: Option<u32>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -48,6 +46,8 @@ pub enum Phase {
     /// Waits for its turn to be submitted.
     Queued,
     InFlight,
+    /// There is a result, but other tasks come first.
+    Resting,
     /// There is a result, which nobody has taken.
     Done,
     /// The result was taken, or nobody wants it.
@@ -94,16 +94,36 @@ impl Request {
         wanted
     }
 
-    /// There is a result: whom to wake.
-    pub fn complete(&self, py: Python<'_>, result: i64) -> Option<Wake> {
+    fn tell_operation(&self, py: Python<'_>, result: i64) {
         if let Work::Operation(operation) = &self.work {
             operation.get().complete(py, result);
         }
+    }
+
+    /// There is a result: whom to wake.
+    pub fn complete(&self, py: Python<'_>, result: i64) -> Option<Wake> {
+        self.tell_operation(py, result);
         let mut state = self.state();
         if state.phase != Phase::Over {
             state.phase = Phase::Done;
         }
         state.result = result;
+        state.wake.take()
+    }
+
+    /// There is a result, for which the task has to wait until [`Self::rested`].
+    pub fn rest(&self, py: Python<'_>, result: i64) {
+        self.tell_operation(py, result);
+        let mut state = self.state();
+        (state.phase, state.result) = (Phase::Resting, result);
+    }
+
+    /// The task may go on: whom to wake.
+    pub fn rested(&self) -> Option<Wake> {
+        let mut state = self.state();
+        if state.phase == Phase::Resting {
+            state.phase = Phase::Done;
+        }
         state.wake.take()
     }
 
@@ -116,7 +136,7 @@ impl Request {
     /// Sets whom to wake; gives it back if there is nothing to wait for.
     pub fn set_wake(&self, wake: Wake) -> Option<Wake> {
         let mut state = self.state();
-        if matches!(state.phase, Phase::Queued | Phase::InFlight) {
+        if matches!(state.phase, Phase::Queued | Phase::InFlight | Phase::Resting) {
             state.wake = Some(wake);
             return None;
         }
@@ -183,14 +203,11 @@ impl Request {
             }
             Phase::Done => {
                 state.phase = Phase::Over;
-                let (result, rested) = (state.result, state.rested);
+                let result = state.result;
                 drop(state);
-                if let Some(turn) = rested {
-                    this.inner.rested(turn);
-                }
                 this.finish(slf.py(), result)
             }
-            Phase::Queued | Phase::InFlight => {
+            Phase::Queued | Phase::InFlight | Phase::Resting => {
                 drop(state);
                 Waiter::make(slf).map(Step::Yield)
             }
@@ -202,15 +219,8 @@ impl Request {
         let (py, this) = (slf.py(), slf.get());
         this.claim_operation()?;
         match this.inner.begin(slf) {
-            Ok(Begun::Done { result, rest }) => {
-                if let Work::Operation(operation) = &this.work {
-                    operation.get().complete(py, result);
-                }
-                if rest.is_some() {
-                    let mut state = this.state();
-                    (state.phase, state.result, state.rested) = (Phase::Done, result, rest);
-                    return Ok(Step::Yield(py.None()));
-                }
+            Ok(Begun::Done(result)) => {
+                this.tell_operation(py, result);
                 this.state().phase = Phase::Over;
                 this.finish(py, result)
             }
@@ -289,7 +299,7 @@ impl Request {
             Phase::New => "not started",
             Phase::Queued => "waiting for its turn",
             Phase::InFlight => "in flight",
-            Phase::Done => "done",
+            Phase::Resting | Phase::Done => "done",
             Phase::Over => "over",
         };
         format!("<caio request at {:p}: opcode={}, fd={}, {phase}>", slf.as_ptr(), io.opcode, io.fd)

@@ -1,16 +1,14 @@
 //! The loop's callback: completions in, tasks woken, what they ask for next submitted.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::{BATCH, Inner};
+use crate::pace::BUDGET;
 use crate::raw::*;
-
-/// How long the reader keeps the loop.
-const TURN: Duration = Duration::from_micros(500);
 
 impl Inner {
     pub(super) fn reader(&self, py: Python<'_>) -> PyResult<&Py<Reader>> {
@@ -69,7 +67,7 @@ impl Inner {
             self.schedule_unless_in_reader(py)?;
         }
         let state = self.state();
-        let finished = state.closed && state.inflight == 0 && state.queue.is_empty();
+        let finished = state.closed && state.is_idle();
         drop(state);
         if finished {
             self.unwatch(py)?;
@@ -86,14 +84,28 @@ impl Inner {
             self.handle(py, events.iter());
             self.run_wakes(py)?;
             self.send_queued(py)?;
+            let rested = self.wake_one_that_rests(py)?;
             let woken = !self.state().woken.is_empty();
-            if !woken && !events.is_full() {
+            if !rested && !woken && !events.is_full() {
                 return Ok(false);
             }
-            if started.elapsed() > TURN {
+            if started.elapsed() > BUDGET {
                 return Ok(true);
             }
         }
+    }
+
+    /// Lets the task go on that has rested longest. False if none rests.
+    fn wake_one_that_rests(&self, py: Python<'_>) -> PyResult<bool> {
+        let mut state = self.state();
+        let Some(request) = state.resting.pop_front() else { return Ok(false) };
+        state.pace.task_begins();
+        drop(state);
+        if let Some(wake) = request.get().rested() {
+            drop(request);
+            wake.run(py)?;
+        }
+        Ok(true)
     }
 
     pub(super) fn run_wakes(&self, py: Python<'_>) -> PyResult<()> {
