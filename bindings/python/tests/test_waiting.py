@@ -1,0 +1,89 @@
+"""The loop does not wait for a file: one that holds its reads and writes proves it by order, not by a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import platform
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import run, wait_until
+from gate import Gate, build
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("gate"))
+
+
+@pytest.fixture
+def gate(program: Path, tmp_path: Path) -> Iterator[Gate]:
+    gate = Gate(program, tmp_path / "mounted")
+    yield gate
+    gate.close()
+    assert not gate.patience_lost, "somebody waited for the file"
+
+
+@pytest.mark.parametrize("what", ["read", "write", "fdsync"])
+def test_the_loop_goes_on_while_a_buffered_file_is_slow(variant_asyncio: Any, gate: Gate, what: str) -> None:
+    async def main() -> None:
+        fd = os.open(gate.file, os.O_RDWR)
+        async with variant_asyncio.AsyncioContext() as context:
+            operations = {
+                "read": lambda: context.read(4096, fd, 8192),
+                "write": lambda: context.write(b"x" * 4096, fd, 8192),
+                "fdsync": lambda: context.fdsync(fd),
+            }
+            task = asyncio.ensure_future(operations[what]())
+            await asyncio.to_thread(gate.holds)
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert not task.done()
+            while not task.done():
+                gate.go()
+                await asyncio.sleep(0.001)
+            expected = {"read": 4096, "write": 4096, "fdsync": None}
+            result = await task
+            assert (len(result) if what == "read" else result) == expected[what]
+        closing = asyncio.ensure_future(asyncio.to_thread(os.close, fd))
+        while not closing.done():
+            gate.go()
+            await asyncio.sleep(0.001)
+
+    run(main)
+
+
+SETUP, DESTROY, SUBMIT = {"x86_64": (206, 207, 209), "aarch64": (0, 1, 2)}.get(platform.machine(), (None,) * 3)
+
+
+@pytest.mark.skipif(SETUP is None, reason="other processors: the numbers of io_submit(2) needs a look")
+def test_kernel_aio_by_itself_waits_for_that_file(gate: Gate) -> None:
+    """What linux_aio is spared: a program that hands a buffered read to io_submit(2) is held inside it."""
+    syscall = ctypes.CDLL(None, use_errno=True).syscall
+    queue = ctypes.c_ulong()
+    if syscall(SETUP, 1, ctypes.byref(queue)) != 0:
+        pytest.skip("io_submit needs kernel AIO")
+    fd = os.open(gate.file, os.O_RDONLY)
+    memory = ctypes.create_string_buffer(4096)
+    # struct iocb: data, key, rw_flags, opcode (0 is pread), priority, descriptor, address, length, offset, and the rest.
+    block = struct.pack("=QIIHhIQQqQII", 0, 0, 0, 0, 0, fd, ctypes.addressof(memory), 4096, 8192, 0, 0, 0)
+    blocks = (ctypes.c_char_p * 1)(block)
+    accepted: list[int] = []
+    thread = threading.Thread(target=lambda: accepted.append(syscall(SUBMIT, queue, 1, blocks)))
+    thread.start()
+    gate.holds()
+    status = Path(f"/proc/self/task/{thread.native_id}/syscall")
+    wait_until(lambda: status.read_text().startswith(f"{SUBMIT} "))
+    assert not accepted
+    while thread.is_alive():
+        gate.go()
+        thread.join(0.001)
+    assert accepted == [1]
+    syscall(DESTROY, queue)
+    os.close(fd)
