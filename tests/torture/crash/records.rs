@@ -19,6 +19,8 @@ pub const READY: &[u8] = b"records from here:";
 pub enum Order {
     /// A write, then an fdatasync that is linked to it.
     Chain,
+    /// A write, and when its event has come an fdatasync by itself.
+    After,
     /// Acknowledged when written.
     NoSync,
     /// The fdatasync is asked for first, and does not wait for the write; acknowledged when both have come.
@@ -27,7 +29,7 @@ pub enum Order {
 
 impl Order {
     pub fn from_number(number: u32) -> Self {
-        [Self::Chain, Self::NoSync, Self::Unlinked][number as usize]
+        [Self::Chain, Self::After, Self::NoSync, Self::Unlinked][number as usize]
     }
 }
 
@@ -86,7 +88,7 @@ impl Writer {
         let sync = ops::fdsync(fd).tag(place as u64 * 2 + 1);
         let ops = match self.order {
             Order::Chain => vec![write.link(), sync],
-            Order::NoSync => vec![write],
+            Order::After | Order::NoSync => vec![write],
             Order::Unlinked => vec![sync, write],
         };
         self.places[place] = (number, ops.len() as u32);
@@ -96,6 +98,9 @@ impl Writer {
     fn note(&mut self, event: Event, output: &mut impl Write) {
         let (place, sync) = (event.user_data as usize / 2, event.user_data % 2 == 1);
         assert_eq!(event.result, if sync { 0 } else { RECORD as i64 }, "a write or a sync");
+        if self.order == Order::After && !sync {
+            return self.ctx.accept(&[ops::fdsync(self.file.as_raw_fd()).tag(event.user_data + 1)]);
+        }
         let (number, left) = &mut self.places[place];
         *left -= 1;
         if *left == 0 {
