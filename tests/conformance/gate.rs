@@ -2,9 +2,10 @@
 
 use crate::c;
 use crate::support::files::{Dir, Folder};
-use crate::support::skipped;
+use crate::support::{Ctx, Duration, skipped, sys};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
@@ -49,6 +50,18 @@ impl Gate {
     /// Waits until one more operation is running.
     pub fn await_held(&mut self) {
         assert_eq!(self.line(), "held");
+    }
+
+    /// Waits as [`Gate::await_held`] does, or until the context has an event: then false.
+    pub fn is_held_before_event(&mut self, ctx: &Ctx) -> bool {
+        let moment = Some(Duration::from_millis(1));
+        while self.says.buffer().is_empty() && !sys::readable(self.says.get_ref().as_raw_fd(), moment) {
+            if ctx.readable() {
+                return false;
+            }
+        }
+        self.await_held();
+        true
     }
 
     /// Lets everything that runs now come to its end.
