@@ -4,29 +4,79 @@
 # tests/RELIABILITY.md says.
 #
 #   tests/shell/torture.sh [NAME...]
-set -u
+#
+# In full three run side by side (one of them is the soak, whose threads give way to others), each one's output is shown when
+# it ends, and what changes settings of the whole machine runs alone. TORTURE_LANES says how many; with one, output is shown
+# as it comes.
+set -um # a script with all that it starts is a process group
 cd "$(dirname "$0")/../.." || exit 1
 export TORTURE=${TORTURE:-full} MAKE=${MAKE:-make} CARGO=${CARGO:-cargo}
-TORTURE_TALLY=$(mktemp)
-export TORTURE_TALLY
-trap 'rm -f "$TORTURE_TALLY"' EXIT
+lanes=${TORTURE_LANES:-$([ "$TORTURE" = full ] && echo 3 || echo 1)}
+logs=$(mktemp -d)
+export TORTURE_TALLY=$logs/tally
+touch "$TORTURE_TALLY"
+declare -A running=() begun=()
+status=0 summary=()
+
+# Whoever is left is killed, with its children.
+stop() {
+    for pid in "${!running[@]}"; do
+        kill -TERM -- "-$pid" 2>/dev/null
+    done
+    wait 2>/dev/null
+    rm -rf "$logs"
+}
+trap stop EXIT
 trap 'exit 130' INT TERM
+
+start() {
+    [ "$lanes" = 1 ] && printf '\n== %s (%s)\n' "$1" "$TORTURE"
+    {
+        [ "$lanes" = 1 ] || exec >"$logs/$1.log"
+        exec "tests/torture/$1.sh" 2>&1 </dev/null
+    } &
+    running[$!]=$1 begun[$!]=$SECONDS
+}
+
+# Waits for one of those that run.
+finish() {
+    local pid outcome=ok name took
+    wait -n -p pid "${!running[@]}" || outcome=FAILED status=1
+    name=${running[$pid]} took=$((SECONDS - begun[$pid]))
+    unset "running[$pid]"
+    if [ "$lanes" != 1 ]; then
+        printf '\n== %s (%s)\n' "$name" "$TORTURE"
+        cat "$logs/$name.log"
+    fi
+    summary+=("$(printf '%-12s %-7s %4d s' "$name" "$outcome" "$took")")
+}
+
+finish_until() {
+    while [ ${#running[@]} -gt "$1" ]; do finish; done
+}
+
+# All, those first that run alone, then the longest.
 if [ $# = 0 ]; then
+    set -- kernel soak fuzz tsan model asan
     for script in tests/torture/*.sh; do
-        [ "$script" = tests/torture/lib.sh ] || set -- "$@" "$(basename "$script" .sh)"
+        name=$(basename "$script" .sh)
+        case " lib $* " in *" $name "*) ;; *) set -- "$@" "$name" ;; esac
     done
 fi
-
-status=0 summary=()
 for name in "$@"; do
-    started=$SECONDS outcome=ok
-    printf '\n== %s (%s)\n' "$name" "$TORTURE"
-    "tests/torture/$name.sh" 2>&1 || { outcome=FAILED status=1; }
-    summary+=("$(printf '%-12s %-7s %4d s' "$name" "$outcome" $((SECONDS - started)))")
+    if [ "$name" = kernel ]; then # io_uring_disabled, aio-max-nr
+        finish_until 0
+        start "$name"
+        finish_until 0
+    else
+        finish_until $((lanes - 1))
+        start "$name"
+    fi
 done
+finish_until 0
 
 printf '\n== What was tried\n'
 awk -F '\t' '{ sum[$2] += $1 } END { for (what in sum) printf "%8d  %s\n", sum[what], what }' "$TORTURE_TALLY" | sort -k2
 printf '\n== Torture\n'
-printf '%s\n' "${summary[@]}"
+printf '%s\n' "${summary[@]}" "$(printf '%-12s %-7s %4d s' all "$([ $status = 0 ] && echo ok || echo FAILED)" $SECONDS)"
 exit $status
