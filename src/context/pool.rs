@@ -53,6 +53,8 @@ pub struct Pool {
     held_back: u32,
     /// A worker sleeps lightly, to step in should what others wait for be held up.
     sentinel: bool,
+    /// Operations ended while it slept last.
+    lively: bool,
     /// It was called to work and has not come yet.
     called: u32,
     /// It must look anew how long it may sleep.
@@ -102,6 +104,7 @@ impl Pool {
             spinning: false,
             held_back: 0,
             sentinel: false,
+            lively: false,
             called: 0,
             rouse: false,
             chains: 0,
@@ -220,9 +223,14 @@ impl Pool {
         self.chains = 0;
     }
 
-    /// A worker that has nothing to do should be the sentinel.
-    pub fn needs_sentinel(&self) -> bool {
+    /// A worker must become the sentinel.
+    fn needs_sentinel(&self) -> bool {
         !self.sentinel && self.wants_sentinel()
+    }
+
+    /// A worker that has nothing to do should be the sentinel: also where it was wanted a moment ago, as it will be again.
+    pub fn takes_sentinel(&self) -> bool {
+        !self.sentinel && (self.lively || self.wants_sentinel())
     }
 
     pub fn has_sentinel(&self) -> bool {
@@ -243,7 +251,8 @@ impl Pool {
         } else {
             self.sentinel = false;
         }
-        if in_time && self.ended == ended {
+        self.lively = self.ended != ended;
+        if in_time && !self.lively {
             self.chains_end();
             if self.has_brisk_backlog() {
                 self.pace = LONGEST;

@@ -92,7 +92,7 @@ impl Shared {
             if looks_again {
                 state.pool.looks_soon();
             }
-            let looked_after = state.pool.has_sentinel() || looks_again && state.pool.needs_sentinel();
+            let looked_after = state.pool.has_sentinel() || looks_again && state.pool.takes_sentinel();
             let chores = state.chores_of_worker(looked_after);
             if looks_again && chores.is_nothing() {
                 state.pool.looks();
@@ -125,7 +125,7 @@ impl Shared {
 
     /// Sleeps until there may be work; true if there was none for so long that the worker may go.
     fn sleep(&self, mut state: MutexGuard<State>) -> bool {
-        if state.pool.needs_sentinel() {
+        if state.pool.takes_sentinel() {
             self.stand_watch(state);
             return false;
         }
