@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import re
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import caio
 import pytest
-import tomllib
 
 HERE = Path(__file__).parent.parent
 NAMES = {
@@ -24,15 +24,18 @@ NAMES = {
 available = {name: module for name, module in NAMES.items() if getattr(caio, module.removeprefix("caio."))}
 
 
+def version_in(manifest: Path) -> str:
+    found = re.search(r'^version = "(.*)"$', manifest.read_text(), re.MULTILINE)
+    assert found
+    return found[1]
+
+
 def test_version() -> None:
     assert caio.__version__ == importlib.metadata.version("caio")
     assert caio.__version__.startswith("0.12.")
-    with open(HERE / "pyproject.toml", "rb") as file:
-        assert tomllib.load(file)["project"]["version"] == caio.__version__
-    with open(HERE / "Cargo.toml", "rb") as file:
-        assert caio.__version__ == "0.12.10+libcaio." + tomllib.load(file)["package"]["version"]
-    with open(HERE.parent.parent / "Cargo.toml", "rb") as file:
-        assert caio.__version__ == "0.12.10+libcaio." + tomllib.load(file)["package"]["version"]
+    assert version_in(HERE / "pyproject.toml") == caio.__version__
+    for manifest in (HERE / "Cargo.toml", HERE.parent.parent / "Cargo.toml"):
+        assert "0.12.10+libcaio." + version_in(manifest) == caio.__version__
     assert isinstance(caio.__author__, str)
 
 

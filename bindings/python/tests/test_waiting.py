@@ -71,7 +71,7 @@ def test_kernel_aio_by_itself_waits_for_that_file(gate: Gate) -> None:
         pytest.skip("io_submit needs kernel AIO")
     fd = os.open(gate.file, os.O_RDONLY)
     memory = ctypes.create_string_buffer(4096)
-    # struct iocb: data, key, rw_flags, opcode (0 is pread), priority, descriptor, address, length, offset, and the rest.
+    # struct iocb: data, key, rw_flags, opcode (0 is pread), priority, descriptor, address, length, offset, rest.
     block = struct.pack("=QIIHhIQQqQII", 0, 0, 0, 0, 0, fd, ctypes.addressof(memory), 4096, 8192, 0, 0, 0)
     blocks = (ctypes.c_char_p * 1)(block)
     accepted: list[int] = []
