@@ -58,12 +58,16 @@ fn eio(ctx: &Ctx, memory: &mut sys::Map) -> usize {
             File::options().read(true).custom_flags(flags).open(path).expect(name)
         });
         cool(&bad);
-        let results = ctx.run(&pages(CAIO_OP_READ, &bad, memory));
-        assert!(results.iter().all(|result| [EIO, PAGE as i64].contains(result)), "{results:?}");
-        let failed = results.iter().filter(|result| **result == EIO).count();
-        assert!(failed > PAGES / 2, "the fault was felt: {failed}");
+        let reads = pages(CAIO_OP_READ, &bad, memory);
+        // Past the cache a medium error may be ENODATA.
+        let plain: Vec<i64> = reads.iter().map(sys::plain).collect();
+        let failed: Vec<i64> = plain.iter().copied().filter(|result| *result != PAGE as i64).collect();
+        assert!(failed.len() > PAGES / 2, "the fault was felt: {plain:?}");
+        assert!(failed.iter().all(|result| [EIO, -i64::from(libc::ENODATA)].contains(result)), "{plain:?}");
+        cool(&bad);
+        assert_eq!(ctx.run(&reads), plain);
         let full = ops::read(bad.as_raw_fd(), memory.bytes_mut(), 0).full();
-        assert_eq!(ctx.one(full), EIO);
+        assert_eq!(ctx.one(full), failed[0]);
         cool(&good);
         memory.bytes_mut().fill(0);
         assert!(ctx.run(&pages(CAIO_OP_READ, &good, memory)).iter().all(|result| *result == PAGE as i64));
@@ -163,7 +167,7 @@ fn on_this_file_system() {
         let stats = ctx.stats();
         assert_eq!((stats.submitted, stats.inflight), (stats.completed, 0));
     }
-    tried(tries, &format!("{name} on a loop device, fault: {fault}"));
+    tried(tries, &format!("{name}, fault: {fault}"));
 }
 
 /// What the faults need: a file near the start of the device, and one that is not.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# ext4, xfs and btrfs on loop devices: whole, with sectors of 4096 bytes, full, shut down, and with blocks that cannot be read.
+# ext4, xfs and btrfs on loop devices: whole, with sectors of 4096 bytes, full, shut down, and with a backing file cut short.
 . "$(dirname "$0")/lib.sh"
 
 if [ "$(id -u)" != 0 ] || ! have losetup mkfs.ext4 || ! losetup -f >/dev/null 2>&1; then
@@ -27,39 +27,44 @@ attach() {
     case $1 in
     ext4) mkfs.ext4 -q -F "$device" ;;
     xfs) mkfs.xfs -q -f -s size="$2" "$device" ;;
-    btrfs) mkfs.btrfs -q -f "$device" ;;
+    btrfs) mkfs.btrfs -q -f -m single "$device" ;;
     esac >/dev/null && mkdir -p "$work/mnt" && mount "$device" "$work/mnt"
 }
 
 try() {
-    CAIO_TEST_DIR=$work/mnt CAIO_FS=$1 CAIO_FAULT=$2 rust_test torture_loop --nocapture >"$work/log" 2>&1 || {
+    CAIO_TEST_DIR=$work/mnt CAIO_FS="$1 on a loop device" CAIO_FAULT=$2 rust_test torture_loop --nocapture >"$work/log" 2>&1 || {
         echo "FAILED  loop: $1, $2"
         sed 's/^/        /' "$work/log"
         status=1
     }
 }
 
-first_block() {
-    filefrag -v -b4096 "$1" | awk '$1 == "0:" { sub(/\.\.$/, "", $4); print $4 + 0, FILENAME; exit }'
+# Where on the device a file begins, in bytes.
+first_byte() {
+    local byte
+    byte=$(filefrag -v -b1 "$1" | awk '$1 == "0:" { sub(/\.\..*/, "", $4); print $4; exit }')
+    # What btrfs tells are addresses of its own.
+    [ "$fs" != btrfs ] || byte=$(btrfs-map-logical -l "$byte" "$device" | awk '/^mirror 1/ { print $6; exit }')
+    echo "$byte"
 }
 
-# Of some copies the one that lies farthest behind becomes "bad": its blocks are no longer in the backing file, so that reads
-# of them answer EIO. The first one stays "good".
+# Of some copies the one that lies farthest behind becomes "bad": the backing file ends before it, so that reads of it answer
+# EIO. The first one stays "good".
 spoil() {
     cd "$work/mnt" || return
     rm -f new && mv bad copy1 && mv good copy2
     for copy in 3 4 5 6; do
-        fallocate -l 30M "between$copy" && cp copy1 "copy$copy"
+        fallocate -l 30M "between$copy" && cp --reflink=never copy1 "copy$copy"
     done
     sync -f .
-    local order last
-    order=$(for copy in copy*; do echo "$(first_block "$copy") $copy"; done | sort -n | awk '{ print $NF }')
+    local order end
+    order=$(for copy in copy*; do echo "$(first_byte "$copy") $copy"; done | sort -n | awk '{ print $NF }')
     mv "$(echo "$order" | head -n 1)" good
     mv "$(echo "$order" | tail -n 1)" bad
-    last=$(first_block bad)
+    end=$(first_byte bad)
     sync -f .
     cd "$OLDPWD" || return
-    mount -o remount,ro "$work/mnt" && truncate -s "$((${last%% *} * 4096))" "$work/disk" && losetup -c "$device"
+    mount -o remount,ro "$work/mnt" && truncate -s "$end" "$work/disk" && losetup -c "$device"
     echo 3 >/proc/sys/vm/drop_caches
 }
 
@@ -79,11 +84,9 @@ for fs in ext4 xfs btrfs; do
         attach $fs 512 && try $fs make && try $fs shutdown
         detach
     fi
-    # The others keep what they cannot do without behind it.
-    if [ $fs = ext4 ]; then
-        attach $fs 512 && try $fs make
-        spoil && try $fs eio || status=1
-        detach
-    fi
+    # One copy of what btrfs cannot do without, near the start.
+    attach $fs 512 && try $fs make
+    spoil && try $fs eio || status=1
+    detach
 done
 exit $status
