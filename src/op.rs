@@ -68,6 +68,8 @@ pub struct Op {
     pub mode: u32,
     pub timeout_ns: u64,
     pub buf2: Memory,
+    /// A write to the device itself (O_DIRECT), as far as somebody asked: it takes the device's time.
+    pub direct: bool,
 }
 
 impl Op {

@@ -242,6 +242,11 @@ impl Router {
         self.held.knows(fd, reads) || batch.natively(fd, reads)
     }
 
+    /// Notes of a write that goes to a worker whether it is one to the device: those gain from many workers.
+    pub fn mark(&self, op: &mut Op, batch: &mut Checks) {
+        op.direct = matches!(op.code, Code::Write | Code::Writev) && self.is_direct(op.fd, batch);
+    }
+
     fn is_direct(&self, fd: i32, batch: &mut Checks) -> bool {
         if self.hint(fd) == Hint::Direct {
             return true;

@@ -178,6 +178,7 @@ unsafe fn checked(op: &caio_op) -> Result<Op> {
         timeout_ns,
         // SAFETY: as above.
         buf2: unsafe { Memory::new(buf2) },
+        direct: false,
     })
 }
 

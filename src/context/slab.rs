@@ -288,6 +288,7 @@ mod tests {
             mode: 0,
             timeout_ns: 0,
             buf2: NULL,
+            direct: false,
         }
     }
 

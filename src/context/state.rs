@@ -314,7 +314,7 @@ pub fn class_of(op: &Op) -> Class {
     let synced = (libc::RWF_DSYNC | libc::RWF_SYNC) as u32;
     match op.code {
         Code::Nop | Code::Read | Code::Readv | Code::Statx => Class::Fast,
-        Code::Write | Code::Writev if op.sys_flags & synced == 0 => Class::Fast,
+        Code::Write | Code::Writev if op.sys_flags & synced == 0 && !op.direct => Class::Fast,
         _ => Class::Slow,
     }
 }

@@ -323,7 +323,7 @@ impl Batch {
             Route::Done(result) => self.finished.push((op, result)),
             elsewhere => {
                 let (to, moved) = elsewhere.onward();
-                self.pending.push(Pending { op, to, moved, paths, refused });
+                self.pend(shared, Pending { op, to, moved, paths, refused });
             }
         }
     }
@@ -342,8 +342,8 @@ impl Batch {
                 continue;
             }
             let (to, moved) = route.onward();
-            self.pending.push(Pending { op, to, moved, paths, refused });
-            return self.queue_behind(at + 1);
+            self.pend(shared, Pending { op, to, moved, paths, refused });
+            return self.queue_behind(shared, at + 1);
         }
     }
 
@@ -359,12 +359,19 @@ impl Batch {
     }
 
     /// The members from `at` on wait for those before.
-    fn queue_behind(&mut self, at: usize) {
+    fn queue_behind(&mut self, shared: &Shared, at: usize) {
         for at in at..self.chain.len() {
             let op = self.chain[at];
             let (paths, refused) = self.copy_paths(&op);
-            self.pending.push(Pending { op, to: To::Chain, moved: 0, paths, refused });
+            self.pend(shared, Pending { op, to: To::Chain, moved: 0, paths, refused });
         }
+    }
+
+    fn pend(&mut self, shared: &Shared, mut pending: Pending) {
+        if matches!(pending.to, To::Worker | To::Chain) {
+            shared.router.mark(&mut pending.op, &mut self.checks);
+        }
+        self.pending.push(pending);
     }
 
     #[inline(always)]
