@@ -2,14 +2,8 @@
 # Wheels and source distribution of the Python package, into DIST (target/python/dist), each checked: the tags by auditwheel,
 # the wheels by the tests under each interpreter that is here, the source distribution by building and testing it alone.
 # What cannot be made here is named in a line that begins with "missing:". PYTHONS are the interpreters to try.
-set -u
-cd "$(dirname "$0")/../../bindings/python" || exit 1
-target=${CARGO_TARGET_DIR:-$PWD/../../target}
-case $target in /*) ;; *) target=$PWD/../../$target ;; esac
-export CARGO_TARGET_DIR=$target/python
-unset CAIO_IMPL
+. "$(dirname "$0")/python_lib.sh"
 dist=${DIST:-$CARGO_TARGET_DIR/dist}
-python=${PYTHON:-python3}
 arch=$(uname -m)
 log=$CARGO_TARGET_DIR/wheels.log
 status=0
@@ -77,7 +71,8 @@ fi
 maturin sdist -o "$dist" >"$log" 2>&1 || fail "source distribution"
 
 for version in 3.10 3.11 3.12 3.13 3.14 3.14t; do
-    interpreter=$(for candidate in ${PYTHONS-} "python$version"; do
+    pyenv=${PYENV_ROOT:-$HOME/.pyenv}/versions
+    interpreter=$(for candidate in ${PYTHONS-} "python$version" "$pyenv/${version%t}".*/bin/"python$version"; do
         "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] + getattr(sys, 'abiflags', '') != '$version')" \
             2>/dev/null && command -v "$candidate" && break
     done | head -n 1)
