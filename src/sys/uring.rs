@@ -100,6 +100,8 @@ impl Ring {
                 builder.setup_sqpoll(IDLE_MS);
             }
             let errno = match builder.build(entries) {
+                // Before 5.11 that thread takes registered files only.
+                Ok(ring) if sqpoll && !ring.params().is_feature_sqpoll_nonfixed() => Errno(libc::EOPNOTSUPP),
                 Ok(ring) => return Ok((ring, deferred)),
                 Err(error) => Errno::from(error),
             };
