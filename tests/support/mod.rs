@@ -62,7 +62,7 @@ pub fn options(backend: u32) -> caio_options {
 
 /// `caio_backend_probe`: its result and its sentence.
 pub fn probe(backend: u32) -> (i32, String) {
-    let mut why = [0u8; 512];
+    let mut why = [0u8; 2048];
     // SAFETY: `why` is as long as said.
     let result = unsafe { caio::capi::caio_backend_probe(backend, why.as_mut_ptr().cast(), why.len()) };
     let why = CStr::from_bytes_until_nul(&why).expect("a NUL-terminated sentence");

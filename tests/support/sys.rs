@@ -29,19 +29,24 @@ pub fn plain(op: &caio_op) -> i64 {
         // SAFETY: the kernel checks every pointer.
         unsafe { libc::syscall(number, fd, iovecs, count, at, 0u64, flags) }
     };
-    let (preadv2, pwritev2) = (libc::SYS_preadv2, libc::SYS_pwritev2);
+    // As a program without flags calls it: not every emulator has the others.
+    let (readv, writev) = match (flags != 0, current) {
+        (true, _) => (libc::SYS_preadv2, libc::SYS_pwritev2),
+        (false, true) => (libc::SYS_readv, libc::SYS_writev),
+        (false, false) => (libc::SYS_preadv, libc::SYS_pwritev),
+    };
     // SAFETY: the kernel checks every pointer.
     let result = unsafe {
         match op.opcode {
             CAIO_OP_NOP => 0,
-            CAIO_OP_READ if flags != 0 => vector(preadv2, &one, 1),
+            CAIO_OP_READ if flags != 0 => vector(readv, &one, 1),
             CAIO_OP_READ if current => libc::syscall(libc::SYS_read, fd, buf, len),
             CAIO_OP_READ => libc::syscall(libc::SYS_pread64, fd, buf, len, at),
-            CAIO_OP_WRITE if flags != 0 => vector(pwritev2, &one, 1),
+            CAIO_OP_WRITE if flags != 0 => vector(writev, &one, 1),
             CAIO_OP_WRITE if current => libc::syscall(libc::SYS_write, fd, buf, len),
             CAIO_OP_WRITE => libc::syscall(libc::SYS_pwrite64, fd, buf, len, at),
-            CAIO_OP_READV => vector(preadv2, buf.cast(), len),
-            CAIO_OP_WRITEV => vector(pwritev2, buf.cast(), len),
+            CAIO_OP_READV => vector(readv, buf.cast(), len),
+            CAIO_OP_WRITEV => vector(writev, buf.cast(), len),
             CAIO_OP_FSYNC => libc::syscall(libc::SYS_fsync, fd),
             CAIO_OP_FDSYNC => libc::syscall(libc::SYS_fdatasync, fd),
             CAIO_OP_SYNC_RANGE => libc::syscall(libc::SYS_sync_file_range, fd, at, len, flags),
