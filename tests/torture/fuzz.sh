@@ -1,6 +1,8 @@
 #!/bin/bash
 # The fuzzer on the C calls: 20 minutes, with AddressSanitizer. The short form is the replay of its corpus in cargo test.
 #   FUZZ_SECONDS=N   so long      FUZZ_CORPUS=DIR   keeps what is found there
+# What was found becomes part of the corpus, minimized, by the program that `cargo fuzz build` makes, with absolute paths:
+# `calls -merge=1 -use_counters=0 NEW DIR fuzz/corpus/calls`. (With the counters it reads only a part of its own notes.)
 . "$(dirname "$0")/lib.sh"
 [ "$TORTURE" = full ] || exit 0
 if ! "$CARGO" fuzz --version >/dev/null 2>&1; then
