@@ -101,8 +101,12 @@ impl Completions {
         self.urgent = false;
         self.tellings += 1;
         let untold = std::mem::take(&mut self.untold);
-        if self.waiting.is_empty() || self.signalled && !(untold && self.edge_sleepers > 0) {
+        if self.waiting.is_empty() {
             return false;
+        }
+        if self.signalled && !(untold && self.edge_sleepers > 0) {
+            // Whoever was to make it may be held up, and the caller can know of the event already.
+            return self.notice.is_wanted();
         }
         self.signalled = true;
         self.notice.want()

@@ -40,6 +40,12 @@ impl<D: Signal> Notice<D> {
         self.stage.fetch_or(WANTED, Ordering::Release) & WANTED == 0
     }
 
+    /// Under the lock: somebody is to make it, and has not begun. Anybody else may.
+    pub fn is_wanted(&self) -> bool {
+        // Relaxed: `make` looks again.
+        self.stage.load(Ordering::Relaxed) & WANTED != 0
+    }
+
     /// Without the lock, after [`Self::want`] said so.
     pub fn make(&self) {
         let begin = |stage: u64| (stage & WANTED != 0).then(|| (stage & !WANTED) + BEGUN);

@@ -24,7 +24,7 @@ tried "$tests" "tests under AddressSanitizer and LeakSanitizer"
 # The C programs, both halves with the C compiler's runtime.
 RUSTFLAGS='-Zsanitizer=address -Zexternal-clangrt' "$CARGO" rustc --quiet --locked --target "$host" --target-dir "$out/c" \
     --lib --crate-type staticlib || exit 1
-for name in tour exit_live fork; do
+for name in tour exit_live; do
     ${CC:-cc} -std=gnu11 -g -O1 -pthread -fsanitize=address -Iinclude -o "$out/$name" "tests/c/$name.c" \
         "$out/c/$host/debug/libcaio.a" || exit 1
 done
@@ -43,14 +43,13 @@ c_program() {
     }
 }
 no_inline=4
+# Without fork: the sanitizer's allocator may be locked by another thread then, and stays so in the child (gcc 12).
 for backend in 1 2 3; do
     c_program 0 tour "$backend"
     c_program 0 tour "$backend" "$no_inline"
     for how in main exit thread; do
         c_program 3 exit_live "$backend" "$how"
     done
-    # A child may keep heap memory of a context that its parent made.
-    ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 c_program 0 fork "$backend"
 done
 echo "$programs runs of C programs"
 tried "$programs" "runs of C programs under AddressSanitizer and LeakSanitizer"
