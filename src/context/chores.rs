@@ -36,15 +36,14 @@ impl State {
     /// The same for a worker, which leaves the kernel's queue alone: io_uring finishes some operations in the thread that
     /// submitted them, and a worker's next system call may be a long, uninterruptible sleep. Whoever pushed flushes.
     pub fn worker_chores(&mut self) -> Chores {
-        let looked_after = self.pool.has_sentinel();
-        self.chores_of_worker(looked_after)
+        self.chores_of_worker(false)
     }
 
-    /// If somebody looks that it takes not long, the descriptor does not hear of each step of a chain that goes on.
-    pub fn chores_of_worker(&mut self, looked_after: bool) -> Chores {
+    /// If somebody looks that it takes not long, the sentinel or the worker that `will_watch`, the descriptor does not hear
+    /// of each step of a chain that goes on.
+    pub fn chores_of_worker(&mut self, will_watch: bool) -> Chores {
         let staffing = self.pool.staff();
-        let looked_after = looked_after && staffing != Staffing::CallSentinel;
-        let notice = if looked_after { self.done.tell_if_urgent() } else { self.done.tell() };
+        let notice = if will_watch || self.pool.has_sentinel() { self.done.tell_if_urgent() } else { self.done.tell() };
         self.chores_beside(notice, staffing, Flush::Nothing)
     }
 

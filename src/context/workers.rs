@@ -92,8 +92,8 @@ impl Shared {
             if looks_again {
                 state.pool.looks_soon();
             }
-            let looked_after = state.pool.has_sentinel() || looks_again && state.pool.takes_sentinel();
-            let chores = state.chores_of_worker(looked_after);
+            let will_watch = looks_again && state.pool.takes_sentinel();
+            let chores = state.chores_of_worker(will_watch);
             if looks_again && chores.is_nothing() {
                 state.pool.looks();
                 looks_again = false;
