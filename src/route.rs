@@ -9,7 +9,7 @@ use crate::backend::streams::{self, Attempt, Way};
 use crate::backend::threads::{Kit, ended};
 use crate::error::{Errno, Result};
 use crate::op::{Code, Op, PlainRead};
-use crate::sys::rw;
+use crate::sys::{rw, uring};
 
 /// Where an operation goes from submit, with the bytes that were moved already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Router {
     /// Nobody named the backend: each operation goes the way that is best for it.
     auto: bool,
     no_inline: bool,
+    /// The ring takes no buffered reads.
+    direct_reads_only: bool,
     hit_rate: Arc<HitRate>,
     held: Arc<Held>,
     hints: [AtomicU64; HINTS],
@@ -54,6 +56,7 @@ impl Router {
             kind,
             auto,
             no_inline,
+            direct_reads_only: kind == Kind::Uring && uring::rereads_without_end(),
             hit_rate: Arc::default(),
             held: Arc::default(),
             hints: [const { AtomicU64::new(0) }; HINTS],
@@ -116,7 +119,9 @@ impl Router {
         match self.finish_attempt(op, attempt, batch) {
             Cached::Done(result) => Route::Done(result),
             // The kernel has checked the descriptor: it has positions. Its AIO would only find the same.
-            Cached::Rest(moved) if self.kind == Kind::Uring && !linked => Route::Native(moved),
+            Cached::Rest(moved) if self.kind == Kind::Uring && !linked && !self.direct_reads_only => {
+                Route::Native(moved)
+            }
             Cached::Rest(moved) => Route::Worker(moved),
             Cached::Unknown(moved) => self.without_attempt(op, moved, linked, batch),
         }
@@ -222,6 +227,8 @@ impl Router {
             Kind::Thread => false,
             // io_uring has a kernel thread make buffered writes, which takes longer than ours do.
             Kind::Uring if self.auto && !op.code.reads() && !self.is_direct(op.fd, batch) => false,
+            // Asked now, not remembered: a buffered read that is taken for a direct one might never end.
+            Kind::Uring if self.direct_reads_only && op.code.reads() && !batch.is_direct(op.fd) => false,
             Kind::Uring => self.natively(op.fd, op.code.reads(), batch),
             // io_submit runs buffered writes itself; without O_DIRECT they are a worker's.
             Kind::Linux if op.code.reads() => self.kernel_aio_reads(op.fd, batch),
@@ -251,7 +258,7 @@ impl Router {
         if self.hint(fd) == Hint::Direct {
             return true;
         }
-        let direct = batch.status_flags(fd).is_some_and(|flags| flags & libc::O_DIRECT != 0);
+        let direct = batch.is_direct(fd);
         if direct {
             self.set_hint(fd, Hint::Direct);
         }
@@ -446,6 +453,10 @@ impl Checks {
 
     fn status_flags(&mut self, fd: i32) -> Option<i32> {
         self.known(fd).status_flags.get_or_insert_with(|| rw::status_flags(fd)).ok()
+    }
+
+    fn is_direct(&mut self, fd: i32) -> bool {
+        self.status_flags(fd).is_some_and(|flags| flags & libc::O_DIRECT != 0)
     }
 
     /// An attempt got far enough to answer [`Self::natively`] for reads.

@@ -207,6 +207,24 @@ pub fn get_events(ring: RawFd) -> Result<u32> {
     enter(ring, 0, IORING_ENTER_GETEVENTS)
 }
 
+/// Buffered reads do not belong in a ring: Linux 5.9 to 5.11 ask a disk again and again for a page that it cannot read, and
+/// such a request never ends. (5.12: "mm/filemap: don't call ->readpage if IOCB_WAITQ is set".) Only the version tells.
+pub fn rereads_without_end() -> bool {
+    // SAFETY: utsname is plain data, filled by the call.
+    let mut name: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: `name` is live and large enough.
+    if unsafe { libc::uname(&raw mut name) } != 0 {
+        return false;
+    }
+    let release = name.release.map(|byte| byte as u8);
+    std::ffi::CStr::from_bytes_until_nul(&release).is_ok_and(|text| is_from_5_9_to_5_11(text.to_bytes()))
+}
+
+fn is_from_5_9_to_5_11(release: &[u8]) -> bool {
+    let mut numbers = release.split(|byte| !byte.is_ascii_digit());
+    numbers.next() == Some(b"5") && matches!(numbers.next(), Some(b"9" | b"10" | b"11"))
+}
+
 fn entry(request: Request) -> squeue::Entry {
     let Request::Transfer { fd, reads, vectored, memory, count, offset, rw_flags, ioprio } = request else {
         return match request {
@@ -221,5 +239,21 @@ fn entry(request: Request) -> squeue::Entry {
         (false, false) => opcode::Write::new(fd, bytes, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
         (true, true) => opcode::Readv::new(fd, vectors, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
         (false, true) => opcode::Writev::new(fd, vectors, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_that_reread_without_end() {
+        let affected = |release: &str| is_from_5_9_to_5_11(release.as_bytes());
+        assert!(["5.9.0", "5.10.0-30-cloud-amd64", "5.10.218", "5.11-rc1"].into_iter().all(affected));
+        assert!(
+            !["", "5", "4.18.0-553.el8", "5.8.18", "5.1.11", "5.12.0", "5.100.1", "6.10.3", "15.9"]
+                .into_iter()
+                .any(affected)
+        );
     }
 }
