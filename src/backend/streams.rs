@@ -79,6 +79,9 @@ impl Way {
         if t.count == 0 && !t.vectored {
             return nothing(t);
         }
+        if ends_behind_all_memory(t) {
+            return rw::transfer(t);
+        }
         *self = Self::NoWait;
         match no_wait(t) {
             Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {}
@@ -101,6 +104,13 @@ impl Way {
         }
         Err(Errno(libc::EOPNOTSUPP))
     }
+}
+
+/// The plain calls refuse such a buffer before they look at the descriptor's state; the others cut its length first, or say
+/// something else.
+fn ends_behind_all_memory(t: &Transfer) -> bool {
+    const ALL: u64 = i64::MAX as u64;
+    !t.vectored && (t.memory.address().addr() as u64).saturating_add(t.count) >= ALL
 }
 
 /// Of nothing to move, only the plain calls say what is wrong; none of them waits, but a datagram's sending.
