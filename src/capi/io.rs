@@ -50,9 +50,12 @@ pub unsafe extern "C" fn caio_ctx_submit_poll(
     // SAFETY: not NULL; the caller promises that it is writable.
     unsafe { polled.write(0) };
     // SAFETY: the caller's promises.
-    let args = unsafe { get(ctx).and_then(|ctx| Ok((ctx, Ops::new(ops, count)?, Events::new(events, max_events)?))) };
+    let args = unsafe { get(ctx).and_then(|ctx| Ok((ctx, Ops::new(ops, count), Events::new(events, max_events)?))) };
     ret(args.and_then(|(ctx, ops, mut events)| {
-        let (accepted, got) = ctx.submit_poll(&ops, &mut events)?;
+        let (accepted, got) = match ops {
+            Ok(ops) => ctx.submit_poll(&ops, &mut events)?,
+            Err(errno) => (Err(errno), ctx.poll(&mut events)?),
+        };
         // SAFETY: as above.
         unsafe { polled.write(got) };
         accepted

@@ -76,7 +76,7 @@ impl Shared {
         loop {
             let (mut batch, room) = match self.admit(source.count(), sink.room()) {
                 Ok(admitted) => admitted,
-                Err(errno) => return (Err(errno), 0),
+                Err(errno) => return (Err(errno), if polls { self.poll(sink) } else { 0 }),
             };
             let accepted = batch.fill(self, source, room, sink);
             if batch.needs_poller() && !self.ensure_poller() {

@@ -15,6 +15,7 @@ crate::promises! {
         submit_poll_returns_what_is_there,
         submit_poll_polls_when_full,
         submit_poll_polls_when_malformed,
+        submit_poll_polls_when_there_is_no_array,
         submit_poll_of_nothing_is_poll,
         submit_poll_takes_at_most_max,
         submit_poll_delivers_all_in_the_end,
@@ -78,6 +79,16 @@ fn submit_poll_polls_when_malformed(case: &Case) {
     assert_eq!(events.len() + ctx.collect(1 - events.len()).len(), 1);
     let longest = ops::chain(&vec![ops::nop(); ctx.max_requests() as usize + 1]);
     assert_eq!(ctx.submit_poll(&longest, 8), (-libc::E2BIG, vec![]));
+}
+
+fn submit_poll_polls_when_there_is_no_array(case: &Case) {
+    let ctx = case.ctx();
+    ctx.accept(&[ops::nop().tag(1)]);
+    until("the event is there", || ctx.stats().completed == 1);
+    let (mut event, mut polled) = (caio_event { user_data: 0, result: 9 }, 9);
+    // SAFETY: NULL is what is tested; all else is live.
+    let answer = unsafe { caio::capi::caio_ctx_submit_poll(ctx.raw(), null(), 1, &mut event, 1, &mut polled) };
+    assert_eq!((answer, polled, event.user_data, event.result), (EINVAL, 1, 1, 0));
 }
 
 fn submit_poll_of_nothing_is_poll(case: &Case) {
