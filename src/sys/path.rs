@@ -1,7 +1,7 @@
 //! Copies path strings from the caller, whose pointer may be wild.
 
 use super::mem::Memory;
-use super::{check, own};
+use super::{check, in_place, own};
 use crate::error::{Errno, Result};
 
 /// Where system calls stop reading a path (with its NUL).
@@ -44,9 +44,10 @@ const PAGE: usize = 4096;
 fn peek(from: Memory, to: &mut [u8]) -> Result<()> {
     let local = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
     let remote = libc::iovec { iov_base: from.address(), iov_len: to.len() };
+    // SAFETY: takes no memory.
+    let this = unsafe { libc::getpid() };
     // SAFETY: `local` is live; the kernel checks `remote`.
-    let answer =
-        check(unsafe { libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0) } as i64);
+    let answer = unsafe { in_place!(libc::SYS_process_vm_readv, this, &raw const local, 1, &raw const remote, 1, 0) };
     match answer {
         Ok(count) if count as usize == to.len() => Ok(()),
         Ok(_) => Err(Errno(libc::EFAULT)),

@@ -32,7 +32,7 @@ crate::promises! {
         returns_user_data_untouched,
         serves_every_max_requests,
     }
-    Plan::EVERY => { copies_operations_and_paths, never_modifies_iovecs }
+    Plan::EVERY => { copies_operations_and_paths, never_modifies_iovecs, leaves_errno_alone }
 }
 
 /// An operation that no version of the library takes.
@@ -372,4 +372,36 @@ fn never_modifies_iovecs(case: &Case) {
     let file = case.dir.file("file", b"");
     assert_eq!(ctx.one(op(CAIO_OP_WRITEV, file.as_raw_fd()).buf(map.start()).len(4).full()), 40);
     assert_eq!(case.dir.content("file"), files::pattern(40));
+}
+
+/// Neither what is wrong with an operation nor what is tried for it shows in the caller's errno.
+fn leaves_errno_alone(case: &Case) {
+    const MARK: i32 = 4242;
+    let file = case.dir.file("file", &files::pattern(5000));
+    let (fd, nowhere, mut room) = (file.as_raw_fd(), sys::nowhere(), [0; 16]);
+    let (pipe, socket) = (Stuck::pipe(), Stuck::socket());
+    let ctx = case.ctx();
+    let tried = [
+        ops::nop(),
+        malformed(),
+        ops::read(fd, &mut room, 0),
+        ops::read(-1, &mut room, 0),
+        ops::read(fd, &mut room, 0).buf(nowhere),
+        ops::read(pipe.fd(), &mut room, 0),
+        pipe.read(),
+        socket.read(),
+        op(CAIO_OP_OPENAT, libc::AT_FDCWD).buf(nowhere),
+        ops::openat(libc::AT_FDCWD, c"/missing/x", 0, 0),
+        ops::close(-1),
+    ];
+    for (number, op) in tried.into_iter().enumerate() {
+        // SAFETY: this thread's errno, which the calls in between would change.
+        unsafe { *libc::__errno_location() = MARK };
+        ctx.submit(&[op]);
+        let _ = ctx.submit_poll(&[op], 1);
+        ctx.cancel_all();
+        let _ = ctx.wait(1, 2, 1_000_000);
+        assert_eq!(sys::errno(), MARK, "operation {number}");
+        ctx.collect(ctx.stats().inflight as usize);
+    }
 }
