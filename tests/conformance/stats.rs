@@ -148,7 +148,9 @@ fn say_who_did_it(case: &Case) {
     if case.engine() == CAIO_BACKEND_THREAD {
         assert_eq!(stats.done_native, 0, "there is no kernel queue");
     }
-    if case.dir.on_disk() && case.engine() == CAIO_BACKEND_URING {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's version");
+    let not_of_files = ["5.9.", "5.10.", "5.11."].iter().any(|version| release.starts_with(version)); // README, Kernels
+    if case.dir.on_disk() && case.engine() == CAIO_BACKEND_URING && !not_of_files {
         assert!(stats.done_native > 0, "cold reads are io_uring's");
     }
 }

@@ -9,6 +9,8 @@ mod support;
 
 #[path = "crash/copy.rs"]
 mod copy;
+#[path = "crash/disk.rs"]
+mod disk;
 #[path = "crash/records.rs"]
 mod records;
 
@@ -17,9 +19,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use disk::Disk;
 use records::{Order, RECORD, Writer};
-use support::faultfs::FaultFs;
-use support::files::Folder;
 use support::*;
 
 const WRITER: &str = "CAIO_CRASH_WRITER";
@@ -43,23 +44,23 @@ fn kill(mut child: Child) {
 }
 
 /// One round: how many records were acknowledged, and how many of them are lost.
-fn round(faults: &FaultFs, backend: u32, order: Order, random: &mut Random) -> (usize, usize) {
-    let path = faults.path("records");
+fn round(disk: &Disk, backend: u32, order: Order, random: &mut Random) -> (usize, usize) {
+    let path = disk.path("records");
     std::fs::remove_file(&path).ok();
     // Slow enough that others ask meanwhile, and group commit has something to do.
-    faults.tell(&format!("fsync slow {} times=all", random.below(8)));
+    disk.tell(&format!("fsync slow {} times=all", random.below(8)));
     let asked = format!("{backend} {} {}", order as u32, path.display());
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", "writer", "--nocapture", "--test-threads=1"]).env(WRITER, asked);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the writer");
     let mut output = child.stdout.take().expect("a pipe");
     await_first(&mut output);
-    std::thread::sleep(Duration::from_micros(random.below(60_000) as u64));
+    std::thread::sleep(Duration::from_micros(random.below(disk.longest_life_us()) as u64));
     kill(child);
     let mut acknowledged = Vec::new();
     output.read_to_end(&mut acknowledged).expect("what it said");
-    faults.tell("crash");
-    faults.tell("clear");
+    disk.crash();
+    disk.tell("clear");
     let content = std::fs::read(&path).unwrap_or_default();
     let numbers =
         acknowledged.chunks_exact(size_of::<u64>()).map(|bytes| u64::from_ne_bytes(bytes.try_into().unwrap()));
@@ -82,40 +83,40 @@ fn await_first(output: &mut impl Read) {
 }
 
 /// Rounds on all backends in turn, with each of the orders: acknowledged and lost.
-fn rounds(count: usize, orders: &[Order], lies: &str) -> Option<(usize, usize)> {
-    let dir = Folder::Default.make();
-    let faults = FaultFs::mount(&dir)?;
-    faults.tell(lies);
+fn rounds(disk: &Disk, count: usize, orders: &[Order], lies: &str) -> (usize, usize) {
+    disk.tell(lies);
     let backends = backends();
     let mut random = Random::new(orders[0] as u32);
     let (mut acknowledged, mut lost) = (0, 0);
     for at in 0..count {
         let order = orders[at / backends.len() % orders.len()];
-        let (more, of_them) = round(&faults, backends[at % backends.len()], order, &mut random);
+        let (more, of_them) = round(disk, backends[at % backends.len()], order, &mut random);
         acknowledged += more;
         lost += of_them;
     }
-    Some((acknowledged, lost))
+    (acknowledged, lost)
 }
 
 #[test]
 fn what_was_acknowledged_is_there() {
     let kills = if short() { 30 } else { 500 };
-    let Some((acknowledged, lost)) = rounds(kills, &[Order::Chain, Order::After], "sync honest") else { return };
+    let Some(disk) = Disk::new() else { return };
+    let (acknowledged, lost) = rounds(&disk, kills, &[Order::Chain, Order::After], "sync honest");
     println!("{kills} kills: {acknowledged} records of {RECORD} bytes acknowledged, {lost} lost");
     assert!(acknowledged > kills, "something was at stake");
     assert_eq!(lost, 0);
-    tried(kills, "kill -9 while records are written and synced");
-    tried(acknowledged, "records acknowledged before a kill -9");
+    tried(kills, &format!("kill -9 while records are written and synced{}", disk.name()));
+    tried(acknowledged, &format!("records acknowledged before a kill -9{}", disk.name()));
 }
 
 /// What the first test asserts is false here, or it could not fail.
 fn loses(order: Order, lies: &str) {
     let kills = if short() { 9 } else { 30 };
-    let Some((acknowledged, lost)) = rounds(kills, &[order], lies) else { return };
+    let Some(disk) = Disk::new() else { return };
+    let (acknowledged, lost) = rounds(&disk, kills, &[order], lies);
     println!("{kills} kills, {order:?}, {lies}: {acknowledged} acknowledged, {lost} lost");
     assert!(lost > 0, "none of {acknowledged} was lost, so nobody would notice");
-    tried(kills, "kill -9 where records must be lost, and are");
+    tried(kills, &format!("kill -9 where records must be lost, and are{}", disk.name()));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Faults of real file systems, on every backend: CAIO_TEST_DIR is one in which CAIO_FAULT holds. What the plain system
-//! calls say is what the library has to say, once for each operation, in the kernel's queues too.
+//! calls say is what the library has to say, once for each operation, in the kernel's queues too. On loop devices, and in the
+//! virtual machine on a SCSI disk.
 
 #![cfg(target_os = "linux")]
 
@@ -96,6 +97,38 @@ fn shutdown(ctx: &Ctx, memory: &sys::Map, open: &[File; 2]) -> usize {
     tries
 }
 
+/// CAIO_SWITCH turns a disk "down", which then answers EIO, and "up".
+fn switch(state: &str) {
+    let switch = std::env::var_os("CAIO_SWITCH").expect("CAIO_SWITCH");
+    assert!(Command::new(switch).arg(state).status().expect("the switch").success(), "{state}");
+}
+
+/// While the disk is down nothing comes from it and nothing gets to it; when it is up again all works.
+fn flaky(ctx: &Ctx, memory: &mut sys::Map) -> usize {
+    for flags in [0, libc::O_DIRECT] {
+        let file = open("good", flags);
+        let sync = ops::fdsync(file.as_raw_fd());
+        cool(&file);
+        switch("down");
+        let direct = flags != 0;
+        assert_eq!(ctx.run(&pages(CAIO_OP_READ, &file, memory)), [EIO; PAGES]);
+        let written = if direct { EIO } else { PAGE as i64 };
+        assert_eq!(ctx.run(&pages(CAIO_OP_WRITE, &file, memory)), [written; PAGES]);
+        if !direct {
+            assert_eq!(ctx.one(sync), EIO, "what is in the cache cannot get out");
+        }
+        switch("up");
+        memory.bytes_mut().copy_from_slice(&pattern(PAGES * PAGE));
+        assert_eq!(ctx.run(&pages(CAIO_OP_WRITE, &file, memory)), [PAGE as i64; PAGES]);
+        assert_eq!(ctx.one(sync), 0);
+        cool(&file);
+        memory.bytes_mut().fill(0);
+        assert_eq!(ctx.run(&pages(CAIO_OP_READ, &file, memory)), [PAGE as i64; PAGES]);
+        assert_eq!(memory.bytes(), pattern(PAGES * PAGE));
+    }
+    8 * PAGES + 3
+}
+
 /// No space is left.
 fn full(ctx: &Ctx, memory: &mut sys::Map) -> usize {
     const ENOSPC: i64 = -(libc::ENOSPC as i64);
@@ -162,6 +195,7 @@ fn on_this_file_system() {
             "eio" => eio(&ctx, &mut memory),
             "shutdown" => shutdown(&ctx, &memory, &open),
             "full" => full(&ctx, &mut memory),
+            "flaky" => flaky(&ctx, &mut memory),
             other => panic!("no such fault: {other}"),
         };
         let stats = ctx.stats();

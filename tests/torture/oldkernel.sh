@@ -1,94 +1,115 @@
 #!/bin/bash
-# The conformance suite on older kernels: Debian's, downloaded as packages and booted in qemu with a busybox initramfs that
-# holds the test program. OLD_KERNELS names the packages, OLD_TESTS (with commas) the tests; emulation has time for some.
+# The tests on older kernels: those of Debian's releases, downloaded from the mirror that apt uses here and booted in qemu with
+# a busybox initramfs that holds the test programs. First the conformance suite, then disks that fail and lose.
+#   OLD_RELEASES   which kernels: bullseye has 5.10, the oldest on the mirrors, bookworm 6.1
+#   OLD_JOBS       conformance, disks
+#   OLD_TESTS      the conformance suite's tests; emulation has time for a part, empty is all of it
+#   OLD_LOG        where to keep what the machines said: a name that gets a release and a job behind it
 . "$(dirname "$0")/lib.sh"
-# Downloads kernels, and emulation takes minutes: in full only.
+# Downloads kernels, and emulation takes long: in full only.
 [ "$TORTURE" = full ] || exit 0
-for tool in qemu-system-x86_64 busybox cpio dpkg-deb apt-get; do
+for tool in qemu-system-x86_64 busybox cpio dpkg-deb apt-get modprobe dmsetup mkfs.ext4 mkfs.xfs cc; do
     have $tool || {
-        echo "skipped: older kernels needs $tool (Debian: qemu-system-x86 busybox-static cpio kmod)"
+        echo "skipped: older kernels needs $tool (Debian: qemu-system-x86 busybox-static cpio kmod dmsetup e2fsprogs xfsprogs)"
         exit 0
     }
 done
 status=0
+here=$PWD/tests/torture/oldkernel
 work=$(mktemp -d "$PWD/target/oldkernel.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-kernels=${OLD_KERNELS:-$(apt-cache --names-only search '^linux-image-6\.1\.0-[0-9]+-cloud-amd64$' | awk '{ print $1 }' | sort -V | head -n 1)}
-# There is no C compiler there, with which some tests hold a system call up.
-compiled=--skip,stop_what_has_not_begun,--skip,leave_a_close_alone,--skip,leave_a_running_disk_operation_alone
-tests=${OLD_TESTS-exactly_once,links,timeouts,$compiled}
+tests=${OLD_TESTS-exactly_once links timeouts blocking cancel stats errno syncs submit}
+mirror=$(apt-get indextargets --format '$(COMPONENT) $(LABEL) $(REPO_URI)' 'Created-By: Packages' | awk '$1 == "main" && $2 == "Debian" { print $3; exit }')
 
-# Paths of the program and of what it is linked with, as the initramfs has them.
-put_program() {
-    local program=$1 root=$2 library
-    install -D "$program" "$root/bin/conformance" && strip "$root/bin/conformance"
-    for library in $(ldd "$program" | grep -o '/[^ ]*'); do
-        install -D "$library" "$root$library"
-    done
-}
-
-# put_modules KERNEL ROOT: what a disk needs, uncompressed, in the order of their loading.
-put_modules() {
-    local tree=$1 root=$2 module file n=0
-    mkdir -p "$root/modules"
-    depmod -b "$tree" "$(ls "$tree/lib/modules")"
-    for module in virtio_blk virtio_pci ext4 fuse; do
-        modprobe -d "$tree" -S "$(ls "$tree/lib/modules")" --show-depends $module 2>/dev/null |
-            awk '$1 == "insmod" { print $2 }'
-    done | awk '!seen[$0]++' >"$work/list"
-    while read -r file; do
-        n=$((n + 1))
-        cp "$file" "$root/modules/$(printf %02d $n)-$(basename "$file")"
-    done <"$work/list"
-}
-
-make_init() {
-    cat >"$1/init" <<'INIT'
-#!/bin/sh
-/bin/busybox --install -s /bin
-mount -t proc proc /proc && mount -t sysfs sys /sys && mount -t devtmpfs dev /dev
-mkdir -p /dev/shm /dev/pts /tmp /disk && mount -t tmpfs shm /dev/shm && mount -t tmpfs tmp /tmp && mount -t devpts pts /dev/pts
-for module in /modules/*; do insmod $module 2>/dev/null; done
-mount -t ext4 /dev/vda /disk || echo "no disk"
-ip link set lo up
-uname -r
-export CAIO_TEST_DIR=/disk TMPDIR=/disk RUST_BACKTRACE=0
-/bin/conformance --test-threads=2 $(sed -n 's/.*caio_tests=\([^ ]*\).*/\1/p' /proc/cmdline | tr , ' ')
-echo "ended: $?"
-poweroff -f
-INIT
-    chmod +x "$1/init"
-}
-
-program=$("$CARGO" test --locked --test conformance --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
-for kernel in $kernels; do
-    rm -rf "$work"/* && mkdir -p "$work/root/bin" "$work/root/proc" "$work/root/sys" "$work/root/dev"
-    if ! (cd "$work" && apt-get download -qq "$kernel" >/dev/null 2>&1); then
-        echo "skipped: $kernel needs a Debian mirror"
-        continue
-    fi
+# fetch RELEASE: its oldest kernel, in $work/package. Not a word of it stays in this machine's apt.
+fetch() {
+    local own=(-o "Dir::Etc::SourceList=$work/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
+        -o "Dir::State::Lists=$work/apt/lists" -o "Dir::Cache=$work/apt/cache" -o APT::Sandbox::User=root
+        -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false) kernel
+    mkdir -p "$work/apt/lists" "$work/apt/cache"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" >"$work/apt/sources.list"
+    apt-get "${own[@]}" -qq update >/dev/null 2>&1 || return
+    kernel=$(apt-cache "${own[@]}" --names-only search '^linux-image-[0-9.]*-[0-9]*-cloud-amd64$' | awk '{ print $1 }' | sort -V | head -n 1)
+    (cd "$work" && apt-get "${own[@]}" -qq download "$kernel" >/dev/null 2>&1) || return
     dpkg-deb -x "$work"/linux-image-*.deb "$work/package"
     # Where /usr is merged modules lie there; modprobe looks in /lib.
     [ -d "$work/package/lib/modules" ] || ln -s usr/lib "$work/package/lib"
+}
+
+# put_program NAME PROGRAM: it and what it is linked with, as the initramfs has them.
+put_program() {
+    local library
+    install -D "$2" "$work/root/bin/$1" && strip "$work/root/bin/$1"
+    for library in $(ldd "$2" | grep -o '/[^ ]*'); do
+        install -D "$library" "$work/root$library"
+    done
+}
+
+# put_modules NAME...: uncompressed, in the order of their loading.
+put_modules() {
+    local tree=$work/package version module file n=0
+    version=$(ls "$tree/lib/modules")
+    mkdir -p "$work/root/modules"
+    depmod -b "$tree" "$version"
+    for module; do
+        modprobe -d "$tree" -S "$version" --show-depends "$module" 2>/dev/null | awk '$1 == "insmod" { print $2 }'
+    done | awk '!seen[$0]++' >"$work/list"
+    while read -r file; do
+        n=$((n + 1))
+        cp "$file" "$work/root/modules/$(printf %02d $n)-$(basename "$file")"
+    done <"$work/list"
+}
+
+make_initramfs() {
+    local name
+    mkdir -p "$work"/root/{bin,proc,sys,dev}
     cp "$(command -v busybox)" "$work/root/bin/busybox" && ln -s busybox "$work/root/bin/sh"
-    put_program "$program" "$work/root"
-    put_modules "$work/package" "$work/root"
-    make_init "$work/root"
+    for name in conformance torture_loop torture_crash; do
+        put_program $name "$("$CARGO" test --locked --test $name --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')"
+    done
+    cc -O1 -pthread -o "$work/fuse_gate" tests/c/fuse_gate.c && put_program fuse_gate "$work/fuse_gate"
+    for name in dmsetup mkfs.ext4 mkfs.xfs filefrag; do
+        put_program $name "$(command -v $name)"
+    done
+    put_modules virtio_blk virtio_pci ext4 xfs fuse sd_mod scsi_debug dm_mod dm_flakey
+    cp "$here/init" "$work/root/init"
+    cp "$here/disks" "$here/flaky" "$work/root/bin"
     (cd "$work/root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$work/initramfs"
-    truncate -s 1G "$work/disk" && mkfs.ext4 -q -F "$work/disk"
-    timeout 1500 qemu-system-x86_64 -accel tcg -m 2G -smp 2 -nographic -no-reboot -monitor none \
+}
+
+# boot JOB ARGUMENTS: what it said is in $work/log.
+boot() {
+    rm -f "$work/disk" && truncate -s 1G "$work/disk" && mkfs.ext4 -q -F "$work/disk"
+    timeout 900 qemu-system-x86_64 -accel tcg -m 2G -smp 2 -nographic -no-reboot -monitor none \
         -kernel "$work"/package/boot/vmlinuz-* -initrd "$work/initramfs" \
         -drive "file=$work/disk,format=raw,if=virtio" \
-        -append "console=ttyS0 panic=-1 quiet caio_tests=$tests" </dev/null >"$work/log" 2>&1
-    passed=$(tr -d '\r' <"$work/log" | sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p')
-    if grep -q '^ended: 0' "$work/log" && [ -n "$passed" ]; then
-        tr -d '\r' <"$work/log" | grep -a -e '^skipped' -e '^no disk' | sed "s/^/on $kernel: /"
-        tried "$passed" "tests of the conformance suite on $kernel (qemu)"
-    else
-        echo "FAILED  older kernels: $kernel"
-        tail -n 60 "$work/log"
-        status=1
+        -append "console=ttyS0 panic=-1 loglevel=1 caio_job=$1 caio_arguments=$2" </dev/null >"$work/log" 2>&1
+    sed -i 's/\r//g' "$work/log"
+}
+
+for release in ${OLD_RELEASES:-bullseye bookworm}; do
+    rm -rf "${work:?}"/*
+    if ! fetch "$release"; then
+        echo "skipped: the kernel of $release needs a Debian mirror that has it"
+        continue
     fi
+    version=$(ls "$work/package/lib/modules")
+    make_initramfs
+    for job in ${OLD_JOBS:-conformance disks}; do
+        boot "$job" "${tests// /,}"
+        [ -z "${OLD_LOG:-}" ] || cp "$work/log" "$OLD_LOG-$release-$job"
+        if ! grep -q '^ended: 0' "$work/log"; then
+            echo "FAILED  older kernels: $job on $version"
+            tail -n 100 "$work/log"
+            status=1
+            continue
+        fi
+        grep -a -e '^skipped' -e '^no disk' "$work/log" | sed "s/^/on $version: /"
+        [ "$job" = disks ] || sed -i 's/^test result: ok\. \([0-9]*\) passed.*/tally: \1\ttests of the conformance suite/' "$work/log"
+        sed -n 's/^tally: //p' "$work/log" | while IFS=$'\t' read -r count what; do
+            tried "$count" "$what, on $version (qemu)"
+        done
+    done
 done
 exit $status
