@@ -283,8 +283,8 @@ impl Request {
             _ => typ,
         };
         let error = PyErr::from_value(error);
-        if let Some(tb) = tb.and_then(|tb| tb.cast_into().ok()) {
-            error.set_traceback(slf.py(), Some(tb));
+        if let Some(tb) = tb {
+            error.value(slf.py()).setattr("__traceback__", tb)?;
         }
         Err(error)
     }

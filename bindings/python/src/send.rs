@@ -13,6 +13,9 @@ use pyo3::sync::PyOnceLock;
 
 use crate::request::{Request, Step};
 
+/// The slot's number, which PyO3 names since 0.30.
+const PY_AM_SEND: c_int = 81;
+
 /// Makes the Python object of a request.
 pub fn new(py: Python<'_>, request: Request) -> PyResult<Py<Request>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -33,8 +36,7 @@ fn make_class(py: Python<'_>) -> PyResult<Py<PyAny>> {
     // SAFETY: attached; PyO3's classes have this slot. It is given anew, as a derived class gets a slower one else.
     let dealloc = unsafe { ffi::PyType_GetSlot(base.as_type_ptr(), ffi::Py_tp_dealloc) };
     let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
-    let mut slots =
-        [slot(ffi::Py_tp_dealloc, dealloc), slot(ffi::Py_am_send, am_send as *mut c_void), slot(0, null_mut())];
+    let mut slots = [slot(ffi::Py_tp_dealloc, dealloc), slot(PY_AM_SEND, am_send as *mut c_void), slot(0, null_mut())];
     let mut spec = ffi::PyType_Spec {
         name: c"caio._native.Request".as_ptr(),
         // As large as the base's.

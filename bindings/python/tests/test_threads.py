@@ -35,10 +35,11 @@ def test_threads_share_a_context(variant: Any, fd: int) -> None:
 
 
 def test_threads_compete_for_operations(variant: Any, fd: int) -> None:
-    contexts = [variant.Context(256) for _ in range(8)]
+    """32 threads, each with a context of its own, want the same operations: each is claimed and called back once."""
+    contexts = [variant.Context(256) for _ in range(32)]
     reads = [watched(variant.Operation.read(4, fd, 0)) for _ in range(200)]
     claimed: list[int] = []
-    barrier = threading.Barrier(8)
+    barrier = threading.Barrier(32)
 
     def submit(context: Any) -> None:
         barrier.wait()

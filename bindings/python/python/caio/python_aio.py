@@ -51,7 +51,8 @@ class Operation(AbstractOperation):
         self._payload = payload or b""
         self._data = b""
         self._callback: Callable[[Any], Any] | None = None
-        self._claimed = False
+        # Taken by the one submission that may do it: contexts of several threads may try at once.
+        self._claim = threading.Lock()
 
     @classmethod
     def read(cls, nbytes: int, fd: int, offset: int, priority: int = 0) -> Operation:
@@ -233,21 +234,25 @@ class Context(AbstractContext):
 
     def _submit(self, operation: Operation) -> bool:
         """False if that was done before."""
+        if not operation._claim.acquire(blocking=False):
+            return False
+        try:
+            self._begin()
+            try:
+                self.pool.put((self, operation))
+            except BaseException:
+                self._completed()
+                raise
+        except BaseException:
+            operation._claim.release()
+            raise
+        return True
+
+    def _begin(self) -> None:
         with self._lock:
-            if operation._claimed:
-                return False
             if self._in_progress >= self._max_requests:
                 raise RuntimeError(f"{self._max_requests} operations are in progress, which is the most")
             self._in_progress += 1
-            operation._claimed = True
-        try:
-            self.pool.put((self, operation))
-        except BaseException:
-            with self._lock:
-                self._in_progress -= 1
-                operation._claimed = False
-            raise
-        return True
 
     def _completed(self) -> None:
         with self._lock:
