@@ -9,6 +9,7 @@ use super::types::{caio_options, caio_stats};
 use crate::context::Context;
 use crate::error::{Errno, Result};
 use crate::sys::mem::boxed;
+use crate::sys::thread::keeping_errno;
 
 const EINVAL: c_int = -libc::EINVAL;
 
@@ -46,7 +47,8 @@ pub unsafe extern "C" fn caio_ctx_new(options: *const caio_options, ctx: *mut *m
     // SAFETY: not NULL; the caller promises that it is writable.
     unsafe { ctx.write(std::ptr::null_mut()) };
     // SAFETY: the caller's promise.
-    let made = unsafe { convert::options(options) }.and_then(Context::new);
+    let made = unsafe { convert::options(options) };
+    let made = keeping_errno(|| made.and_then(Context::new));
     ret(made.and_then(|context| boxed(caio_ctx { context })).map(|made| {
         // SAFETY: as above.
         unsafe { ctx.write(Box::into_raw(made)) };

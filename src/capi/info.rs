@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_int};
 
 use super::types::*;
 use crate::backend;
+use crate::sys::thread::keeping_errno;
 
 /// The library's version: major << 16 | minor << 8 | patch. Threads: any. Blocks: no.
 #[unsafe(no_mangle)]
@@ -42,7 +43,7 @@ pub unsafe extern "C" fn caio_backend_probe(backend: u32, why: *mut c_char, why_
     if why.is_null() && why_size > 0 {
         return -libc::EINVAL;
     }
-    let probe = backend::probe(backend);
+    let probe = keeping_errno(|| backend::probe(backend));
     if why_size > 0 {
         let length = cut(&probe.why, why_size - 1);
         // SAFETY: `length < why_size`, which the caller says is there.

@@ -88,6 +88,15 @@ fn with_small_stack<R>(create: impl FnOnce(*const libc::pthread_attr_t) -> R) ->
     made
 }
 
+/// Leaves the calling thread's errno as it was, whatever the C library says of what is tried in between.
+pub fn keeping_errno<T>(call: impl FnOnce() -> T) -> T {
+    let errno = Errno::last();
+    let answer = call();
+    // SAFETY: this thread's own.
+    unsafe { *libc::__errno_location() = errno.0 };
+    answer
+}
+
 /// A number that no other living thread has.
 pub fn id() -> usize {
     thread_local!(static HERE: Cell<u8> = const { Cell::new(0) });

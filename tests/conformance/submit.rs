@@ -380,7 +380,15 @@ fn leaves_errno_alone(case: &Case) {
     let file = case.dir.file("file", &files::pattern(5000));
     let (fd, nowhere, mut room) = (file.as_raw_fd(), sys::nowhere(), [0; 16]);
     let (pipe, socket) = (Stuck::pipe(), Stuck::socket());
+    let mark = || {
+        // SAFETY: this thread's errno, which the calls in between would change.
+        unsafe { *libc::__errno_location() = MARK }
+    };
+    mark();
     let ctx = case.ctx();
+    assert_eq!(sys::errno(), MARK, "caio_ctx_new");
+    probe(case.backend);
+    assert_eq!(sys::errno(), MARK, "caio_backend_probe");
     let tried = [
         ops::nop(),
         malformed(),
@@ -395,8 +403,7 @@ fn leaves_errno_alone(case: &Case) {
         ops::close(-1),
     ];
     for (number, op) in tried.into_iter().enumerate() {
-        // SAFETY: this thread's errno, which the calls in between would change.
-        unsafe { *libc::__errno_location() = MARK };
+        mark();
         ctx.submit(&[op]);
         let _ = ctx.submit_poll(&[op], 1);
         ctx.cancel_all();
@@ -404,4 +411,7 @@ fn leaves_errno_alone(case: &Case) {
         assert_eq!(sys::errno(), MARK, "operation {number}");
         ctx.collect(ctx.stats().inflight as usize);
     }
+    mark();
+    drop(ctx);
+    assert_eq!(sys::errno(), MARK, "caio_ctx_free");
 }
