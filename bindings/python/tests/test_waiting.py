@@ -7,6 +7,7 @@ import ctypes
 import os
 import platform
 import struct
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,38 @@ def test_the_loop_goes_on_while_a_buffered_file_is_slow(variant_asyncio: Any, ga
             expected = {"read": 4096, "write": 4096, "fdsync": None}
             result = await task
             assert (len(result) if what == "read" else result) == expected[what]
+        closing = asyncio.ensure_future(asyncio.to_thread(os.close, fd))
+        while not closing.done():
+            gate.go()
+            await asyncio.sleep(0.001)
+
+    run(main)
+
+
+def test_a_cancelled_write_keeps_its_memory(native_asyncio: Any, gate: Gate) -> None:
+    """The task ends at once; the bytes are let go when the file has let go of the write."""
+
+    async def main() -> None:
+        fd = os.open(gate.file, os.O_RDWR)
+        context = native_asyncio.AsyncioContext()
+        payload = os.urandom(4096)
+        before = sys.getrefcount(payload)
+        task = asyncio.ensure_future(context.write(payload, fd, 8192))
+        await asyncio.to_thread(gate.holds)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        del task
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+        assert context.stats().in_flight == 1
+        assert sys.getrefcount(payload) > before
+        while context.stats().in_flight:
+            gate.go()
+            await asyncio.sleep(0.001)
+        while sys.getrefcount(payload) > before:
+            await asyncio.sleep(0.001)
+        context.close()
         closing = asyncio.ensure_future(asyncio.to_thread(os.close, fd))
         while not closing.done():
             gate.go()
