@@ -40,6 +40,6 @@ status=0
 tested "tests of concurrency" --lib --test=concurrency --test=model -- --skip=contexts_by_the_thousand || status=1
 # What the kernel is asked for matters less here than who asks at the same time: values and errnos are left out, as all of
 # the suite takes half an hour.
-promises=(exactly_once free links stats syncs timeouts wait)
+promises=(blocking current exactly_once fork free full large links polling sizes stats submit syncs timeouts wait)
 tested "tests of the conformance suite" --test=conformance -- "${promises[@]/%/::}" || status=1
 exit $status
