@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::notice::Notice;
+use crate::op::{Code, Op};
 use crate::sys::mem::room;
 
 /// What became of one operation.
@@ -47,11 +48,19 @@ pub struct Completions {
     tellings: u64,
 }
 
+/// An event that waits to be taken.
 #[derive(Clone, Copy)]
-struct Finished {
-    event: Event,
+pub struct Finished {
+    pub event: Event,
     /// The result is a descriptor that nobody owns until the event is taken.
     opened: bool,
+}
+
+impl Finished {
+    pub fn of(op: &Op, result: i64) -> Self {
+        let opened = op.code == Code::Openat && result >= 0;
+        Self { event: Event { user_data: op.user_data, result }, opened }
+    }
 }
 
 impl Completions {
@@ -87,8 +96,8 @@ impl Completions {
     }
 
     /// Adds an event; [`Self::tell`] follows before the lock is given back, unless it is taken before.
-    pub fn push(&mut self, event: Event, opened: bool) {
-        self.waiting.push_back(Finished { event, opened });
+    pub fn push(&mut self, finished: Finished) {
+        self.waiting.push_back(finished);
         self.untold = true;
     }
 
@@ -150,7 +159,10 @@ impl Completions {
         for finished in self.waiting.drain(..count) {
             sink.put(finished.event);
         }
-        self.tellings += u64::from(self.waiting.is_empty());
+        if self.waiting.is_empty() {
+            self.tellings += 1;
+            (self.untold, self.urgent) = (false, false);
+        }
         count as u32
     }
 

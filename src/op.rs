@@ -1,6 +1,7 @@
 //! A validated operation and the memory it borrows.
 
-use crate::sys::mem::Memory;
+use crate::sys::mem::{Memory, NULL};
+use crate::sys::rw::MAX_TRANSFER;
 
 /// What an operation does; the system call it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,14 +90,47 @@ impl Op {
     }
 }
 
-/// What makes a read that asks for nothing special. Its priority and timeout are for when it must wait.
+/// A read or write at an offset that asks for nothing special.
 #[derive(Clone, Copy)]
-pub struct PlainRead {
+pub struct Plain {
     pub user_data: u64,
+    pub reads: bool,
+    /// It has a priority or a timeout, which are for when it must wait.
+    pub hurried: bool,
     pub fd: i32,
     pub buf: Memory,
     pub len: u64,
     pub offset: u64,
+}
+
+impl Plain {
+    /// io_uring takes it with the plain call's meaning, if it takes such ones of its file.
+    #[inline(always)]
+    pub fn fits_the_kernel(&self) -> bool {
+        !self.hurried && (1..=MAX_TRANSFER).contains(&self.len) && i64::try_from(self.offset).is_ok()
+    }
+
+    /// In full; without its priority and timeout.
+    #[inline(always)]
+    pub fn op(self) -> Op {
+        let Self { user_data, reads, hurried: _, fd, buf, len, offset } = self;
+        Op {
+            user_data,
+            code: if reads { Code::Read } else { Code::Write },
+            link: false,
+            full: false,
+            ioprio: 0,
+            fd,
+            buf,
+            len,
+            offset,
+            sys_flags: 0,
+            mode: 0,
+            timeout_ns: 0,
+            buf2: NULL,
+            direct: false,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! Which way an operation goes: finished inside submit, natively, to a worker, or to the poller.
 //! What is remembered about a descriptor's number is a hint only: neither results nor not blocking rest on it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+mod checks;
+mod learned;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use self::checks::Checks;
+pub use self::learned::{Held, HitRate};
 use crate::backend::Kind;
 use crate::backend::streams::{self, Attempt, Way};
-use crate::backend::threads::{Kit, ended};
+use crate::backend::threads::ended;
 use crate::error::{Errno, Result};
-use crate::op::{Code, Op, PlainRead};
+use crate::op::{Code, Op, Plain};
 use crate::sys::{rw, uring};
 
 /// Where an operation goes from submit, with the bytes that were moved already.
@@ -18,6 +23,19 @@ pub enum Route {
     Native(u64),
     Worker(u64),
     Stream(u64),
+}
+
+/// What becomes of a plain operation.
+pub enum Plainly {
+    /// Read in full.
+    Read,
+    /// It goes to io_uring.
+    Sent,
+    /// Tried, with this answer.
+    Answered(Result<u64>),
+    /// Not to be tried.
+    Untried,
+    Undecided,
 }
 
 /// Reads that are longer are worth a worker's time: copying them would hold up the caller.
@@ -95,10 +113,7 @@ impl Router {
             let attempt = rw::read_cached(op.fd, op.buf, op.len, op.offset);
             return self.after_attempt(op, attempt, linked, batch);
         }
-        if self.takes_long_to_copy(op, batch) {
-            return Route::Worker(0);
-        }
-        self.without_attempt(op, 0, linked, batch)
+        self.decide_untried(op, linked, batch)
     }
 
     /// What is in the page cache is copied in the caller's time wherever it goes but to a worker.
@@ -119,33 +134,96 @@ impl Router {
         match self.finish_attempt(op, attempt, batch) {
             Cached::Done(result) => Route::Done(result),
             // The kernel has checked the descriptor: it has positions. Its AIO would only find the same.
-            Cached::Rest(moved) if self.kind == Kind::Uring && !linked && !self.direct_reads_only => {
-                Route::Native(moved)
-            }
+            Cached::Rest(moved) if self.ring_takes(true) && !linked => Route::Native(moved),
             Cached::Rest(moved) => Route::Worker(moved),
             Cached::Unknown(moved) => self.without_attempt(op, moved, linked, batch),
         }
     }
 
-    /// Tries a read of the descriptor whose last one was found in the page cache; None for others, and where it may not.
+    /// What becomes of a plain operation; what [`Self::decide`] would make of it. `at_once`: the caller takes its event.
     #[inline(always)]
-    pub fn read_cached_again(&self, op: &PlainRead, batch: &mut Checks) -> Option<Result<u64>> {
-        if batch.cached_fd != Some(op.fd) || op.len == 0 || op.len > batch.budget.min(INLINE_MOST) {
-            return None;
+    pub fn plainly(&self, op: &Plain, at_once: bool, batch: &mut Checks) -> Plainly {
+        if op.reads && at_once && batch.cached_fd == Some(op.fd) && batch.allows(op.len) {
+            return self.attempt(op, batch);
         }
-        batch.budget -= op.len;
-        Some(rw::read_cached(op.fd, op.buf, op.len, op.offset))
+        if batch.sent == Some((op.fd, op.reads)) && op.len <= INLINE_MOST && op.fits_the_kernel() {
+            if op.reads {
+                self.hit_rate.leaves_out();
+            }
+            return Plainly::Sent;
+        }
+        self.first_of_its_kind(op, at_once, batch)
     }
 
-    /// The same as [`Self::decide`] for a read that [`Self::read_cached_again`] has tried.
+    fn first_of_its_kind(&self, op: &Plain, at_once: bool, batch: &mut Checks) -> Plainly {
+        if op.reads && !self.no_inline {
+            if !batch.allows(op.len) {
+                return Plainly::Undecided;
+            }
+            if self.expects_cached(op.fd, batch) {
+                let tried = if at_once { self.attempt(op, batch) } else { Plainly::Undecided };
+                if matches!(tried, Plainly::Read) {
+                    self.hit_rate.hit();
+                }
+                return tried;
+            }
+        }
+        let sent = self.ring_takes(op.reads)
+            && op.fits_the_kernel()
+            && (op.reads || !self.auto || self.is_direct(op.fd, batch))
+            && self.natively(op.fd, op.reads, batch);
+        if !sent {
+            return Plainly::Untried;
+        }
+        batch.sent = Some((op.fd, op.reads));
+        Plainly::Sent
+    }
+
+    #[inline(always)]
+    fn attempt(&self, op: &Plain, batch: &mut Checks) -> Plainly {
+        match rw::read_cached(op.fd, op.buf, op.len, op.offset) {
+            Ok(read) if read == op.len => {
+                batch.budget -= op.len;
+                Plainly::Read
+            }
+            Err(Errno(libc::EAGAIN)) if self.ring_takes(true) && op.fits_the_kernel() => {
+                self.misses(op.fd, batch);
+                Plainly::Sent
+            }
+            answer => Plainly::Answered(answer),
+        }
+    }
+
+    /// A read was not in the page cache: those after it are not tried. The attempt got far enough to answer
+    /// [`Checks::natively`] for them.
+    fn misses(&self, fd: i32, batch: &mut Checks) {
+        self.hit_rate.miss();
+        batch.cached_fd = None;
+        batch.known(fd).reads = Some(true);
+        batch.sent = self.ring_takes(true).then_some((fd, true));
+    }
+
+    /// There is a ring, for buffered reads too, or for writes.
+    fn ring_takes(&self, reads: bool) -> bool {
+        self.kind == Kind::Uring && !(reads && self.direct_reads_only)
+    }
+
+    /// [`Self::decide`] for a plain operation of which [`Self::plainly`] gave this answer.
     #[cold]
-    pub fn decide_after(&self, op: &Op, attempt: Result<u64>, batch: &mut Checks) -> Route {
-        self.after_attempt(op, attempt, false, batch)
+    pub fn decide_after(&self, op: &Op, answer: Result<u64>, batch: &mut Checks) -> Route {
+        self.after_attempt(op, answer, false, batch)
+    }
+
+    /// The same, where it is not to be tried.
+    pub fn decide_untried(&self, op: &Op, linked: bool, batch: &mut Checks) -> Route {
+        if self.takes_long_to_copy(op, batch) {
+            return Route::Worker(0);
+        }
+        self.without_attempt(op, 0, linked, batch)
     }
 
     fn may_be_cached(&self, op: &Op, batch: &mut Checks) -> bool {
-        let fits = (1..=INLINE_MOST.min(batch.budget)).contains(&op.len);
-        if self.no_inline || op.code != Code::Read || op.sys_flags != 0 || !fits {
+        if self.no_inline || op.code != Code::Read || op.sys_flags != 0 || !batch.allows(op.len) {
             return false;
         }
         batch.cached_fd == Some(op.fd) || self.expects_cached(op.fd, batch)
@@ -199,8 +277,7 @@ impl Router {
                     return Cached::Done((moved + more) as i64);
                 }
                 Err(Errno(libc::EAGAIN)) => {
-                    self.hit_rate.miss();
-                    batch.attempt_reached_data(op.fd);
+                    self.misses(op.fd, batch);
                     return Cached::Rest(moved);
                 }
                 Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {
@@ -289,99 +366,6 @@ impl Router {
     }
 }
 
-/// Descriptors with transfers in the kernel's queue. While there is one, the number cannot be another file's (the caller
-/// keeps it untouched until the event), so that what was found out about it before stays true.
-pub struct Held([AtomicU64; HINTS]);
-
-const READS: u64 = 1;
-const WRITES: u64 = 2;
-const ONE: u64 = 4;
-
-impl Default for Held {
-    fn default() -> Self {
-        Self([const { AtomicU64::new(0) }; HINTS])
-    }
-}
-
-impl Held {
-    // Relaxed in all of these: changed under the context's lock, and whoever looks passes a descriptor that is valid.
-
-    fn place(&self, fd: i32) -> &AtomicU64 {
-        &self.0[fd as usize % HINTS]
-    }
-
-    fn knows(&self, fd: i32, reads: bool) -> bool {
-        let value = self.place(fd).load(Ordering::Relaxed);
-        value >> 32 == u64::from(fd as u32) && value & if reads { READS } else { WRITES } != 0
-    }
-
-    /// A transfer that was found fit for the queue goes there. True if its end must be told.
-    pub fn comes(&self, fd: i32, reads: bool) -> bool {
-        let place = self.place(fd);
-        let value = place.load(Ordering::Relaxed);
-        let free = value as u32 == 0;
-        if !free && value >> 32 != u64::from(fd as u32) {
-            return false;
-        }
-        let before = if free { u64::from(fd as u32) << 32 } else { value };
-        place.store((before | if reads { READS } else { WRITES }) + ONE, Ordering::Relaxed);
-        true
-    }
-
-    pub fn goes(&self, fd: i32) {
-        let place = self.place(fd);
-        let value = place.load(Ordering::Relaxed) - ONE;
-        // The last one takes what is known along.
-        place.store(if value as u32 >= ONE as u32 { value } else { 0 }, Ordering::Relaxed);
-    }
-}
-
-/// How reads of what may be in the page cache went of late.
-#[derive(Default)]
-pub struct HitRate {
-    /// Misses in a row.
-    misses: AtomicU32,
-    /// Reads that were not tried since the last that was.
-    untried: AtomicU32,
-}
-
-impl HitRate {
-    // Relaxed in all of these: a statistic.
-
-    fn hit(&self) {
-        if self.misses.load(Ordering::Relaxed) != 0 {
-            self.misses.store(0, Ordering::Relaxed);
-        }
-    }
-
-    pub fn miss(&self) {
-        self.misses.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn leaves_out(&self) {
-        self.untried.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Hits are to be expected, or enough reads were not tried that it is time to see whether they are again: `after` so
-    /// many, doubled with each further miss. An attempt in vain starts its transfer alone, where the kernel's queue would
-    /// have sent it to the device along with others.
-    fn is_worth_a_try(&self, after: u32) -> bool {
-        const TRUST: u32 = 8;
-        const RAREST: u32 = 1024;
-        let misses = self.misses.load(Ordering::Relaxed);
-        if misses < TRUST {
-            return true;
-        }
-        let due = self.untried.load(Ordering::Relaxed) >= (after << (misses - TRUST).min(6)).min(RAREST);
-        if due {
-            self.untried.store(0, Ordering::Relaxed);
-        } else {
-            self.leaves_out();
-        }
-        due
-    }
-}
-
 enum Cached {
     Done(i64),
     /// Not in the page cache, after so many bytes that were.
@@ -396,87 +380,4 @@ fn priority_is_plain(value: u16) -> bool {
     const IDLE: u16 = 3;
     let (class, level) = (value >> 13, value & 0x1fff);
     value == 0 || (matches!(class, BEST_EFFORT | IDLE) && level < 8)
-}
-
-/// What one submit asked about descriptors, so that it asks once for each.
-pub struct Checks {
-    kit: Kit,
-    budget: u64,
-    /// Entries of other submits are old.
-    submit: u32,
-    /// The descriptor whose reads were last found in the page cache.
-    cached_fd: Option<i32>,
-    known: Box<[Known; CHECKS]>,
-}
-
-const CHECKS: usize = 64;
-
-#[derive(Clone, Copy)]
-struct Known {
-    fd: i32,
-    submit: u32,
-    status_flags: Answer<i32>,
-    reads: Option<bool>,
-    writes: Option<bool>,
-}
-
-type Answer<T> = Option<Result<T>>;
-
-const UNKNOWN: Known = Known { fd: -1, submit: 0, status_flags: None, reads: None, writes: None };
-
-impl Default for Checks {
-    fn default() -> Self {
-        Self {
-            kit: Kit::default(),
-            budget: INLINE_BUDGET,
-            submit: 0,
-            cached_fd: None,
-            known: Box::new([UNKNOWN; CHECKS]),
-        }
-    }
-}
-
-impl Checks {
-    pub fn next_submit(&mut self) {
-        self.budget = INLINE_BUDGET;
-        self.cached_fd = None;
-        self.submit = self.submit.wrapping_add(1);
-    }
-
-    fn known(&mut self, fd: i32) -> &mut Known {
-        let known = &mut self.known[fd as usize % CHECKS];
-        if known.fd != fd || known.submit != self.submit {
-            *known = Known { fd, submit: self.submit, ..UNKNOWN };
-        }
-        known
-    }
-
-    fn status_flags(&mut self, fd: i32) -> Option<i32> {
-        self.known(fd).status_flags.get_or_insert_with(|| rw::status_flags(fd)).ok()
-    }
-
-    fn is_direct(&mut self, fd: i32) -> bool {
-        self.status_flags(fd).is_some_and(|flags| flags & libc::O_DIRECT != 0)
-    }
-
-    /// An attempt got far enough to answer [`Self::natively`] for reads.
-    fn attempt_reached_data(&mut self, fd: i32) {
-        self.cached_fd = None;
-        self.known(fd).reads = Some(true);
-    }
-
-    /// This submit has sent reads of the descriptor elsewhere already.
-    fn is_decided(&mut self, fd: i32) -> bool {
-        let known = self.known(fd);
-        known.reads.is_some() && known.status_flags.is_none()
-    }
-
-    fn natively(&mut self, fd: i32, reads: bool) -> bool {
-        let known = self.known(fd);
-        if reads {
-            *known.reads.get_or_insert_with(|| rw::reads_without_waiting(fd))
-        } else {
-            *known.writes.get_or_insert_with(|| rw::writes_without_waiting(fd))
-        }
-    }
 }

@@ -165,11 +165,12 @@ impl Uring {
         self.push_request(Request::Cancel(token), NOBODY);
     }
 
+    #[inline(always)]
     fn push_request(&mut self, request: Request, user_data: u64) -> bool {
         let pushed = self.ring.push(request, user_data);
         if pushed {
             self.pushed[self.next] = user_data;
-            self.next = (self.next + 1) % self.pushed.len();
+            self.next = (self.next + 1) & (self.pushed.len() - 1);
         }
         pushed
     }
@@ -272,6 +273,7 @@ impl Enter {
     }
 }
 
+#[inline(always)]
 fn request(op: &Op, moved: u64) -> Request {
     if op.code == Code::Nop {
         return Request::Nop;

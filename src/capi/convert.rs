@@ -7,7 +7,7 @@ use super::types::*;
 use crate::completion::{Event, Sink};
 use crate::context::{Counters, Options, Source};
 use crate::error::{Errno, Result};
-use crate::op::{CURRENT, Code, Op, PlainRead};
+use crate::op::{CURRENT, Code, Op, Plain};
 use crate::sys::mem::Memory;
 
 const EINVAL: Errno = Errno(libc::EINVAL);
@@ -107,15 +107,18 @@ impl Source for Ops {
     }
 
     #[inline(always)]
-    fn plain_read(&self, index: u32) -> Option<PlainRead> {
+    fn plain(&self, index: u32) -> Option<Plain> {
         assert!(index < self.count);
         // SAFETY: as in `get`.
         let op = unsafe { self.first.add(index as usize).read_unaligned() };
         let special = u64::from(op.flags) | u64::from(op.sys_flags) | u64::from(op.mode) | op.buf2.addr() as u64;
         #[cfg(target_pointer_width = "32")]
         let special = special | u64::from(op.reserved_buf | op.reserved_buf2);
-        (op.opcode == CAIO_OP_READ && special == 0 && op.offset != CURRENT).then(|| PlainRead {
+        let reads = op.opcode == CAIO_OP_READ;
+        ((reads || op.opcode == CAIO_OP_WRITE) && special == 0 && op.offset != CURRENT).then(|| Plain {
             user_data: op.user_data,
+            reads,
+            hurried: op.timeout_ns | u64::from(op.ioprio) != 0,
             fd: op.fd,
             // SAFETY: as in `get`.
             buf: unsafe { Memory::new(op.buf) },

@@ -21,6 +21,16 @@ pub struct Chores {
 }
 
 impl State {
+    /// Whether there may be something to do.
+    #[inline(always)]
+    pub fn has_chores(&mut self, silent: bool) -> bool {
+        !(silent || self.done.is_empty())
+            || self.native.has_unsent()
+            || !self.backlog.is_empty()
+            || self.pool.is_in_use()
+            || self.poke
+    }
+
     /// What the lock's holder must do after giving it back. Unless `silent`, the descriptor hears of new events.
     pub fn chores(&mut self, silent: bool) -> Chores {
         self.refill();
@@ -95,46 +105,46 @@ impl Shared {
     pub fn with_silence<R>(&self, silent: bool, work: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.lock();
         let answer = work(&mut state);
-        let chores = state.chores(silent);
-        drop(state);
-        self.run(chores, silent);
+        if state.has_chores(silent) {
+            let chores = state.chores(silent);
+            drop(state);
+            self.run(chores, silent);
+        }
         answer
     }
 
     #[inline(always)]
-    pub fn run(&self, chores: Chores, silent: bool) {
-        if !chores.is_nothing() {
-            self.run_all(chores, silent);
-        }
-    }
-
-    fn run_all(&self, mut chores: Chores, silent: bool) {
-        loop {
-            let Chores { notice, staffing, mut flush, again, poke, nudge, rouse } = chores;
-            if notice {
-                self.notice.make();
-            }
-            if nudge {
-                self.queued.bump();
-            }
-            match staffing {
-                Staffing::Enough => {}
-                Staffing::Wake => self.work.notify_one(),
-                Staffing::Start => self.start_worker(),
-                Staffing::CallSentinel => self.watch.notify_one(),
-            }
-            if rouse {
-                self.watch.notify_one();
-            }
-            if poke {
-                self.poke();
-            }
-            if !flush.run() && !again {
+    pub fn run(&self, mut chores: Chores, silent: bool) {
+        while !chores.is_nothing() {
+            self.run_beside(&chores);
+            if !chores.flush.run() && !chores.again {
                 return;
             }
             let mut state = self.state.lock();
-            state.flushed(flush);
+            state.flushed(chores.flush);
             chores = state.chores(silent);
+        }
+    }
+
+    /// All but the flush.
+    fn run_beside(&self, chores: &Chores) {
+        if chores.notice {
+            self.notice.make();
+        }
+        if chores.nudge {
+            self.queued.bump();
+        }
+        match chores.staffing {
+            Staffing::Enough => {}
+            Staffing::Wake => self.work.notify_one(),
+            Staffing::Start => self.start_worker(),
+            Staffing::CallSentinel => self.watch.notify_one(),
+        }
+        if chores.rouse {
+            self.watch.notify_one();
+        }
+        if chores.poke {
+            self.poke();
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::backend::{self, Wants};
 use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
 use crate::notice::Notice;
-use crate::op::{Op, PlainRead};
+use crate::op::{Op, Plain};
 use crate::route::Router;
 use crate::sync::{Condvar, Mutex};
 use crate::sys::{fork, thread};
@@ -53,8 +53,8 @@ pub trait Source {
     fn count(&self) -> u32;
     /// The operation, or EINVAL if it is malformed.
     fn get(&self, index: u32) -> Result<Op>;
-    /// The operation if it is well-formed and no more than a read at an offset, which is what most are.
-    fn plain_read(&self, index: u32) -> Option<PlainRead>;
+    /// The operation if it is well-formed and no more than a read or write at an offset, which is what most are.
+    fn plain(&self, index: u32) -> Option<Plain>;
 }
 
 /// Counters since the context was made.

@@ -1,10 +1,9 @@
 //! Between the slots and the kernel's queue: what goes there, and what comes back.
 
-use super::slab::{Place, Token};
+use super::slab::{Place, Slot, Token};
 use super::state::{By, State, class_of, stopped_result};
 use crate::backend::{Flush, Native, threads};
 use crate::error::Errno;
-use crate::op::Op;
 
 impl State {
     pub fn send_to_native(&mut self, index: u32) {
@@ -85,18 +84,16 @@ impl State {
     }
 
     fn native_done(&mut self, index: u32, result: i64) {
-        let (op, moved, stop, retried) = {
-            let slot = &mut self.slab[index];
-            // In nobody's hands until it goes on somewhere.
-            slot.place = Place::Running;
-            if std::mem::take(&mut slot.held) {
-                self.held.goes(slot.op.fd);
-            }
-            (slot.op, slot.moved, slot.stop, slot.retried)
-        };
-        if let Ok(more) = u64::try_from(result) {
-            return self.native_moved(index, &op, moved, more);
+        let slot = &mut self.slab[index];
+        // In nobody's hands until it goes on somewhere.
+        slot.place = Place::Running;
+        if std::mem::take(&mut slot.held) {
+            self.held.goes(slot.op.fd);
         }
+        if let Ok(more) = u64::try_from(result) {
+            return self.native_moved(index, more);
+        }
+        let Slot { op, moved, stop, retried, .. } = *slot;
         let errno = Errno(-result as i32);
         if errno.0 == libc::EAGAIN {
             self.hit_rate.miss();
@@ -110,12 +107,14 @@ impl State {
         }
     }
 
-    fn native_moved(&mut self, index: u32, op: &Op, moved: u64, more: u64) {
-        let total = moved + more;
-        let done = more == 0 || !op.code.transfers() || total >= op.wanted();
+    fn native_moved(&mut self, index: u32, more: u64) {
+        let Slot { op, moved, .. } = &self.slab[index];
+        let (total, vectored) = (moved + more, op.code.vectored());
+        let short = total < op.wanted();
+        let done = more == 0 || !op.code.transfers() || !short;
         // Kernel AIO was told not to wait, so that a short read may only be the end of what was cached; io_uring gives up
         // what a thread left half done when it exited.
-        let may_be_short = total < op.wanted()
+        let may_be_short = short
             && match self.native {
                 Native::Aio(_) => op.code.reads(),
                 Native::Uring(_) => op.code.transfers() && more > 0,
@@ -124,10 +123,11 @@ impl State {
         if !may_be_short && (done || !op.full) {
             return self.finish(index, total as i64, By::Kernel);
         }
-        self.slab[index].moved = total;
-        match self.slab[index].stop {
+        let slot = &mut self.slab[index];
+        slot.moved = total;
+        match slot.stop {
             Some(errno) => self.finish_stopped(index, errno),
-            None if op.code.vectored() || matches!(self.native, Native::Aio(_)) => self.retry_on_worker(index),
+            None if vectored || matches!(self.native, Native::Aio(_)) => self.retry_on_worker(index),
             None => self.send_to_native(index),
         }
     }

@@ -285,6 +285,12 @@ impl Pool {
         self.fast.pop_front(slab).or_else(|| self.slow.pop_front(slab))
     }
 
+    /// Something is queued, or somebody may have to look after what is not.
+    #[inline(always)]
+    pub fn is_in_use(&self) -> bool {
+        !self.fast.is_empty() || !self.slow.is_empty() || self.held_back > 0 || self.chains > 0 || self.rouse
+    }
+
     /// Whether a worker must be woken or started for what is queued. Counts it as done.
     pub fn staff(&mut self) -> Staffing {
         let sentinel = u32::from(self.needs_sentinel());

@@ -98,6 +98,7 @@ impl Slab {
         self.used
     }
 
+    #[inline(always)]
     pub fn insert(&mut self, op: Op) -> u32 {
         self.used += 1;
         if self.free == NONE {

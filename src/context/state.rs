@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::deadline::Deadlines;
 use super::poller::Ends;
 use super::pool::Pool;
-use super::slab::{Class, List, NONE, Place, Slab, Token};
+use super::slab::{Class, List, NONE, Place, Slab, Slot, Token};
 use super::spin::Spin;
 use super::submit::Batch;
 use super::sync_group::Group;
@@ -15,7 +15,7 @@ use super::sync_pace::SyncPace;
 use super::workers::Worker;
 use super::{Counters, Shared};
 use crate::backend::Native;
-use crate::completion::{Completions, Event, Sink};
+use crate::completion::{Completions, Finished, Sink};
 use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
 use crate::route::{Held, HitRate, Router};
@@ -112,10 +112,10 @@ impl State {
 
     /// Notes an event, counts it, and frees the slot; then the chain goes on or breaks.
     pub fn finish(&mut self, index: u32, result: i64, by: By) {
-        let slot = &self.slab[index];
-        let (op, next) = (slot.op, slot.next);
+        let Slot { op, next, .. } = &self.slab[index];
+        let (next, event) = (*next, Finished::of(op, result));
         let goes_on = next != NONE && op.succeeded_in_full(result) && !self.closing;
-        self.note_quietly(&op, result, by);
+        self.note_quietly(event, by);
         self.slab.release(index);
         if goes_on {
             self.pool.chain_goes_on();
@@ -129,20 +129,19 @@ impl State {
 
     /// The event of an operation that has no slot any more.
     pub fn note(&mut self, op: &Op, result: i64, by: By) {
-        self.note_quietly(op, result, by);
+        self.note_quietly(Finished::of(op, result), by);
         self.done.hurry();
     }
 
-    fn note_quietly(&mut self, op: &Op, result: i64, by: By) {
+    fn note_quietly(&mut self, finished: Finished, by: By) {
         self.counters.completed += 1;
         match by {
-            _ if result == CANCELED.as_result() => self.counters.cancelled += 1,
+            _ if finished.event.result == CANCELED.as_result() => self.counters.cancelled += 1,
             By::Submit => self.counters.done_inline += 1,
             By::Kernel => self.counters.done_native += 1,
             By::Worker => self.counters.done_worker += 1,
         }
-        let opened = op.code == Code::Openat && result >= 0;
-        self.done.push(Event { user_data: op.user_data, result }, opened);
+        self.done.push(finished);
     }
 
     /// `first`, a waiting member, and those behind it never start.

@@ -8,8 +8,8 @@ use super::state::{By, CANCELED, State};
 use super::{Shared, Source};
 use crate::completion::{Event, Sink};
 use crate::error::{Errno, Result};
-use crate::op::Op;
-use crate::route::{Checks, Route};
+use crate::op::{Op, Plain};
+use crate::route::{Checks, Plainly, Route};
 use crate::sync::MutexGuard;
 use crate::sys::mem::{boxed, room};
 use crate::sys::path;
@@ -26,6 +26,8 @@ pub struct Batch {
     finished: Vec<(Op, i64)>,
     /// Operations that go on elsewhere.
     pending: Vec<Pending>,
+    /// Plain ones that go to the kernel's queue.
+    native: Vec<Plain>,
     /// The NUL-terminated paths of those.
     paths: Vec<u8>,
     /// Room for events that need not be kept: their operations finished here, and the caller takes events.
@@ -109,12 +111,14 @@ impl Shared {
         let early = polls && !state.has_unsent();
         let taken = if early { state.take(sink) } else { 0 };
         let silent = polls && !early;
-        let chores = state.chores(silent);
+        let chores = state.has_chores(silent).then(|| state.chores(silent));
         // Of a write that a sync follows, the caller waits for the sync; and if it sleeps at once, the worker can have this
         // processor, and wakes it there when that has ended.
         let brisk = state.pool.brisk_work() > 0 && state.syncs.is_empty();
         drop(state);
-        self.run(chores, silent);
+        if let Some(chores) = chores {
+            self.run(chores, silent);
+        }
         let taken = if silent { self.with(|state| state.take(sink)) } else { taken };
         if brisk && taken + delivered == 0 && polls && sink.room() > 0 { self.linger(sink) } else { taken }
     }
@@ -223,10 +227,10 @@ impl Batch {
     /// With room for so many operations, which may finish here or go on; or ENOMEM.
     fn with_room(mut self: Box<Self>, count: u32) -> Result<Box<Self>> {
         if count > self.room {
-            let enough =
-                self.finished.try_reserve(count as usize).and_then(|()| self.pending.try_reserve(count as usize));
-            enough.map_err(|_| Errno(libc::ENOMEM))?;
-            self.room = count;
+            let count = count as usize;
+            let enough = self.finished.try_reserve(count).and_then(|()| self.pending.try_reserve(count));
+            enough.and_then(|()| self.native.try_reserve(count)).map_err(|_| Errno(libc::ENOMEM))?;
+            self.room = count as u32;
         }
         Ok(self)
     }
@@ -236,14 +240,14 @@ impl Batch {
         let mut accepted = 0;
         self.chain.clear();
         while accepted < source.count() {
-            let (read, attempt) = self.read_cached(shared, source, accepted..room, sink);
-            accepted += read;
+            let (plain, next) = self.take_plain(shared, source, accepted..room, sink);
+            accepted += plain;
             if accepted == source.count() {
                 break;
             }
             let length = match source.get(accepted) {
                 Ok(op) if !op.link && accepted < room => {
-                    self.run_single(shared, op, attempt, sink);
+                    self.run_single(shared, op, next, sink);
                     1
                 }
                 _ => match self.read_chain(source, accepted, shared.max_requests) {
@@ -284,36 +288,35 @@ impl Batch {
         if length > max_requests { Err(Errno(libc::E2BIG)) } else { Ok(length) }
     }
 
-    /// Reads what is in the page cache straight into the caller's hands, for as long as that goes on; returns how many,
-    /// and what the next one answered if it was tried in vain.
+    /// Reads what is in the page cache straight into the caller's hands, and sends on what is io_uring's, for as long as that
+    /// goes on; returns how many, and what became of the next one.
     #[inline(always)]
-    fn read_cached(
+    fn take_plain(
         &mut self,
         shared: &Shared,
         source: &impl Source,
         range: Range<u32>,
         sink: &mut impl Sink,
-    ) -> (u32, Option<Result<u64>>) {
-        let (mut read, most) = (0, (range.end - range.start).min(self.direct - self.delivered));
-        let mut attempt = None;
-        while read < most {
-            let Some(op) = source.plain_read(range.start + read) else { break };
-            attempt = shared.router.read_cached_again(&op, &mut self.checks);
-            if attempt != Some(Ok(op.len)) {
-                break;
+    ) -> (u32, Plainly) {
+        for index in range.clone() {
+            let Some(op) = source.plain(index) else { return (index - range.start, Plainly::Undecided) };
+            match shared.router.plainly(&op, self.delivered < self.direct, &mut self.checks) {
+                Plainly::Read => {
+                    sink.put(Event { user_data: op.user_data, result: op.len as i64 });
+                    self.delivered += 1;
+                }
+                Plainly::Sent => self.native.push(op),
+                other => return (index - range.start, other),
             }
-            attempt = None;
-            sink.put(Event { user_data: op.user_data, result: op.len as i64 });
-            read += 1;
         }
-        self.delivered += read;
-        (read, attempt)
+        (range.end - range.start, Plainly::Undecided)
     }
 
-    fn run_single(&mut self, shared: &Shared, op: Op, attempt: Option<Result<u64>>, sink: &mut impl Sink) {
-        let (route, paths, refused) = match attempt {
-            Some(attempt) => (shared.router.decide_after(&op, attempt, &mut self.checks), 0..0, None),
-            None => self.run(shared, &op, false),
+    fn run_single(&mut self, shared: &Shared, op: Op, so_far: Plainly, sink: &mut impl Sink) {
+        let (route, paths, refused) = match so_far {
+            Plainly::Answered(answer) => (shared.router.decide_after(&op, answer, &mut self.checks), 0..0, None),
+            Plainly::Untried => (shared.router.decide_untried(&op, false, &mut self.checks), 0..0, None),
+            _ => self.run(shared, &op, false),
         };
         match route {
             Route::Done(result) if self.delivered < self.direct && result != CANCELED.as_result() => {
@@ -391,7 +394,7 @@ impl Batch {
 
     /// The caller has all events already, and nothing goes on.
     fn is_all_delivered(&self) -> bool {
-        self.pending.is_empty() && self.finished.is_empty() && !self.reaped
+        self.pending.is_empty() && self.native.is_empty() && self.finished.is_empty() && !self.reaped
     }
 
     fn needs_poller(&self) -> bool {
@@ -416,6 +419,10 @@ impl Batch {
         state.note_delivered(self.delivered);
         for (op, result) in self.finished.drain(..) {
             state.note(&op, result, By::Submit);
+        }
+        for op in self.native.drain(..) {
+            let index = state.slab.insert(op.op());
+            state.send_to_native(index);
         }
         let mut before = NONE;
         for pending in self.pending.drain(..) {
@@ -452,6 +459,7 @@ impl Batch {
         const KEPT_BYTES: usize = 64 * 1024;
         self.finished.shrink_to(KEPT);
         self.pending.shrink_to(KEPT);
+        self.native.shrink_to(KEPT);
         self.room = self.room.min(KEPT as u32);
         self.chain.shrink_to(KEPT);
         self.paths.clear();

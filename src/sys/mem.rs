@@ -96,5 +96,4 @@ impl IovecBuf {
 }
 
 /// No memory.
-#[cfg(test)]
 pub const NULL: Memory = Memory(std::ptr::null_mut());

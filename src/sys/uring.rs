@@ -151,6 +151,7 @@ impl Ring {
     }
 
     /// Puts a request where the next [`enter`] finds it; false if there is no room.
+    #[inline(always)]
     pub fn push(&mut self, request: Request, user_data: u64) -> bool {
         let entry = entry(request).user_data(user_data);
         // SAFETY: the memory in it is valid until the operation's event (Memory), which its completion precedes.
@@ -177,6 +178,7 @@ impl Ring {
     }
 
     /// A completion's user data and result.
+    #[inline(always)]
     pub fn pop(&mut self) -> Option<(u64, i32)> {
         self.ring.completion().next().map(|entry| (entry.user_data(), entry.result()))
     }
@@ -225,6 +227,7 @@ fn is_from_5_9_to_5_11(release: &[u8]) -> bool {
     numbers.next() == Some(b"5") && matches!(numbers.next(), Some(b"9" | b"10" | b"11"))
 }
 
+#[inline(always)]
 fn entry(request: Request) -> squeue::Entry {
     let Request::Transfer { fd, reads, vectored, memory, count, offset, rw_flags, ioprio } = request else {
         return match request {
