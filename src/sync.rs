@@ -9,6 +9,8 @@ use std::time::Duration;
 
 pub use std::sync::MutexGuard;
 
+use crate::sys::thread::keeping_errno;
+
 /// Under `--cfg loom` the model checker's: `make check-loom` runs every interleaving of the tests beside them.
 #[cfg(loom)]
 pub use loom::sync::atomic;
@@ -23,8 +25,15 @@ impl<T> Mutex<T> {
         Self(std::sync::Mutex::new(value))
     }
 
+    #[inline(always)]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.try_lock().unwrap_or_else(|| self.wait_and_lock())
+    }
+
+    /// futex(2) may have an answer for errno, which is the caller's.
+    #[cold]
+    fn wait_and_lock(&self) -> MutexGuard<'_, T> {
+        keeping_errno(|| self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {

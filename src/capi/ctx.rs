@@ -48,8 +48,8 @@ pub unsafe extern "C" fn caio_ctx_new(options: *const caio_options, ctx: *mut *m
     unsafe { ctx.write(std::ptr::null_mut()) };
     // SAFETY: the caller's promise.
     let made = unsafe { convert::options(options) };
-    let made = keeping_errno(|| made.and_then(Context::new));
-    ret(made.and_then(|context| boxed(caio_ctx { context })).map(|made| {
+    let made = keeping_errno(|| made.and_then(Context::new).and_then(|context| boxed(caio_ctx { context })));
+    ret(made.map(|made| {
         // SAFETY: as above.
         unsafe { ctx.write(Box::into_raw(made)) };
         0
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn caio_ctx_free(ctx: *mut caio_ctx) {
     if !ctx.is_null() {
         // SAFETY: made by caio_ctx_new, and given back here once.
         let owned = unsafe { Box::from_raw(ctx) };
-        owned.context.free();
+        keeping_errno(|| owned.context.free());
     }
 }
 

@@ -5,6 +5,7 @@ use std::ffi::c_int;
 use super::convert::{Events, Ops, ret};
 use super::ctx::{caio_ctx, get};
 use super::types::{caio_event, caio_op};
+use crate::sys::thread::keeping_errno;
 
 /// Submits operations: accepts as many as fit, always a prefix, chains whole or not at all, and returns how many.
 /// With `count > 0` it never returns 0; after a short return, calling again with the rest says why.
@@ -96,7 +97,7 @@ pub unsafe extern "C" fn caio_ctx_wait(
 ) -> c_int {
     // SAFETY: the caller's promises.
     let args = unsafe { get(ctx).and_then(|ctx| Ok((ctx, Events::new(events, max_events)?))) };
-    ret(args.and_then(|(ctx, mut events)| ctx.wait(&mut events, min_events, timeout_ns)))
+    ret(args.and_then(|(ctx, mut events)| keeping_errno(|| ctx.wait(&mut events, min_events, timeout_ns))))
 }
 
 /// Makes the current `caio_ctx_wait`, else the next one, return early. Several before one wait count as one.

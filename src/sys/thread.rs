@@ -52,11 +52,11 @@ pub fn spawn<Body: FnOnce() + Send + 'static>(name: &'static CStr, body: Body) -
             error => Err(Errno(error)),
         }
     };
-    let made = match with_small_stack(create) {
+    let made = keeping_errno(|| match with_small_stack(create) {
         // The program's thread-local variables alone may be larger; the default is made for such programs.
         Err(Errno(libc::EINVAL)) => create(ptr::null()),
         other => other,
-    };
+    });
     made.inspect_err(|_| {
         // SAFETY: no thread has taken it over.
         drop(unsafe { Box::from_raw(start) });
