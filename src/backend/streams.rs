@@ -96,6 +96,8 @@ impl Way {
             *self = Self::Plain;
             return rw::transfer(t);
         }
+        // What refuses every transfer is never ready for one.
+        rw::current_check(t.fd, t.reads)?;
         *self = Self::None;
         let possible = may_reopen && t.flags == 0 && rw::can_reopen(t.fd);
         if possible && let Ok(file) = rw::reopen_nonblocking(t.fd, t.reads) {

@@ -108,14 +108,27 @@ pub fn read_cached(fd: i32, memory: Memory, count: u64, offset: u64) -> Result<u
 /// at all, emulators do not ask the kernel.)
 /// lseek(2) would take the file position's lock, and so wait behind a slow read(2).
 pub fn positional_check(fd: i32, reads: bool) -> Result<()> {
+    match move_nothing(fd, reads, 0) {
+        // A filter forbids that call; the file knows better.
+        Err(Errno(libc::EPERM | libc::ENOSYS)) => seek_check(fd),
+        answer => answer,
+    }
+}
+
+/// Whether a transfer at the current position may start, as far as can be said without waiting: EINVAL from what knows no
+/// such transfer, EBADF. Not for sockets, to which an empty message may be one.
+pub fn current_check(fd: i32, reads: bool) -> Result<()> {
+    match move_nothing(fd, reads, CURRENT) {
+        Err(Errno(libc::EPERM | libc::ENOSYS)) => Ok(()),
+        answer => answer,
+    }
+}
+
+fn move_nothing(fd: i32, reads: bool, offset: u64) -> Result<()> {
     let mut empty = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
     // SAFETY: one live iovec, of nothing.
     let memory = unsafe { Memory::new((&raw mut empty).cast()) };
-    match transfer(&Transfer { fd, reads, vectored: true, memory, count: 1, offset: 0, flags: 0 }) {
-        // A filter forbids that call; the file knows better.
-        Err(Errno(libc::EPERM | libc::ENOSYS)) => seek_check(fd),
-        answer => answer.map(drop),
-    }
+    transfer(&Transfer { fd, reads, vectored: true, memory, count: 1, offset, flags: 0 }).map(drop)
 }
 
 fn seek_check(fd: i32) -> Result<()> {
@@ -168,15 +181,9 @@ pub fn socket_attempt(t: &Transfer) -> Result<u64> {
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = parts;
     message.msg_iovlen = parts_count as _;
+    let call = if reads { libc::SYS_recvmsg } else { libc::SYS_sendmsg };
     // SAFETY: the kernel checks every address behind the iovecs; `message` and `part` outlive the call.
-    let moved = unsafe {
-        if reads {
-            libc::recvmsg(fd, &raw mut message, libc::MSG_DONTWAIT)
-        } else {
-            libc::sendmsg(fd, &raw const message, libc::MSG_DONTWAIT)
-        }
-    };
-    check(moved as i64)
+    unsafe { in_place!(call, fd, &raw mut message, libc::MSG_DONTWAIT) }
 }
 
 /// Whether [`reopen_nonblocking`] gives the same FIFO or terminal: opening /dev/ptmx again makes another one.
