@@ -19,7 +19,7 @@ here=$PWD/tests/torture/oldkernel
 work=$(mktemp -d "$PWD/target/oldkernel.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-tests=${OLD_TESTS-exactly_once links timeouts blocking cancel stats errno syncs submit}
+tests=${OLD_TESTS-exactly_once links timeouts blocking cancel stats errno::memory}
 mirror=$(apt-get indextargets --format '$(COMPONENT) $(LABEL) $(REPO_URI)' 'Created-By: Packages' | awk '$1 == "main" && $2 == "Debian" { print $3; exit }')
 
 # fetch RELEASE: its oldest kernel, in $work/package. Not a word of it stays in this machine's apt.
@@ -81,7 +81,7 @@ make_initramfs() {
 # boot JOB ARGUMENTS: what it said is in $work/log.
 boot() {
     rm -f "$work/disk" && truncate -s 1G "$work/disk" && mkfs.ext4 -q -F "$work/disk"
-    timeout 900 qemu-system-x86_64 -accel tcg -m 2G -smp 2 -nographic -no-reboot -monitor none \
+    timeout 1500 qemu-system-x86_64 -accel tcg -m 2G -smp 2 -nographic -no-reboot -monitor none \
         -kernel "$work"/package/boot/vmlinuz-* -initrd "$work/initramfs" \
         -drive "file=$work/disk,format=raw,if=virtio" \
         -append "console=ttyS0 panic=-1 loglevel=1 caio_job=$1 caio_arguments=$2" </dev/null >"$work/log" 2>&1
