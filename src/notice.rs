@@ -85,20 +85,8 @@ impl AsRawFd for Notice {
 #[cfg(all(test, loom))]
 mod tests {
     use super::*;
+    use crate::sys::eventfd::model::Counter;
     use loom::sync::{Arc, Mutex};
-
-    /// An eventfd: every access orders as a system call does.
-    struct Counter(AtomicU64);
-
-    impl Signal for Counter {
-        fn add(&self, count: u64) -> bool {
-            self.0.fetch_add(count, Ordering::SeqCst);
-            true
-        }
-        fn clear(&self) -> Option<u64> {
-            Some(self.0.swap(0, Ordering::SeqCst))
-        }
-    }
 
     /// What a context's lock guards.
     #[derive(Default)]
@@ -123,23 +111,22 @@ mod tests {
             notice.clear();
         }
         state.waiting = 0;
-        assert_eq!(notice.descriptor.0.load(Ordering::SeqCst), 0, "the descriptor shows what is not there");
+        assert!(!notice.descriptor.is_readable(), "the descriptor shows what is not there");
     }
 
     #[test]
     fn what_waits_is_shown_and_what_is_taken_is_not() {
         loom::model(|| {
             let events = Arc::new(Mutex::new(Events::default()));
-            let descriptor = Counter(AtomicU64::new(0));
-            let notice = Arc::new(Notice { stage: AtomicU64::new(0), seen: AtomicU64::new(0), descriptor });
+            let (stage, seen) = (AtomicU64::new(0), AtomicU64::new(0));
+            let notice = Arc::new(Notice { stage, seen, descriptor: Counter::new() });
             let workers = [(); 2].map(|()| {
                 let (events, notice) = (events.clone(), notice.clone());
                 thread::spawn(move || finish(&events, &notice))
             });
             take(&events, &notice);
             workers.map(|worker| worker.join().unwrap());
-            let shown = notice.descriptor.0.load(Ordering::SeqCst) > 0;
-            assert_eq!(events.lock().unwrap().waiting > 0, shown);
+            assert_eq!(events.lock().unwrap().waiting > 0, notice.descriptor.is_readable());
             take(&events, &notice);
         });
     }

@@ -52,32 +52,20 @@ impl AsRawFd for Wake {
 #[cfg(all(test, loom))]
 mod tests {
     use super::*;
+    use crate::sys::eventfd::model::Counter;
     use loom::sync::Arc;
     use loom::thread;
 
-    /// An eventfd: readable or not, and every access orders as a system call does.
-    struct Flag(AtomicBool);
-
-    impl Signal for Flag {
-        fn add(&self, _: u64) -> bool {
-            self.0.store(true, Ordering::SeqCst);
-            true
-        }
-        fn clear(&self) -> Option<u64> {
-            Some(self.0.swap(false, Ordering::SeqCst).into())
-        }
-    }
-
-    fn wake() -> Arc<Wake<Flag>> {
-        Arc::new(Wake { pending: AtomicBool::new(false), descriptor: Flag(AtomicBool::new(false)) })
+    fn wake() -> Arc<Wake<Counter>> {
+        Arc::new(Wake { pending: AtomicBool::new(false), descriptor: Counter::new() })
     }
 
     /// What a sleeper does between two sleeps; false if it would go on sleeping.
-    fn look(wake: &Wake<Flag>) -> bool {
+    fn look(wake: &Wake<Counter>) -> bool {
         if wake.consume() {
             return true;
         }
-        if !wake.descriptor.0.load(Ordering::SeqCst) {
+        if !wake.descriptor.is_readable() {
             return false;
         }
         wake.settle();
@@ -107,7 +95,7 @@ mod tests {
             waker.join().unwrap();
             used += u32::from(look(&wake));
             assert!((1..=2).contains(&used));
-            assert!(!look(&wake) && !wake.descriptor.0.load(Ordering::SeqCst), "a used-up wake shows on");
+            assert!(!look(&wake) && !wake.descriptor.is_readable(), "a used-up wake shows on");
         });
     }
 }

@@ -34,6 +34,35 @@ pub trait Signal {
     fn clear(&self) -> Option<u64>;
 }
 
+/// The model checker's eventfd: every access orders as a system call does.
+#[cfg(all(test, loom))]
+pub mod model {
+    use super::Signal;
+    use crate::sync::atomic::{AtomicU64, Ordering};
+
+    pub struct Counter(AtomicU64);
+
+    impl Counter {
+        pub fn new() -> Self {
+            Self(AtomicU64::new(0))
+        }
+
+        pub fn is_readable(&self) -> bool {
+            self.0.load(Ordering::SeqCst) > 0
+        }
+    }
+
+    impl Signal for Counter {
+        fn add(&self, count: u64) -> bool {
+            self.0.fetch_add(count, Ordering::SeqCst);
+            true
+        }
+        fn clear(&self) -> Option<u64> {
+            Some(self.0.swap(0, Ordering::SeqCst))
+        }
+    }
+}
+
 impl Signal for EventFd {
     fn add(&self, count: u64) -> bool {
         add(self.0.as_raw_fd(), count)
