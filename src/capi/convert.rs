@@ -5,10 +5,9 @@ use std::ffi::c_int;
 
 use super::types::*;
 use crate::completion::{Event, Sink};
-use crate::context::{Counters, Options, Source};
+use crate::context::{Counters, Memory, Options, Source};
 use crate::error::{Errno, Result};
 use crate::op::{CURRENT, Code, Op, Plain};
-use crate::sys::mem::Memory;
 
 const EINVAL: Errno = Errno(libc::EINVAL);
 

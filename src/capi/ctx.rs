@@ -6,10 +6,8 @@ use std::ffi::c_int;
 
 use super::convert::{self, ret};
 use super::types::{caio_options, caio_stats};
-use crate::context::Context;
+use crate::context::{Context, boxed, keeping_errno};
 use crate::error::{Errno, Result};
-use crate::sys::mem::boxed;
-use crate::sys::thread::keeping_errno;
 
 const EINVAL: c_int = -libc::EINVAL;
 

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int};
 
 use super::types::*;
 use crate::backend;
-use crate::sys::thread::keeping_errno;
+use crate::context::{errno_text, keeping_errno};
 
 /// The library's version: major << 16 | minor << 8 | patch. Threads: any. Blocks: no.
 #[unsafe(no_mangle)]
@@ -15,7 +15,7 @@ pub extern "C" fn caio_version() -> u32 {
 /// The text of an errno of either sign. Never NULL; static memory. Threads: any. Blocks: no.
 #[unsafe(no_mangle)]
 pub extern "C" fn caio_strerror(error: c_int) -> *const c_char {
-    crate::sys::text::errno_text(error).as_ptr()
+    errno_text(error).as_ptr()
 }
 
 /// "auto", "uring", "linux" or "thread"; NULL if unknown. Static memory. Threads: any. Blocks: no.

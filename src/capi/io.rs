@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use super::convert::{Events, Ops, ret};
 use super::ctx::{caio_ctx, get};
 use super::types::{caio_event, caio_op};
-use crate::sys::thread::keeping_errno;
+use crate::context::keeping_errno;
 
 /// Submits operations: accepts as many as fit, always a prefix, chains whole or not at all, and returns how many.
 /// With `count > 0` it never returns 0; after a short return, calling again with the rest says why.

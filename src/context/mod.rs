@@ -34,6 +34,13 @@ use spin::Beat;
 use state::State;
 use wake::Wake;
 
+/// What the C boundary needs of the system.
+pub use crate::sys::{
+    mem::{Memory, boxed},
+    text::errno_text,
+    thread::keeping_errno,
+};
+
 /// What a context is made from.
 #[derive(Clone, Copy, Default)]
 pub struct Options {
