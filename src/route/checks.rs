@@ -15,7 +15,7 @@ pub struct Checks {
     pub(super) cached_fd: Option<i32>,
     /// The descriptor whose reads, if true, or writes this submit sends to io_uring.
     pub(super) sent: Option<(i32, bool)>,
-    known: Box<[Known; CHECKS]>,
+    known: [Known; CHECKS],
 }
 
 const CHECKS: usize = 64;
@@ -41,7 +41,7 @@ impl Default for Checks {
             submit: 0,
             cached_fd: None,
             sent: None,
-            known: Box::new([UNKNOWN; CHECKS]),
+            known: [UNKNOWN; CHECKS],
         }
     }
 }

@@ -151,6 +151,8 @@ fn say_who_did_it(case: &Case) {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's version");
     let not_of_files = ["5.9.", "5.10.", "5.11."].iter().any(|version| release.starts_with(version)); // README, Kernels
     if case.dir.on_disk() && case.engine() == CAIO_BACKEND_URING && !not_of_files {
-        assert!(stats.done_native > 0, "cold reads are io_uring's");
+        // An attempt starts the disk's read, and finds all of it where the disk is done before this processor goes on.
+        let all_found = case.variant != Variant::NoInline && stats.done_inline == 64;
+        assert!(stats.done_native > 0 || all_found, "cold reads are io_uring's, not a worker's");
     }
 }
