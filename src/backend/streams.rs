@@ -108,11 +108,11 @@ impl Way {
     }
 }
 
-/// The plain calls refuse such a buffer before they look at the descriptor's state; the others cut its length first, or say
-/// something else.
+/// read(2) and write(2) refuse such a buffer before they look at the descriptor's state; all others, that with flags too, cut
+/// its length first, or say something else.
 fn ends_behind_all_memory(t: &Transfer) -> bool {
     const ALL: u64 = i64::MAX as u64;
-    !t.vectored && (t.memory.address().addr() as u64).saturating_add(t.count) >= ALL
+    !t.vectored && t.flags == 0 && (t.memory.address().addr() as u64).saturating_add(t.count) >= ALL
 }
 
 /// Of nothing to move, only the plain calls say what is wrong; none of them waits, but a datagram's sending.

@@ -7,7 +7,7 @@ use crate::support::*;
 use std::os::fd::{AsRawFd, RawFd};
 
 crate::promises! {
-    Plan::EVERY => { buffers, vectors, vectors_of_bad_buffers, bad_memory_and_bad_descriptors, streams, far_too_long_for_a_stream }
+    Plan::EVERY => { buffers, vectors, vectors_of_bad_buffers, bad_memory_and_bad_descriptors, streams, far_too_long_for_a_stream, far_too_long_with_flags }
     Plan::FOLDERS => { bad_buffers_on_a_cold_file, misaligned_direct_transfers }
 }
 
@@ -157,6 +157,20 @@ fn far_too_long_for_a_stream(case: &Case) {
         }
         assert_eq!(stuck.waiting(), waiting, "no byte came or went");
     }
+}
+
+/// The call with flags cuts the length, and so waits for the pipe; submit does not.
+fn far_too_long_with_flags(case: &Case) {
+    let mut room = [0u8; 64];
+    let (empty, ready) = (stuck::Stuck::pipe(), stuck::Stuck::pipe());
+    let mut far =
+        |pipe: &stuck::Stuck| pipe.read().buf(room.as_mut_ptr()).len(isize::MAX as u64).sys(libc::RWF_HIPRI.into());
+    ready.feed(20);
+    let plain = sys::plain(&far(&ready));
+    let ctx = case.ctx();
+    ctx.accept(&[far(&empty)]);
+    empty.feed(20);
+    assert_eq!(ctx.collect(1)[0].result, plain);
 }
 
 /// Nothing may be taken from a stream for memory that cannot hold it, and nothing lost.
