@@ -1,7 +1,7 @@
 //! Short busy waits in place of a sleep and a wake-up, where they pay: they stop by themselves when they do not.
 
 use std::hint;
-use std::sync::OnceLock;
+use std::sync::atomic;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -76,8 +76,17 @@ fn has_cores() -> bool {
 
 /// Processors that this process may use.
 pub fn cores() -> u32 {
-    static CORES: OnceLock<u32> = OnceLock::new();
-    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, |cores| cores.get() as u32))
+    // No lock that is taken once: fork(2) may leave it taken for good, in a child.
+    static CORES: atomic::AtomicU32 = atomic::AtomicU32::new(0);
+    // Relaxed: whoever asks meanwhile finds the same.
+    match CORES.load(atomic::Ordering::Relaxed) {
+        0 => {
+            let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+            CORES.store(cores, atomic::Ordering::Relaxed);
+            cores
+        }
+        known => known,
+    }
 }
 
 #[cfg(test)]

@@ -1,26 +1,14 @@
 //! Tells a forked child from its parent without a system call per question.
 
-use std::ptr::NonNull;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// A page that the kernel empties in a child (madvise(2) MADV_WIPEONFORK) and that else holds this process's number.
-struct Marker(NonNull<AtomicU64>);
-
-// SAFETY: the page lives as long as the process, and only atomics touch it.
-unsafe impl Send for Marker {}
-// SAFETY: as above.
-unsafe impl Sync for Marker {}
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Numbers given out; a child goes on counting from its parent's, so that it never meets one of them again.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// This process's number: another one in every child of fork(2).
 pub fn process() -> u64 {
-    static MARKER: OnceLock<Marker> = OnceLock::new();
-    let marker = MARKER.get_or_init(Marker::new);
-    // SAFETY: the page is mapped for good.
-    let number = unsafe { marker.0.as_ref() };
+    let number = marker();
     // Relaxed: the value guards nothing but itself; fork(2) orders parent and child.
     match number.load(Ordering::Relaxed) {
         0 => {
@@ -34,34 +22,58 @@ pub fn process() -> u64 {
     }
 }
 
-impl Marker {
-    fn new() -> Self {
-        let page = Self::wiped_page().unwrap_or_else(|| {
-            // SAFETY: the handler touches one static atomic.
-            unsafe { libc::pthread_atfork(None, None, Some(wipe_fallback)) };
-            NonNull::from(&FALLBACK)
-        });
-        Self(page)
+/// A word of a page that the kernel empties in a child (madvise(2) MADV_WIPEONFORK) and that else holds this process's number.
+/// Made without a lock, which fork(2) could leave taken for good in a child.
+fn marker() -> &'static AtomicU64 {
+    static MARKER: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+    // Acquire pairs with the exchange below.
+    let known = MARKER.load(Ordering::Acquire);
+    if !known.is_null() {
+        // SAFETY: what is in that place is mapped for good, and only atomics touch it.
+        return unsafe { &*known };
     }
+    make_marker(&MARKER)
+}
 
-    fn wiped_page() -> Option<NonNull<AtomicU64>> {
-        const PAGE: usize = 4096;
-        // SAFETY: a new private mapping, asked for nowhere in particular.
-        let page = unsafe {
-            let (read_write, private) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-            libc::mmap(std::ptr::null_mut(), PAGE, read_write, private, -1, 0)
-        };
-        if page == libc::MAP_FAILED {
-            return None;
-        }
-        // SAFETY: the mapping made above; old kernels (before 4.14) refuse.
-        if unsafe { libc::madvise(page, PAGE, libc::MADV_WIPEONFORK) } != 0 {
+#[cold]
+fn make_marker(place: &AtomicPtr<AtomicU64>) -> &'static AtomicU64 {
+    let page = wiped_page();
+    let new = page.unwrap_or_else(|| {
+        // SAFETY: the handler touches one static atomic.
+        unsafe { libc::pthread_atfork(None, None, Some(wipe_fallback)) };
+        (&raw const FALLBACK).cast_mut()
+    });
+    // AcqRel pairs with the loads: release of ours, acquire of another thread's, which was first.
+    let kept = match place.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => new,
+        Err(first) => {
             // SAFETY: the mapping made above, which nobody has seen.
-            unsafe { libc::munmap(page, PAGE) };
-            return None;
+            page.map(|page| unsafe { libc::munmap(page.cast(), PAGE) });
+            first
         }
-        NonNull::new(page.cast())
+    };
+    // SAFETY: as in `marker`.
+    unsafe { &*kept }
+}
+
+const PAGE: usize = 4096;
+
+fn wiped_page() -> Option<*mut AtomicU64> {
+    // SAFETY: a new private mapping, asked for nowhere in particular.
+    let page = unsafe {
+        let (read_write, private) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        libc::mmap(ptr::null_mut(), PAGE, read_write, private, -1, 0)
+    };
+    if page == libc::MAP_FAILED {
+        return None;
     }
+    // SAFETY: the mapping made above; old kernels (before 4.14) refuse.
+    if unsafe { libc::madvise(page, PAGE, libc::MADV_WIPEONFORK) } != 0 {
+        // SAFETY: the mapping made above, which nobody has seen.
+        unsafe { libc::munmap(page, PAGE) };
+        return None;
+    }
+    Some(page.cast())
 }
 
 static FALLBACK: AtomicU64 = AtomicU64::new(0);

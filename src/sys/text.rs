@@ -1,13 +1,35 @@
 //! Words from the system: errno texts, the environment, small files.
 
 use std::ffi::{CStr, CString};
-use std::sync::OnceLock;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// The text of an errno of either sign. Static, so that threads and languages need not care who frees it.
 pub fn errno_text(error: i32) -> &'static CStr {
-    static TEXTS: OnceLock<Vec<CString>> = OnceLock::new();
-    let texts = TEXTS.get_or_init(|| (0..MAX_ERRNO).map(describe).collect());
+    // No lock that is taken once: fork(2) may leave it taken for good, in a child.
+    static TEXTS: AtomicPtr<Vec<CString>> = AtomicPtr::new(ptr::null_mut());
+    let texts = once(&TEXTS, || (0..MAX_ERRNO).map(describe).collect());
     texts.get(error.unsigned_abs() as usize).map_or(c"Unknown error", CString::as_c_str)
+}
+
+/// What is made when it is first asked for; if two threads make it at a time, the first one's stays.
+fn once<T: Sync>(place: &'static AtomicPtr<T>, make: impl FnOnce() -> T) -> &'static T {
+    // Acquire pairs with the exchange below: what is seen is whole.
+    let mut made = place.load(Ordering::Acquire);
+    if made.is_null() {
+        let new = Box::into_raw(Box::new(make()));
+        // AcqRel pairs with the loads: release of ours, acquire of another's.
+        made = match place.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => new,
+            Err(first) => {
+                // SAFETY: made above, and seen by nobody.
+                drop(unsafe { Box::from_raw(new) });
+                first
+            }
+        };
+    }
+    // SAFETY: never freed once it is in its place.
+    unsafe { &*made }
 }
 
 const MAX_ERRNO: i32 = 134;
