@@ -79,7 +79,10 @@ fn succeeds(program: &Path, case: &Case, arguments: &[&str]) {
 
 promises! {
     Plan::DEFAULT.everywhere() => { the_tour_in_c, the_tour_in_cpp }
-    Plan::DEFAULT => { the_tour_with_the_static_library, exit_with_work_in_flight, dlclose_with_work_in_flight, fork_beside_a_context }
+    Plan::DEFAULT => {
+        the_tour_with_the_static_library, exit_with_work_in_flight, dlclose_with_work_in_flight, fork_beside_a_context,
+        fork_at_every_system_call
+    }
 }
 
 fn the_tour_in_c(case: &Case) {
@@ -118,4 +121,11 @@ fn fork_beside_a_context(case: &Case) {
     for _ in 0..5 {
         succeeds(&program, case, &[]);
     }
+}
+
+fn fork_at_every_system_call(case: &Case) {
+    let output = run(&built("fork_anywhere", Language::C, Link::Shared), case, &[]);
+    let said = c::said(&output);
+    assert!(output.status.success(), "{case}: {}\n{said}", output.status);
+    said.lines().filter_map(|line| line.strip_prefix("skipped: ")).for_each(support::skipped);
 }

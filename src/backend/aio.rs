@@ -8,7 +8,7 @@ use crate::op::Op;
 use crate::sync::{Mutex, MutexGuard};
 use crate::sys::aio::{Batch, Context, Request};
 use crate::sys::aio_abi::{aio_context_t, io_event};
-use crate::sys::mem::boxed;
+use crate::sys::mem::{boxed, room};
 use crate::sys::{fork, thread};
 
 /// Requests in the kernel per context. More than a disk's queue, and a small part of the machine's aio-max-nr.
@@ -19,7 +19,8 @@ pub struct Aio {
     context: Option<Context>,
     eventfd: RawFd,
     batch: Batch,
-    /// Batches that were handed over and came back.
+    /// Batches that were handed over and came back. One to begin with: without memory for more, those that hand theirs over
+    /// take turns.
     spare: Vec<Batch>,
     in_flight: u32,
     reaped: Box<[io_event; REAP]>,
@@ -33,17 +34,19 @@ const REAP: usize = 32;
 pub struct Submit {
     context: aio_context_t,
     batch: Batch,
-    refused: Vec<u64>,
 }
 
 impl Aio {
     pub fn open(wants: &Wants) -> Result<Self> {
         let event = io_event { data: 0, obj: 0, res: 0, res2: 0 };
+        let mut spare = room(4)?;
+        let context = take_context(wants.max_requests.min(ENTRIES))?;
+        spare.push(Batch::with_room(context.entries())?);
         Ok(Self {
-            context: Some(take_context(wants.max_requests.min(ENTRIES))?),
             eventfd: wants.eventfd,
-            batch: Batch::with_room(ENTRIES as usize)?,
-            spare: Vec::new(),
+            batch: Batch::with_room(context.entries())?,
+            context: Some(context),
+            spare,
             in_flight: 0,
             reaped: boxed([event; REAP])?,
             reaped_from: 0,
@@ -81,16 +84,21 @@ impl Aio {
         if self.batch.is_empty() {
             return None;
         }
-        let spare = self.spare.pop().unwrap_or_default();
+        // Without one, who has them all looks here again when it is done.
+        let spare = self.spare.pop().or_else(|| Batch::with_room(self.context().entries()).ok())?;
         let batch = std::mem::replace(&mut self.batch, spare);
-        Some(Submit { context: self.context().id(), batch, refused: Vec::new() })
+        Some(Submit { context: self.context().id(), batch })
     }
 
     pub fn flushed(&mut self, mut submit: Submit, mut refused: impl FnMut(u64)) {
-        self.in_flight -= submit.refused.len() as u32;
-        submit.refused.drain(..).for_each(&mut refused);
+        for token in submit.batch.refused() {
+            self.in_flight -= 1;
+            refused(token);
+        }
         submit.batch.clear();
-        self.spare.push(submit.batch);
+        if self.spare.try_reserve(1).is_ok() {
+            self.spare.push(submit.batch);
+        }
     }
 
     pub fn has_unsent(&self) -> bool {
@@ -126,8 +134,7 @@ impl Drop for Aio {
 
 impl Submit {
     pub fn run(&mut self) {
-        let refused = &mut self.refused;
-        self.batch.submit(self.context, |token| refused.push(token));
+        self.batch.submit(self.context);
     }
 }
 
@@ -183,6 +190,9 @@ fn give_back(context: Context, clean: bool) {
     let Some(mut idle) = idle().filter(|_| clean) else {
         return drop(context);
     };
+    if idle.contexts.try_reserve(1).is_err() {
+        return drop(context);
+    }
     idle.contexts.push(context);
     if idle.contexts.len() <= KEPT || idle.destroying {
         return;

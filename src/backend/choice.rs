@@ -1,12 +1,14 @@
 //! Which backend a context gets, and why one cannot be had, in words that help.
 
+use std::fmt;
+
 use super::{Kind, Native, Wants};
 use crate::error::{Errno, Result};
 use crate::sys::eventfd::EventFd;
-use crate::sys::text;
+use crate::sys::text::{self, Word};
 
-/// Where `default_implementation` is looked for; fixed when the library is built.
-const CONFIG_DIR: &str = env!("CAIO_CONFIG_DIR");
+/// The file that chooses a default for all; its folder is fixed when the library is built.
+const CONFIG_FILE: &str = concat!(env!("CAIO_CONFIG_DIR"), "/default_implementation");
 
 /// The answer of `caio_backend_probe`.
 pub struct Probe {
@@ -20,9 +22,8 @@ pub fn choose(backend: u32, wants: &Wants) -> Result<Native> {
     if let Some(kind) = Kind::from_number(backend) {
         return Native::open(kind, wants);
     }
-    let (order, _) = preferences();
     let mut last = Errno(libc::EINVAL);
-    for kind in order {
+    for kind in preferences(&mut |_| ()) {
         match Native::open(kind, wants) {
             Ok(native) => return Ok(native),
             Err(errno) => last = errno,
@@ -58,8 +59,9 @@ fn try_open(kind: Kind) -> Result<()> {
 }
 
 fn probe_auto() -> Probe {
-    let (order, mut remarks) = preferences();
+    let mut remarks = Vec::new();
     let mut result = Err(Errno(libc::EINVAL));
+    let order = preferences(&mut |remark| remarks.push(remark.to_string()));
     for kind in order {
         result = try_open(kind);
         match result {
@@ -70,52 +72,52 @@ fn probe_auto() -> Probe {
             Err(errno) => remarks.push(format!("{} does not work: {}", kind.name(), reason(kind, errno))),
         }
     }
-    remarks.push(format!("the default may be set in CAIO_IMPL or in {CONFIG_DIR}/default_implementation"));
+    remarks.push(format!("the default may be set in CAIO_IMPL or in {CONFIG_FILE}"));
     Probe { result, why: remarks.join("; ") }
 }
 
-/// The backends to try, best first, and remarks on wishes that cannot be followed.
-fn preferences() -> (Vec<Kind>, Vec<String>) {
-    let mut order = Vec::new();
-    let mut remarks = Vec::new();
-    let wishes = [
-        (text::trusted_env(c"CAIO_IMPL"), "CAIO_IMPL".to_string()),
-        (configured(), format!("{CONFIG_DIR}/default_implementation")),
-    ];
-    for (wish, origin) in wishes {
-        let Some(name) = wish else { continue };
-        match Kind::from_name(&name) {
-            Some(kind) => {
-                remarks.push(format!("{origin} asks for {name}"));
-                order.push(kind);
-            }
-            None => remarks.push(format!(
+/// The backends to try, best first; what was wished for goes to `remark`. Allocates nothing.
+fn preferences(remark: &mut dyn FnMut(fmt::Arguments)) -> impl Iterator<Item = Kind> + use<> {
+    let wishes = [(text::trusted_env(c"CAIO_IMPL"), "CAIO_IMPL"), (configured(), CONFIG_FILE)];
+    let wished = wishes.map(|(wish, origin)| {
+        let wish = wish?;
+        let kind = Kind::from_name(wish.as_str());
+        match kind {
+            Some(_) => remark(format_args!("{origin} asks for {}", wish.as_str())),
+            None => remark(format_args!(
                 "{origin} says '{}', which is none of uring, linux, thread, and is ignored",
-                printable(&name)
+                printable(wish.as_str())
             )),
         }
-    }
-    order.extend(Kind::ALL);
-    (order, remarks)
+        kind
+    });
+    wished.into_iter().flatten().chain(Kind::ALL)
 }
 
 /// The first word of the file `default_implementation` that is no comment. What anybody may write is nobody's wish, and a
 /// FIFO would be waited for.
-fn configured() -> Option<String> {
-    use std::io::Read;
+fn configured() -> Option<Word> {
+    use std::io::{ErrorKind, Read};
     use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-    const LONGEST: u64 = 4096;
+    const LONGEST: usize = 4096;
     const WRITABLE_BY_ALL: u32 = 0o002;
     let mut options = std::fs::File::options();
     options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-    let file = options.open(format!("{CONFIG_DIR}/default_implementation")).ok()?;
+    let mut file = options.open(CONFIG_FILE).ok()?;
     let metadata = file.metadata().ok()?;
     if !metadata.is_file() || metadata.mode() & WRITABLE_BY_ALL != 0 {
         return None;
     }
-    let mut content = String::new();
-    file.take(LONGEST).read_to_string(&mut content).ok()?;
-    first_word(&content).map(str::to_owned)
+    let (mut content, mut length) = ([0; LONGEST], 0);
+    while length < LONGEST {
+        match file.read(&mut content[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+    first_word(std::str::from_utf8(&content[..length]).ok()?).map(Word::new)
 }
 
 fn first_word(content: &str) -> Option<&str> {

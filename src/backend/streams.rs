@@ -24,7 +24,7 @@ pub fn is_stream(op: &Op) -> bool {
 /// Moves what can be moved now, after `moved` bytes. A descriptor with O_NONBLOCK gets one attempt: EAGAIN is its result.
 pub fn attempt(op: &Op, mut moved: u64, kit: &mut Kit, way: &mut Way) -> Attempt {
     loop {
-        let answer = way.transfer(&remaining(op, moved, kit));
+        let answer = remaining(op, moved, kit).and_then(|rest| way.transfer(&rest));
         match answer {
             Ok(0) => return Attempt::Done(moved as i64),
             Ok(more) => moved += more,

@@ -61,7 +61,7 @@ fn second_path(paths: &[u8]) -> &CStr {
 /// One plain call of a stream that could not be tried without the risk of waiting, but was ready: Ok with all that
 /// moved so far if FULL wants more.
 pub fn run_once(op: &Op, moved: u64, kit: &mut Kit) -> std::result::Result<u64, i64> {
-    match rw::transfer(&remaining(op, moved, kit)) {
+    match remaining(op, moved, kit).and_then(|rest| rw::transfer(&rest)) {
         Ok(more) if more > 0 && op.full && moved + more < op.wanted() => Ok(moved + more),
         Ok(more) => Err((moved + more) as i64),
         Err(errno) => Err(ended(op, moved, errno)),
@@ -70,7 +70,7 @@ pub fn run_once(op: &Op, moved: u64, kit: &mut Kit) -> std::result::Result<u64, 
 
 fn transfer(op: &Op, mut moved: u64, kit: &mut Kit, stopped: impl Fn() -> Option<Errno>) -> i64 {
     loop {
-        match rw::transfer(&remaining(op, moved, kit)) {
+        match remaining(op, moved, kit).and_then(|rest| rw::transfer(&rest)) {
             Ok(0) => return moved as i64,
             Ok(more) => moved += more,
             Err(errno) => return ended(op, moved, errno),
@@ -84,17 +84,17 @@ fn transfer(op: &Op, mut moved: u64, kit: &mut Kit, stopped: impl Fn() -> Option
     }
 }
 
-/// The system call for what is left of a transfer after `moved` bytes.
-pub fn remaining(op: &Op, moved: u64, kit: &mut Kit) -> Transfer {
+/// The system call for what is left of a transfer after `moved` bytes; or ENOMEM.
+pub fn remaining(op: &Op, moved: u64, kit: &mut Kit) -> Result<Transfer> {
     let (memory, count) = if moved == 0 {
         (op.buf, op.len)
     } else if op.code.vectored() {
-        op.buf.iovecs_after(op.len, moved, &mut kit.iovecs);
+        op.buf.iovecs_after(op.len, moved, &mut kit.iovecs)?;
         (kit.iovecs.as_memory(), kit.iovecs.count())
     } else {
         (op.buf.advanced(moved), op.len - moved)
     };
-    Transfer {
+    Ok(Transfer {
         fd: op.fd,
         reads: op.code.reads(),
         vectored: op.code.vectored(),
@@ -102,7 +102,7 @@ pub fn remaining(op: &Op, moved: u64, kit: &mut Kit) -> Transfer {
         count,
         offset: if op.at_current() { op.offset } else { op.offset.wrapping_add(moved) },
         flags: op.sys_flags,
-    }
+    })
 }
 
 /// The result of a transfer that an error, a cancel or a timeout ended after `moved` bytes. Bytes taken from a pipe or

@@ -4,18 +4,26 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::slab::{Slab, Token};
+use crate::error::{Errno, Result};
 
-/// Entries of operations that ended are skipped when their time comes, and swept when they are the most.
+/// Entries of operations that ended are skipped when their time comes, and swept when there is no more room.
 #[derive(Default)]
 pub struct Deadlines {
     heap: BinaryHeap<(Reverse<u64>, u64)>,
 }
 
 impl Deadlines {
-    /// Notes a deadline, in nanoseconds of the monotonic clock.
-    pub fn add(&mut self, at: u64, token: Token, slab: &Slab) {
+    /// Makes room for the deadlines of so many operations, all that have one; or ENOMEM.
+    pub fn make_room(&mut self, operations: usize) -> Result<()> {
         const SMALL: usize = 64;
-        if self.heap.len() > SMALL.max(2 * slab.used() as usize) {
+        // Twice as much, so that sweeping is worth it.
+        let more = SMALL.max(2 * operations).saturating_sub(self.heap.len());
+        self.heap.try_reserve(more).map_err(|_| Errno(libc::ENOMEM))
+    }
+
+    /// Notes a deadline, in nanoseconds of the monotonic clock. There is room for it.
+    pub fn add(&mut self, at: u64, token: Token, slab: &Slab) {
+        if self.heap.len() == self.heap.capacity() {
             self.heap.retain(|(_, token)| slab.find(Token(*token)).is_some());
         }
         self.heap.push((Reverse(at), token.0));

@@ -1,12 +1,12 @@
 //! One thread per context, started when first needed, that watches pipes, sockets and terminals for operations and the
 //! clock for timeouts. It alone uses its epoll instance, and attempts never wait.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, TryReserveError, VecDeque};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
 use super::Shared;
-use super::slab::Token;
+use super::slab::{Place, Token};
 use super::state::{By, State, stopped_result};
 use crate::backend::streams::{self, Attempt, Way};
 use crate::backend::threads::Kit;
@@ -15,8 +15,11 @@ use crate::op::Op;
 use crate::sync::Mutex;
 use crate::sys::epoll::{Epoll, Interest, Ready};
 use crate::sys::eventfd::EventFd;
+use crate::sys::mem::room;
 use crate::sys::timerfd::TimerFd;
 use crate::sys::{rw, thread};
+
+const NO_MEMORY: Errno = Errno(libc::ENOMEM);
 
 /// How others reach the poller.
 pub struct Ends {
@@ -50,7 +53,7 @@ impl Shared {
         }
         let fds = [epoll.as_raw_fd(), ends.timer.as_raw_fd(), ends.poke.as_raw_fd()];
         let shared = self.this.upgrade().ok_or(Errno(libc::EAGAIN))?;
-        let poller = Poller::new(shared, ends.clone(), epoll);
+        let poller = Poller::new(shared, ends.clone(), epoll)?;
         let handle = thread::spawn(c"caio-poller", move || poller.run())?;
         *ends.handle.lock() = Some(handle);
         fds.into_iter().for_each(|fd| self.fds.remember(fd));
@@ -66,7 +69,8 @@ impl Shared {
     }
 }
 
-/// Its vectors and queues are used again and again, so that nothing is allocated per operation.
+/// Its tables and queues are used again and again, so that nothing is allocated per operation. An operation for which they
+/// cannot grow ends with ENOMEM.
 struct Poller {
     shared: Arc<Shared>,
     ends: Arc<Ends>,
@@ -74,10 +78,12 @@ struct Poller {
     watches: HashMap<RawFd, Watch>,
     spare_watches: Vec<Watch>,
     arrivals: VecDeque<Waiting>,
-    stopped: Vec<Token>,
-    leaving: Vec<(Token, Leave)>,
+    leaving: Leaving,
     kit: Kit,
 }
+
+/// Operations that the poller is done with, until it sends them off together.
+struct Leaving(Vec<(Token, Leave)>);
 
 /// The operations that wait for one descriptor.
 #[derive(Default)]
@@ -102,18 +108,17 @@ enum Leave {
 }
 
 impl Poller {
-    fn new(shared: Arc<Shared>, ends: Arc<Ends>, epoll: Epoll) -> Self {
-        Self {
+    fn new(shared: Arc<Shared>, ends: Arc<Ends>, epoll: Epoll) -> Result<Self> {
+        Ok(Self {
             shared,
             ends,
             epoll,
             watches: HashMap::new(),
             spare_watches: Vec::new(),
             arrivals: VecDeque::new(),
-            stopped: Vec::new(),
-            leaving: Vec::new(),
+            leaving: Leaving::new()?,
             kit: Kit::default(),
-        }
+        })
     }
 
     fn run(mut self) {
@@ -126,72 +131,86 @@ impl Poller {
             while let Some(waiting) = self.arrivals.pop_front() {
                 self.arrive(waiting);
             }
-            while let Some(token) = self.stopped.pop() {
-                self.stop(token);
+            while let Some(stopped) = self.shared.with(State::next_to_stop) {
+                self.stop(stopped);
             }
             for fd in ready.fds() {
                 self.serve(fd);
             }
-            self.leave();
+            self.leaving.send_off(&self.shared);
         }
     }
 
     /// Takes what others left for the poller since it last looked; true if the context has ended.
     fn fetch_news(&mut self) -> bool {
-        let Self { shared, ends, arrivals, stopped, .. } = self;
+        let Self { shared, ends, arrivals, .. } = self;
         shared.with(|state| {
             ends.poke.clear();
             state.poked = false;
             state.expire();
             while let Some(index) = state.inbox.pop_front(&mut state.slab) {
-                let slot = &state.slab[index];
-                let way = Way::Unknown { may_reopen: true };
-                arrivals.push_back(Waiting { token: state.slab.token(index), op: slot.op, moved: slot.moved, way });
+                if arrivals.try_reserve(1).is_err() {
+                    state.finish_stopped(index, NO_MEMORY);
+                    continue;
+                }
+                let slot = &mut state.slab[index];
+                slot.place = Place::Stream;
+                let (op, moved, way) = (slot.op, slot.moved, Way::Unknown { may_reopen: true });
+                arrivals.push_back(Waiting { token: state.slab.token(index), op, moved, way });
             }
-            std::mem::swap(&mut state.stopped, stopped);
             state.is_over()
         })
     }
 
     /// A new operation is tried at once, then watched for.
     fn arrive(&mut self, mut waiting: Waiting) {
-        let fd = waiting.op.fd;
+        let (token, fd, reads) = (waiting.token, waiting.op.fd, waiting.op.code.reads());
         if let Some(leave) = attempt(&mut waiting, &mut self.kit) {
-            return self.leaving.push((waiting.token, leave));
+            return self.leaving.add(&self.shared, token, leave);
         }
-        let reads = waiting.op.code.reads();
-        let spare = &mut self.spare_watches;
-        let watch = self.watches.entry(fd).or_insert_with(|| spare.pop().unwrap_or_default());
-        watch.queue(reads).push_back(waiting);
+        let without_memory = stopped_result(&waiting.op, waiting.moved, NO_MEMORY);
+        if self.queue(waiting).is_err() {
+            self.unwatch(fd);
+            return self.leaving.add(&self.shared, token, Leave::Result(without_memory));
+        }
         let Err(errno) = self.watch(fd) else { return };
         let Some(unwatched) = self.watches.get_mut(&fd).and_then(|watch| watch.queue(reads).pop_back()) else { return };
         self.unwatch(fd);
-        let unwatchable = errno.0 == libc::EPERM;
-        let leave = if unwatchable { Leave::Worker(unwatched.moved) } else { Leave::Result(errno.as_result()) };
-        self.leaving.push((unwatched.token, leave));
+        let leave = match errno.0 {
+            libc::EPERM => Leave::Worker(unwatched.moved),
+            _ => Leave::Result(stopped_result(&unwatched.op, unwatched.moved, errno)),
+        };
+        self.leaving.add(&self.shared, token, leave);
     }
 
-    fn stop(&mut self, token: Token) {
-        let wish = self.shared.with(|state| {
-            let slot = &state.slab[state.slab.find(token)?];
-            slot.stop.map(|errno| (slot.op, errno))
-        });
-        let Some((op, errno)) = wish else { return };
+    /// Puts an operation with those that wait for its descriptor.
+    fn queue(&mut self, waiting: Waiting) -> std::result::Result<(), TryReserveError> {
+        let Self { watches, spare_watches, .. } = self;
+        watches.try_reserve(1)?;
+        let watch = watches.entry(waiting.op.fd).or_insert_with(|| spare_watches.pop().unwrap_or_default());
+        let queue = watch.queue(waiting.op.code.reads());
+        queue.try_reserve(1)?;
+        queue.push_back(waiting);
+        Ok(())
+    }
+
+    fn stop(&mut self, (token, op, errno): (Token, Op, Errno)) {
         let Some(watch) = self.watches.get_mut(&op.fd) else { return };
         let queue = watch.queue(op.code.reads());
         let Some(at) = queue.iter().position(|waiting| waiting.token == token) else { return };
         let moved = queue.remove(at).map_or(0, |waiting| waiting.moved);
         self.unwatch(op.fd);
-        self.leaving.push((token, Leave::Result(stopped_result(&op, moved, errno))));
+        self.leaving.add(&self.shared, token, Leave::Result(stopped_result(&op, moved, errno)));
     }
 
     /// Tries what waits for a descriptor that is ready.
     fn serve(&mut self, fd: RawFd) {
-        let Some(watch) = self.watches.get_mut(&fd) else { return };
+        let Self { shared, watches, leaving, kit, .. } = self;
+        let Some(watch) = watches.get_mut(&fd) else { return };
         for queue in [&mut watch.readers, &mut watch.writers] {
             while let Some(first) = queue.front_mut() {
-                let Some(leave) = attempt(first, &mut self.kit) else { break };
-                self.leaving.push((first.token, leave));
+                let Some(leave) = attempt(first, kit) else { break };
+                leaving.add(shared, first.token, leave);
                 queue.pop_front();
             }
         }
@@ -222,19 +241,37 @@ impl Poller {
                 self.epoll.remove(fd);
             }
             watch.interest = Interest::default();
-            self.spare_watches.push(watch);
+            if self.spare_watches.try_reserve(1).is_ok() {
+                self.spare_watches.push(watch);
+            }
         }
+    }
+}
+
+impl Leaving {
+    fn new() -> Result<Self> {
+        const EARLY: usize = 32;
+        room(EARLY).map(Self)
+    }
+
+    fn add(&mut self, shared: &Shared, token: Token, leave: Leave) {
+        if self.0.try_reserve(1).is_err() {
+            self.send_off(shared);
+        }
+        self.0.push((token, leave));
     }
 
     /// Sends off what is done here.
-    fn leave(&mut self) {
-        let Self { shared, leaving, .. } = self;
-        if leaving.is_empty() {
+    fn send_off(&mut self, shared: &Shared) {
+        if self.0.is_empty() {
             return;
         }
         shared.with(|state| {
-            for (token, leave) in leaving.drain(..) {
+            for (token, leave) in self.0.drain(..) {
                 let Some(index) = state.slab.find(token) else { continue };
+                if state.slab[index].place == Place::Stopping {
+                    state.stopping.remove(&mut state.slab, index);
+                }
                 match leave {
                     Leave::Result(result) => state.finish(index, result, By::Worker),
                     Leave::Worker(moved) => {
@@ -275,6 +312,15 @@ fn attempt(waiting: &mut Waiting, kit: &mut Kit) -> Option<Leave> {
 }
 
 impl State {
+    /// An operation with the poller that is to stop, and why.
+    fn next_to_stop(&mut self) -> Option<(Token, Op, Errno)> {
+        let index = self.stopping.pop_front(&mut self.slab)?;
+        let token = self.slab.token(index);
+        let slot = &mut self.slab[index];
+        slot.place = Place::Stream;
+        Some((token, slot.op, slot.stop?))
+    }
+
     /// The context is being freed and has nothing left for the poller.
     fn is_over(&self) -> bool {
         self.closing && self.poller.is_none()

@@ -23,8 +23,12 @@ pub enum Place {
     Opening,
     /// The same, and it waits for somebody else: a FIFO's other end. May be left behind.
     OpeningBlocked,
+    /// On its way to the poller.
+    Inbox,
     /// With the poller, until a pipe, socket or terminal is ready.
     Stream,
+    /// With the poller, which is to stop it.
+    Stopping,
     /// Waits for room in the kernel's ring.
     Backlog,
     /// In the kernel's hands.

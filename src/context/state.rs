@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::deadline::Deadlines;
 use super::poller::Ends;
 use super::pool::Pool;
-use super::slab::{Class, List, NONE, Place, Slab, Slot, Token};
+use super::slab::{Class, List, NONE, Place, Slab, Slot};
 use super::spin::Spin;
 use super::submit::Batch;
 use super::sync_group::Group;
@@ -33,7 +33,7 @@ pub struct State {
     pub native: Native,
     /// Operations that wait for room in the kernel's queue.
     pub backlog: List,
-    deadlines: Deadlines,
+    pub deadlines: Deadlines,
     /// Places that submits under way have set aside; part of `counters.inflight`.
     pub set_aside: u32,
     /// Syncs that run or are queued, and who waits for them.
@@ -44,7 +44,7 @@ pub struct State {
     /// Stream operations on their way to the poller.
     pub inbox: List,
     /// Stream operations that the poller must stop.
-    pub stopped: Vec<Token>,
+    pub stopping: List,
     /// The poller has to look here.
     pub poke: bool,
     /// It was told so.
@@ -94,7 +94,7 @@ impl State {
             sync_pace: SyncPace::default(),
             poller: None,
             inbox: List::new(),
-            stopped: room(EARLY)?,
+            stopping: List::new(),
             poke: false,
             poked: false,
             armed: None,
@@ -184,12 +184,9 @@ impl State {
     }
 
     pub fn send_to_poller(&mut self, index: u32) {
-        self.slab[index].place = Place::Stream;
+        self.slab[index].place = Place::Inbox;
         self.inbox.push_back(&mut self.slab, index);
         self.poke = true;
-        if let Some(errno) = self.slab[index].stop {
-            self.stop_stream(index, errno);
-        }
     }
 
     /// Starts the clock of an operation that has a timeout. CLOSE is left alone: of its results only ECANCELED means that
@@ -231,7 +228,8 @@ impl State {
         let again = slot.stop.is_some();
         let errno = *slot.stop.get_or_insert(errno);
         match slot.place {
-            Place::Free | Place::Running | Place::Opening => {}
+            // Whoever has it was told, or will see.
+            Place::Free | Place::Running | Place::Opening | Place::Stopping => {}
             Place::Waiting => {
                 let before = slot.before;
                 self.slab[before].next = NONE;
@@ -251,17 +249,19 @@ impl State {
                 self.finish_stopped(index, errno);
             }
             Place::OpeningBlocked => self.finish(index, errno.as_result(), By::Worker),
+            Place::Inbox => {
+                self.inbox.remove(&mut self.slab, index);
+                self.finish_stopped(index, errno);
+            }
             // The poller was told: that often, and others could ask faster than it answers.
             Place::Stream if again => {}
-            Place::Stream => self.stop_stream(index, errno),
+            Place::Stream => {
+                slot.place = Place::Stopping;
+                self.stopping.push_back(&mut self.slab, index);
+                self.poke = true;
+            }
             Place::Native => self.native.cancel(self.slab.token(index).0),
         }
-    }
-
-    fn stop_stream(&mut self, index: u32, errno: Errno) {
-        self.slab[index].stop = Some(errno);
-        self.stopped.push(self.slab.token(index));
-        self.poke = true;
     }
 
     pub fn finish_stopped(&mut self, index: u32, errno: Errno) {

@@ -89,13 +89,16 @@ impl Shared {
             if batch.is_all_delivered() && accepted.is_ok() && state.is_quiet() {
                 state.note_delivered(batch.delivered);
                 let delivered = batch.delivered;
-                state.spare.push(batch);
+                state.keep(batch);
                 return (accepted, delivered);
+            }
+            if batch.has_timeouts() && state.make_room_for_deadlines(batch.pending.len()).is_err() {
+                batch.refuse(|pending| pending.op.timeout_ns > 0, Errno(libc::ENOMEM));
             }
             let full = state.firmly_held() + batch.chain.len() as u64 > u64::from(self.max_requests);
             let again = !full && accepted == Err(Errno(libc::EAGAIN));
             let delivered = batch.publish(&mut state);
-            state.spare.push(batch.retired());
+            state.keep(batch.retired());
             let taken = self.finish_submit(state, sink, polls && !again, delivered);
             if !again {
                 return (accepted, delivered + taken);
@@ -208,6 +211,18 @@ impl State {
         self.set_aside -= room;
         self.counters.inflight -= room - accepted;
         self.counters.submitted += u64::from(accepted);
+    }
+
+    /// Keeps scratch memory for a later submit.
+    fn keep(&mut self, batch: Box<Batch>) {
+        if self.spare.try_reserve(1).is_ok() {
+            self.spare.push(batch);
+        }
+    }
+
+    /// Room for the deadlines of all operations, so many new ones among them.
+    fn make_room_for_deadlines(&mut self, new: usize) -> Result<()> {
+        self.deadlines.make_room(self.slab.used() as usize + new)
     }
 
     /// Places of operations that were accepted.
@@ -398,14 +413,23 @@ impl Batch {
     }
 
     fn needs_poller(&self) -> bool {
-        self.pending.iter().any(|pending| pending.to == To::Stream || pending.op.timeout_ns > 0)
+        self.has_timeouts() || self.pending.iter().any(|pending| pending.to == To::Stream)
+    }
+
+    fn has_timeouts(&self) -> bool {
+        self.pending.iter().any(|pending| pending.op.timeout_ns > 0)
     }
 
     /// No thread can be had: what needs one fails, once, with EAGAIN.
     fn do_without_poller(&mut self) {
+        self.refuse(|pending| pending.to == To::Stream || pending.op.timeout_ns > 0, Errno(libc::EAGAIN));
+    }
+
+    /// Those fail, when their turn comes, and nobody waits for the time of any.
+    fn refuse(&mut self, whom: impl Fn(&Pending) -> bool, errno: Errno) {
         for pending in &mut self.pending {
-            if pending.to == To::Stream || pending.op.timeout_ns > 0 {
-                pending.refused = Some(Errno(libc::EAGAIN));
+            if whom(pending) {
+                pending.refused = Some(errno);
                 if pending.to != To::Chain {
                     pending.to = To::Worker;
                 }

@@ -115,7 +115,9 @@ impl Drop for Sleeper<'_> {
         if let Some(edges) = self.edges.take() {
             self.shared.with(|state| {
                 state.done.edge_sleeper_goes();
-                state.spare_epolls.push(edges);
+                if state.spare_epolls.try_reserve(1).is_ok() {
+                    state.spare_epolls.push(edges);
+                }
             });
         }
     }

@@ -43,14 +43,8 @@ impl Shared {
     /// Starts a worker that the pool has counted already.
     pub fn start_worker(&self) {
         let Some(shared) = self.this.upgrade() else { return };
-        let id = {
-            let mut state = self.state.lock();
-            state.worker_ids += 1;
-            let id = state.worker_ids;
-            state.workers.push(Worker { id, handle: None, opening: false });
-            id
-        };
-        let started = thread::spawn(c"caio-worker", move || work(shared, id));
+        let (id, listed) = self.state.lock().new_worker();
+        let started = listed.and_then(|()| thread::spawn(c"caio-worker", move || work(shared, id)));
         let mut state = self.state.lock();
         match started {
             Ok(handle) => {
@@ -248,6 +242,14 @@ fn come_back(weak: &Weak<Shared>, id: u64, mut task: Task, lent: bool, opened: R
 }
 
 impl State {
+    /// The number of a worker to be started, and whether there is memory to remember it.
+    fn new_worker(&mut self) -> (u64, Result<()>) {
+        self.worker_ids += 1;
+        let id = self.worker_ids;
+        let listed = self.workers.try_reserve(1).map_err(|_| Errno(libc::ENOMEM));
+        (id, listed.map(|()| self.workers.push(Worker { id, handle: None, opening: false })))
+    }
+
     fn worker(&mut self, id: u64) -> Option<&mut Worker> {
         self.workers.iter_mut().find(|worker| worker.id == id)
     }
@@ -295,7 +297,10 @@ impl State {
             Outcome::Stream(moved) => {
                 self.slab[index].moved = moved;
                 self.slab[index].plain = false;
-                self.send_to_poller(index);
+                match self.slab[index].stop {
+                    Some(errno) => self.finish_stopped(index, errno),
+                    None => self.send_to_poller(index),
+                }
             }
         }
     }

@@ -145,10 +145,11 @@ impl Ring {
 }
 
 /// Requests on their way to [`submit`]; a place to build them that is used again and again.
-#[derive(Default)]
 pub struct Batch {
     requests: Vec<iocb>,
     pointers: Vec<*const iocb>,
+    /// The user data of those that the kernel would not take.
+    refused: Vec<u64>,
 }
 
 // SAFETY: the pointers are only used inside `submit`, which makes them anew; the addresses in `requests` are Memory's.
@@ -172,8 +173,10 @@ pub struct Request {
 }
 
 impl Batch {
-    pub fn with_room(count: usize) -> Result<Self> {
-        Ok(Self { requests: room(count)?, pointers: room(count)? })
+    /// For so many requests at most, or ENOMEM.
+    pub fn with_room(count: u32) -> Result<Self> {
+        let count = count as usize;
+        Ok(Self { requests: room(count)?, pointers: room(count)?, refused: room(count)? })
     }
 
     pub fn push(&mut self, request: Request) {
@@ -205,13 +208,18 @@ impl Batch {
         self.requests.is_empty()
     }
 
-    pub fn clear(&mut self) {
-        self.requests.clear();
+    pub fn refused(&self) -> impl Iterator<Item = u64> + '_ {
+        self.refused.iter().copied()
     }
 
-    /// Hands all to the kernel (io_submit(2)); the user data of each that it refused goes to `refused`. The kernel stops
-    /// at the first bad one and speaks only of that, so the rest is tried again without it.
-    pub fn submit(&mut self, context: aio_context_t, mut refused: impl FnMut(u64)) {
+    pub fn clear(&mut self) {
+        self.requests.clear();
+        self.refused.clear();
+    }
+
+    /// Hands all to the kernel (io_submit(2)), but for what it refuses. The kernel stops at the first bad one and speaks only
+    /// of that, so the rest is tried again without it.
+    pub fn submit(&mut self, context: aio_context_t) {
         self.pointers.clear();
         self.pointers.extend(self.requests.iter().map(ptr::from_ref));
         let mut done = 0;
@@ -221,7 +229,7 @@ impl Batch {
                 Ok(taken) => done += taken,
                 Err(errno) if errno.0 == libc::EINTR => {}
                 Err(_) => {
-                    refused(self.requests[done].aio_data);
+                    self.refused.push(self.requests[done].aio_data);
                     done += 1;
                 }
             }

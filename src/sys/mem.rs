@@ -52,9 +52,10 @@ impl Memory {
         self.iovecs(count).fold(0u64, |sum, part| sum.saturating_add(part.iov_len as u64))
     }
 
-    /// What is left of `count` iovecs after `moved` bytes went through them.
-    pub fn iovecs_after(self, count: u64, moved: u64, rest: &mut IovecBuf) {
+    /// What is left of `count` iovecs after `moved` bytes went through them; or ENOMEM.
+    pub fn iovecs_after(self, count: u64, moved: u64, rest: &mut IovecBuf) -> Result<()> {
         rest.0.clear();
+        rest.0.try_reserve(count as usize).map_err(|_| Errno(libc::ENOMEM))?;
         let mut skip = moved;
         for part in self.iovecs(count) {
             let length = part.iov_len as u64;
@@ -65,6 +66,7 @@ impl Memory {
                 rest.0.push(libc::iovec { iov_base, iov_len: (length - gone) as usize });
             }
         }
+        Ok(())
     }
 
     fn iovecs(self, count: u64) -> impl Iterator<Item = libc::iovec> {

@@ -1,0 +1,145 @@
+/* fork() while another thread is inside the library for the first time, before each of its system calls in turn: that thread
+ * and those that it starts are held there by a seccomp filter, and a child of the process then makes its own context.
+ * Argument: backend. Run in a folder where files may be made. */
+#include "check.h"
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { LENGTH = 4096};
+
+static uint32_t backend;
+static int file, held = -1, over;
+static char data[LENGTH];
+
+static void use_the_library(void)
+{
+    char back[LENGTH], byte, why[300];
+    int ends[2];
+    caio_ctx *ctx;
+    caio_op op;
+
+    CHECK(strlen(caio_strerror(EIO)) > 0);
+    EXPECT(caio_backend_probe(backend, why, sizeof why), 0);
+    ctx = make_ctx(backend, 0);
+    EXPECT(pipe2(ends, O_CLOEXEC), 0);
+    EXPECT(run_op(ctx, transfer(CAIO_OP_WRITE, file, data, LENGTH, 0)), LENGTH);
+    EXPECT(run_op(ctx, make_op(CAIO_OP_FDSYNC, file)), 0);
+    EXPECT(run_op(ctx, transfer(CAIO_OP_READ, file, back, LENGTH, 0)), LENGTH);
+    CHECK(memcmp(data, back, LENGTH) == 0);
+    op = transfer(CAIO_OP_READ, ends[0], &byte, 1, CAIO_OFFSET_CURRENT);
+    op.timeout_ns = 1000;
+    EXPECT(run_op(ctx, op), -ETIMEDOUT);
+    caio_ctx_free(ctx);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* The calling thread, and those that it starts, wait before each system call for who has the descriptor that this returns. Not
+ * where malloc(3) may hold the lock that fork(3) takes. */
+static int hold_here(void)
+{
+    const uint32_t left_alone[] = {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_brk, SYS_exit, SYS_rt_sigreturn};
+    enum { COUNT = sizeof left_alone / sizeof *left_alone };
+    struct sock_filter filter[2 * COUNT + 6];
+    struct sock_fprog program = {.len = 0, .filter = filter};
+
+#define ADD(...) filter[program.len++] = (struct sock_filter)__VA_ARGS__
+    ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
+    for (int i = 0; i < COUNT; i++) {
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, left_alone[i], 0, 1));
+        ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+    }
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3));
+    ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])));
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_DONTNEED, 0, 1));
+    ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+    ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF));
+    EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+}
+
+static void *user(void *unused)
+{
+    int listener = hold_here();
+
+    __atomic_store_n(&held, listener < 0 ? -2 : listener, __ATOMIC_RELEASE);
+    if (listener >= 0)
+        use_the_library();
+    __atomic_store_n(&over, 1, __ATOMIC_RELEASE);
+    return unused;
+}
+
+static void a_child_can(int call)
+{
+    int status;
+    pid_t child = fork();
+
+    CHECK(child >= 0);
+    if (child == 0) {
+        close(held);
+        alarm(60); /* a lock that nobody holds any more is found out */
+        use_the_library();
+        _exit(0);
+    }
+    EXPECT(waitpid(child, &status, 0), child);
+    if (status != 0)
+        fprintf(stderr, "forked before system call %d: the child ends with status %d\n", call, status);
+    EXPECT(status, 0);
+}
+
+/* One system call of a thread that is held; 0 if all of them are gone. */
+static int next_call(struct seccomp_notif *call)
+{
+    struct pollfd waits = {.fd = held, .events = POLLIN};
+
+    for (;;) {
+        memset(call, 0, sizeof *call);
+        CHECK(poll(&waits, 1, -1) == 1);
+        if (!(waits.revents & POLLIN))
+            return 0;
+        if (ioctl(held, SECCOMP_IOCTL_NOTIF_RECV, call) == 0)
+            return 1;
+        CHECK(errno == EINTR || errno == ENOENT); /* ENOENT: it is gone */
+    }
+}
+
+int main(int argc, char **argv)
+{
+    char name[] = "fork-anywhere-XXXXXX";
+    struct seccomp_notif call;
+    pthread_t thread;
+    int calls = 0;
+
+    backend = backend_argument(argc, argv);
+    file = mkstemp(name);
+    CHECK(file >= 0 && unlink(name) == 0);
+    memset(data, 'd', sizeof data);
+    EXPECT(pthread_create(&thread, NULL, user, NULL), 0);
+    while (__atomic_load_n(&held, __ATOMIC_ACQUIRE) == -1)
+        sched_yield();
+    if (held < 0) {
+        printf("skipped: fork(2) at every system call needs a kernel with SECCOMP_USER_NOTIF_FLAG_CONTINUE (5.5)\n");
+        return 0;
+    }
+    while (next_call(&call)) {
+        struct seccomp_notif_resp go = {.id = call.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+        if (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
+            a_child_can(call.data.nr);
+            calls++;
+        }
+        CHECK(ioctl(held, SECCOMP_IOCTL_NOTIF_SEND, &go) == 0 || errno == ENOENT);
+    }
+    EXPECT(pthread_join(thread, NULL), 0);
+    printf("%d children\n", calls);
+    CHECK(calls > 20);
+    return 0;
+}
