@@ -1,15 +1,15 @@
 /* bench FOLDER: measures file I/O from an event loop, one line of tab-separated values for each turn.
  *
- * Each turn runs in a process of its own, so that nothing of one engine (threads, io-wq's bounds, memory) reaches
- * another, and engines take short turns one after the other, so that a noisy moment of the machine hits them alike. */
-#include "turn.h"
+ * Each engine has a process of its own, so that nothing of one (threads, io-wq's bounds, memory) reaches another, and they
+ * take short turns one after the other, so that a noisy moment of the machine hits them alike. All move the same buffers: with
+ * its pages' places in memory an engine's speed changes by more than engines differ. New processes come now and then, as the
+ * places of what they allocate themselves matter too. */
+#include "player.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 struct options {
@@ -18,13 +18,7 @@ struct options {
     int lockstep;
 };
 
-enum { LEFT_OUT = 3 };
-
-/* What the process of a turn tells its parent. */
-struct report {
-    char why[256];
-    struct result result;
-};
+enum { MAX_ENGINES = 32, ROUNDS_PER_PROCESS = 5 };
 
 /* Whether `word` is in a list that is separated by spaces or commas; an empty list has everything. */
 static int chosen(const char *list, const char *word)
@@ -52,76 +46,65 @@ static void print_line(const struct options *options, const struct row *row, con
     fflush(stdout);
 }
 
-static int turn_child(const struct options *options, const struct row *row, const struct engine *engine,
-                      const struct plan *plan, unsigned round, struct report *report)
-{
-    struct target target;
-    char *why = report->why;
-
-    if (!target_open(&target, row, options->folder, round, why, sizeof report->why) ||
-        !target_prepare(&target, why, sizeof report->why))
-        return LEFT_OUT;
-    return turn_run(engine, &target, plan, &report->result, why, sizeof report->why) ? 0 : LEFT_OUT;
-}
-
-/* 0 if the engine or the row cannot be had here. */
-static int turn(const struct options *options, const struct row *row, const struct engine *engine, unsigned depth,
-                unsigned round, struct report *report)
-{
-    uint64_t turn_ns = (uint64_t)options->turn_ms * 1000000u;
-    struct plan plan = {.depth = depth, .lockstep = options->lockstep, .warm_ns = turn_ns / 5, .turn_ns = turn_ns};
-    int status;
-    pid_t child = fork();
-
-    if (child < 0)
-        die("fork", errno);
-    if (child == 0)
-        _exit(turn_child(options, row, engine, &plan, round, report));
-    if (waitpid(child, &status, 0) < 0)
-        die("waitpid", errno);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && report->result.count > 0)
-        return 1;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != LEFT_OUT) {
-        fprintf(stderr, "bench: %s failed in %s at depth %u\n", engine->name, row->name, depth);
-        exit(1);
-    }
-    return 0;
-}
-
 static int takes_part(const struct options *options, const struct row *row, const struct engine *engine, unsigned depth)
 {
     return chosen(options->engines, engine->name) && (!engine->max_depth || depth <= engine->max_depth) &&
            depth >= engine->min_depth && (!engine->pairs_only || row->kind == WRITE_SYNC);
 }
 
-static void compare(const struct options *options, const struct row *row, unsigned depth, struct report *report)
+/* Rounds `from` to `to`: every player has its turn, to and fro, so that none always follows the same one. */
+static void play(const struct options *options, struct stage *stage, struct player *players, unsigned count,
+                 unsigned from, unsigned to)
 {
-    uint64_t left_out = 0;
-    unsigned count = 0;
-
-    while (engines[count])
-        count++;
-    for (unsigned round = 0; round < options->rounds; round++)
+    for (unsigned round = from; round < to; round++)
         for (unsigned step = 0; step < count; step++) {
-            /* To and fro, so that no engine always follows the same one. */
-            unsigned i = round % 2 ? count - 1 - step : step;
-            if ((left_out >> i & 1) || !takes_part(options, row, engines[i], depth))
+            struct player *player = &players[round % 2 ? count - 1 - step : step];
+            if (!target_prepare(&stage->target, step == 0, stage->shared->why, sizeof stage->shared->why)) {
+                fprintf(stderr, "skipped: %s, depth %u: %s\n", stage->target.row->name, stage->plan.depth,
+                        stage->shared->why);
+                return;
+            }
+            player_turn(player, stage);
+            if (stage->shared->result.count > 0)
+                print_line(options, stage->target.row, player->engine, stage->plan.depth, round,
+                           &stage->shared->result);
+        }
+}
+
+static void compare(const struct options *options, const struct row *row, unsigned depth)
+{
+    struct plan plan = {.depth = depth, .lockstep = options->lockstep, .turn_ns = (uint64_t)options->turn_ms * 1000000u};
+    const struct engine *refused[MAX_ENGINES] = {NULL};
+    struct stage stage;
+
+    if (!stage_open(&stage, row, options->folder, &plan)) {
+        fprintf(stderr, "skipped: %s, depth %u: %s\n", row->name, depth, stage.shared->why);
+        stage_close(&stage);
+        return;
+    }
+    for (unsigned round = 0; round < options->rounds; round += ROUNDS_PER_PROCESS) {
+        struct player players[MAX_ENGINES];
+        unsigned count = 0, left = options->rounds - round;
+
+        for (unsigned i = 0; engines[i]; i++) {
+            if (refused[i] || !takes_part(options, row, engines[i], depth))
                 continue;
-            if (turn(options, row, engines[i], depth, round, report)) {
-                print_line(options, row, engines[i], depth, round, &report->result);
+            if (player_start(&players[count], &stage, engines[i])) {
+                count++;
                 continue;
             }
-            left_out |= (uint64_t)1 << i;
-            fprintf(stderr, "skipped: %s, %s, depth %u: %s\n", row->name, engines[i]->name, depth, report->why);
+            refused[i] = engines[i];
+            fprintf(stderr, "skipped: %s, %s, depth %u: %s\n", row->name, engines[i]->name, depth, stage.shared->why);
         }
+        play(options, &stage, players, count, round, round + (left < ROUNDS_PER_PROCESS ? left : ROUNDS_PER_PROCESS));
+        while (count > 0)
+            player_stop(&players[--count]);
+    }
+    stage_close(&stage);
 }
 
 static void compare_all(const struct options *options)
 {
-    struct report *report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    if (report == MAP_FAILED)
-        die("mmap", errno);
     for (const struct row *row = rows; row->name; row++) {
         if (!chosen(options->rows, row->name))
             continue;
@@ -130,7 +113,7 @@ static void compare_all(const struct options *options)
             if (end == at || depth == 0 || depth > MAX_DEPTH)
                 die("a depth is a number from 1 to 4096", EINVAL);
             fprintf(stderr, "%s %s, depth %lu\n", options->lockstep ? "lockstep" : "loop", row->name, depth);
-            compare(options, row, (unsigned)depth, report);
+            compare(options, row, (unsigned)depth);
         }
     }
 }
@@ -170,7 +153,7 @@ static void parse(int argc, char **argv, struct options *options)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.rows = "", .engines = "", .depths = "1 16 128", .mib = 512, .rounds = 5, .turn_ms = 300};
+    struct options options = {.rows = "", .engines = "", .depths = "1 16 128", .mib = 512, .rounds = 40, .turn_ms = 20};
 
     parse(argc, argv, &options);
     targets_make(options.folder, options.mib);

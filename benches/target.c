@@ -73,25 +73,48 @@ static void shuffle(struct target *target, uint64_t random)
     }
 }
 
+static int open_file(const struct row *row, const char *folder)
+{
+    char *path = path_of(folder, row->file);
+    int fd = open(path, O_RDWR | O_CLOEXEC | (row->direct ? O_DIRECT : 0));
+
+    if (fd < 0 && !row->direct)
+        die(path, errno);
+    /* No read-ahead: a random read brings in its own block only. */
+    posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+    free(path);
+    return fd;
+}
+
 int target_open(struct target *target, const struct row *row, const char *folder, uint64_t seed, char *why,
                 size_t why_size)
 {
-    char *path = path_of(folder, row->file);
     struct stat status;
 
-    *target = (struct target){.row = row, .fd = open(path, O_RDWR | O_CLOEXEC | (row->direct ? O_DIRECT : 0))};
-    if (target->fd < 0 && row->direct) {
+    *target = (struct target){.row = row, .fd = open_file(row, folder)};
+    if (target->fd < 0) {
         snprintf(why, why_size, "O_DIRECT: %s", strerror(errno));
         return 0;
     }
-    if (target->fd < 0 || fstat(target->fd, &status) < 0)
-        die(path, errno);
+    if (fstat(target->fd, &status) < 0)
+        die(row->file, errno);
     target->blocks = (unsigned)(status.st_size / row->size);
-    /* No read-ahead: a random read brings in its own block only. */
-    posix_fadvise(target->fd, 0, 0, POSIX_FADV_RANDOM);
     shuffle(target, 88172645463325252u + (seed << 32));
-    free(path);
     return 1;
+}
+
+void target_reopen(struct target *target, const char *folder)
+{
+    close(target->fd);
+    target->fd = open_file(target->row, folder);
+    if (target->fd < 0)
+        die(target->row->file, errno);
+}
+
+void target_close(struct target *target)
+{
+    close(target->fd);
+    free(target->order);
 }
 
 static double part_in_cache(const struct target *target)
@@ -109,12 +132,28 @@ static double part_in_cache(const struct target *target)
     return (double)count / (double)pages;
 }
 
-static int prepare_cold(const struct target *target)
+static int prepare_cold(struct target *target)
 {
     if (fdatasync(target->fd) < 0)
         die("fdatasync", errno);
     posix_fadvise(target->fd, 0, 0, POSIX_FADV_DONTNEED);
+    target->next = 0;
     return part_in_cache(target) < 0.01;
+}
+
+/* What was read is no longer cold, so that turns go on where the one before ended. */
+static int needs_preparing(const struct target *target, int round_begins)
+{
+    switch (target->row->cache) {
+    case EMPTY_LOG:
+        return 1;
+    case COLD:
+        return target->row->direct ? round_begins : target->next == 0 || target->next > target->blocks / 2;
+    case CACHED:
+    case DIRTY:
+        break;
+    }
+    return round_begins;
 }
 
 static int prepare_cached(const struct target *target)
@@ -139,10 +178,12 @@ static void prepare_dirty(const struct target *target)
             die("pwrite", errno);
 }
 
-int target_prepare(struct target *target, char *why, size_t why_size)
+int target_prepare(struct target *target, int round_begins, char *why, size_t why_size)
 {
     int obeys = 1;
 
+    if (!needs_preparing(target, round_begins))
+        return 1;
     switch (target->row->cache) {
     case CACHED:
         obeys = prepare_cached(target) && fdatasync(target->fd) == 0;
@@ -156,6 +197,7 @@ int target_prepare(struct target *target, char *why, size_t why_size)
     case EMPTY_LOG:
         if (ftruncate(target->fd, 0) < 0 || fsync(target->fd) < 0)
             die("ftruncate", errno);
+        target->next = 0;
         break;
     }
     if (!obeys)

@@ -1,9 +1,11 @@
-/* One turn of one engine: a closed loop of constant depth, measured. */
+/* One engine at work on one row: closed loops of constant depth, measured. */
 #ifndef TURN_H
 #define TURN_H
 
 #include "histogram.h"
 #include "target.h"
+
+#include <stddef.h>
 
 struct result {
     uint64_t count, took_ns, cpu_ns;
@@ -13,11 +15,22 @@ struct result {
 struct plan {
     unsigned depth;
     int lockstep; /* hand over `depth` operations, wait for all of them, repeat */
-    uint64_t warm_ns, turn_ns;
+    uint64_t turn_ns;
 };
 
-/* 0 if this machine refuses the engine (`why`). */
-int turn_run(const struct engine *engine, struct target *target, const struct plan *plan, struct result *result,
-             char *why, size_t why_size);
+struct turns;
+
+/* `buffers` is room for `depth` operations, turn_buffer_size() bytes apart. NULL if this machine refuses the engine (`why`). */
+struct turns *turns_open(const struct engine *engine, struct target *target, const struct plan *plan, char *buffers,
+                         char *why, size_t why_size);
+/* A turn. It begins with `warm_ns` that do not count, and leaves nothing in flight. */
+void turns_play(struct turns *turns, uint64_t warm_ns, struct result *result);
+void turns_close(struct turns *turns);
+
+/* O_DIRECT wants whole blocks. */
+static inline size_t turn_buffer_size(const struct row *row)
+{
+    return row->size < BLOCK ? BLOCK : row->size;
+}
 
 #endif
