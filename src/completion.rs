@@ -121,7 +121,15 @@ impl Completions {
         self.notice.want()
     }
 
-    /// The same, but only if [`Self::hurry`] asked for it: who calls this sees to it that somebody does in a moment.
+    /// The same for a caller of the library, who can know of an event that another thread is only about to show: true if
+    /// [`Notice::complete`] must follow, without the lock.
+    #[must_use]
+    pub fn show(&mut self) -> bool {
+        let wanted = self.tell();
+        (wanted || !self.waiting.is_empty() && self.collectors == 0) && self.notice.begin()
+    }
+
+    /// [`Self::tell`], but only if [`Self::hurry`] asked for it: who calls this sees to it that somebody does in a moment.
     #[must_use]
     pub fn tell_if_urgent(&mut self) -> bool {
         self.urgent && self.tell()

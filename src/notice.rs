@@ -22,6 +22,8 @@ const OURS: u64 = 1 << 32;
 
 pub struct Notice<D = EventFd> {
     stage: AtomicU64,
+    /// Signals that are on the descriptor, or were.
+    made: AtomicU64,
     /// Signals that were seen on the descriptor and cleared; changed under the lock.
     seen: AtomicU64,
     descriptor: D,
@@ -29,11 +31,15 @@ pub struct Notice<D = EventFd> {
 
 impl Notice {
     pub fn new() -> Result<Self> {
-        Ok(Self { stage: AtomicU64::new(0), seen: AtomicU64::new(0), descriptor: EventFd::new()? })
+        Ok(Self::of(EventFd::new()?))
     }
 }
 
 impl<D: Signal> Notice<D> {
+    fn of(descriptor: D) -> Self {
+        Self { stage: AtomicU64::new(0), made: AtomicU64::new(0), seen: AtomicU64::new(0), descriptor }
+    }
+
     /// Under the lock: the descriptor is to become readable. True if the caller must [`Self::make`] it so.
     pub fn want(&self) -> bool {
         // Release pairs with the Acquire in `make`; what is to be seen is under the lock anyway.
@@ -46,12 +52,36 @@ impl<D: Signal> Notice<D> {
         self.stage.load(Ordering::Relaxed) & WANTED != 0
     }
 
+    /// Under the lock: begins a signal of the caller's own, if one is wanted or another thread is at it: that one may be held
+    /// up. True if [`Self::complete`] must follow, without the lock: then it is readable.
+    pub fn begin(&self) -> bool {
+        // Acquire of both pairs with `complete`.
+        let stage = self.stage.load(Ordering::Acquire);
+        let late = stage & WANTED != 0 || stage / BEGUN != self.made.load(Ordering::Acquire);
+        if late {
+            // AcqRel pairs with `make`, which then has nothing to do.
+            let begin = |stage: u64| Some((stage & !WANTED) + BEGUN);
+            self.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin).ok();
+        }
+        late
+    }
+
     /// Without the lock, after [`Self::want`] said so.
     pub fn make(&self) {
         let begin = |stage: u64| (stage & WANTED != 0).then(|| (stage & !WANTED) + BEGUN);
         // AcqRel pairs with `want` and `clear`: that one knows of every signal that was begun.
-        if self.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin).is_ok() && !self.descriptor.add(OURS) {
-            // The counter is full, so readable already. Release pairs with `clear`, which waits for this one no longer.
+        if self.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin).is_ok() {
+            self.complete();
+        }
+    }
+
+    /// Makes the signal that was begun.
+    pub fn complete(&self) {
+        // Release of both pairs with `begin`.
+        if self.descriptor.add(OURS) {
+            self.made.fetch_add(1, Ordering::Release);
+        } else {
+            // The counter is full, so readable already. Release pairs with `clear` too, which waits for this one no longer.
             self.stage.fetch_sub(BEGUN, Ordering::Release);
         }
     }
@@ -118,8 +148,7 @@ mod tests {
     fn what_waits_is_shown_and_what_is_taken_is_not() {
         loom::model(|| {
             let events = Arc::new(Mutex::new(Events::default()));
-            let (stage, seen) = (AtomicU64::new(0), AtomicU64::new(0));
-            let notice = Arc::new(Notice { stage, seen, descriptor: Counter::new() });
+            let notice = Arc::new(Notice::of(Counter::new()));
             let workers = [(); 2].map(|()| {
                 let (events, notice) = (events.clone(), notice.clone());
                 thread::spawn(move || finish(&events, &notice))
@@ -127,6 +156,28 @@ mod tests {
             take(&events, &notice);
             workers.map(|worker| worker.join().unwrap());
             assert_eq!(events.lock().unwrap().waiting > 0, notice.descriptor.is_readable());
+            take(&events, &notice);
+        });
+    }
+
+    #[test]
+    fn who_knows_of_an_event_finds_it_shown() {
+        loom::model(|| {
+            let events = Arc::new(Mutex::new(Events::default()));
+            let notice = Arc::new(Notice::of(Counter::new()));
+            let worker = {
+                let (events, notice) = (events.clone(), notice.clone());
+                thread::spawn(move || finish(&events, &notice))
+            };
+            let state = events.lock().unwrap();
+            let waits = state.waiting > 0;
+            let begun = waits && notice.begin();
+            drop(state);
+            if begun {
+                notice.complete();
+            }
+            assert!(!waits || notice.descriptor.is_readable());
+            worker.join().unwrap();
             take(&events, &notice);
         });
     }

@@ -81,7 +81,7 @@ promises! {
     Plan::DEFAULT.everywhere() => { the_tour_in_c, the_tour_in_cpp }
     Plan::DEFAULT => {
         the_tour_with_the_static_library, exit_with_work_in_flight, dlclose_with_work_in_flight, fork_beside_a_context,
-        fork_at_every_system_call
+        fork_at_every_system_call, an_event_is_shown_to_who_knows_of_it
     }
 }
 
@@ -124,7 +124,15 @@ fn fork_beside_a_context(case: &Case) {
 }
 
 fn fork_at_every_system_call(case: &Case) {
-    let output = run(&built("fork_anywhere", Language::C, Link::Shared), case, &[]);
+    with_held_threads("fork_anywhere", case);
+}
+
+fn an_event_is_shown_to_who_knows_of_it(case: &Case) {
+    with_held_threads("shown", case);
+}
+
+fn with_held_threads(name: &'static str, case: &Case) {
+    let output = run(&built(name, Language::C, Link::Shared), case, &[]);
     let said = c::said(&output);
     assert!(output.status.success(), "{case}: {}\n{said}", output.status);
     said.lines().filter_map(|line| line.strip_prefix("skipped: ")).for_each(support::skipped);

@@ -208,6 +208,7 @@ fn many_requests(backend: u32, dir: &Dir) {
 
 /// Paths are still copied before submit returns, and wild ones answered.
 fn no_process_vm_readv(case: &Case) {
+    const MARK: i32 = 4242;
     deny(&[libc::SYS_process_vm_readv], libc::EPERM);
     let before = process::descriptors();
     let ctx = case.ctx();
@@ -226,6 +227,11 @@ fn no_process_vm_readv(case: &Case) {
     let unlink = |path: *const u8| ctx.one(op(CAIO_OP_UNLINKAT, libc::AT_FDCWD).buf(path));
     assert_eq!(unlink(std::ptr::null()), -i64::from(libc::EFAULT));
     assert_eq!(unlink(sys::nowhere()), -i64::from(libc::EFAULT));
+    // SAFETY: this thread's own.
+    unsafe { *libc::__errno_location() = MARK };
+    ctx.accept(&[op(CAIO_OP_UNLINKAT, libc::AT_FDCWD).buf(sys::nowhere())]);
+    assert_eq!(sys::errno(), MARK, "errno is left alone");
+    ctx.collect(1);
     assert_eq!(unlink(edge.address(sys::PAGE - 2)), -i64::from(libc::EFAULT), "no NUL before the forbidden page");
     assert_eq!(unlink(too_long.as_ptr()), -i64::from(libc::ENAMETOOLONG));
     // SAFETY: as above.

@@ -9,6 +9,8 @@ use crate::backend::Flush;
 pub struct Chores {
     /// The descriptor must be told of events.
     notice: bool,
+    /// It is being told of them, by the caller.
+    begun: bool,
     staffing: Staffing,
     flush: Flush,
     /// Look again afterwards: operations wait for the room that the flush makes.
@@ -39,8 +41,8 @@ impl State {
         }
         let flush = self.native.flush();
         let staffing = self.pool.staff();
-        let notice = !silent && self.done.tell();
-        self.chores_beside(notice, staffing, flush)
+        let begun = !silent && self.done.show();
+        Chores { begun, ..self.chores_beside(false, staffing, flush) }
     }
 
     /// The same for a worker, which leaves the kernel's queue alone: io_uring finishes some operations in the thread that
@@ -62,6 +64,7 @@ impl State {
         let nudge = self.pool.has_work_for_spinner();
         Chores {
             notice,
+            begun: false,
             staffing,
             again: !flush.is_nothing() && !self.backlog.is_empty(),
             flush,
@@ -76,6 +79,7 @@ impl Chores {
     #[inline(always)]
     pub fn is_nothing(&self) -> bool {
         !self.notice
+            && !self.begun
             && self.staffing == Staffing::Enough
             && self.flush.is_nothing()
             && !self.again
@@ -130,6 +134,9 @@ impl Shared {
     fn run_beside(&self, chores: &Chores) {
         if chores.notice {
             self.notice.make();
+        }
+        if chores.begun {
+            self.notice.complete();
         }
         if chores.nudge {
             self.queued.bump();

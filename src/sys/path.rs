@@ -1,6 +1,7 @@
 //! Copies path strings from the caller, whose pointer may be wild.
 
 use super::mem::Memory;
+use super::thread::keeping_errno;
 use super::{check, in_place, own};
 use crate::error::{Errno, Result};
 
@@ -53,7 +54,7 @@ fn peek(from: Memory, to: &mut [u8]) -> Result<()> {
         Ok(_) => Err(Errno(libc::EFAULT)),
         Err(errno) if errno.0 == libc::EFAULT => Err(errno),
         // Forbidden (seccomp, a kernel without it): write(2) looks at memory as carefully.
-        Err(_) => peek_through_pipe(from, to),
+        Err(_) => keeping_errno(|| peek_through_pipe(from, to)),
     }
 }
 

@@ -1,17 +1,10 @@
 /* fork() while another thread is inside the library for the first time, before each of its system calls in turn: that thread
  * and those that it starts are held there by a seccomp filter, and a child of the process then makes its own context.
  * Argument: backend. Run in a folder where files may be made. */
-#include "check.h"
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+#include "held.h"
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <stddef.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum { LENGTH = 4096};
@@ -43,16 +36,15 @@ static void use_the_library(void)
     close(ends[1]);
 }
 
-/* The calling thread, and those that it starts, wait before each system call for who has the descriptor that this returns. Not
- * where malloc(3) may hold the lock that fork(3) takes. */
-static int hold_here(void)
+/* The filter that holds the calling thread everywhere but where malloc(3) may have the lock that fork(3) takes. */
+static int hold_everywhere(void)
 {
     const uint32_t left_alone[] = {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_brk, SYS_exit, SYS_rt_sigreturn};
     enum { COUNT = sizeof left_alone / sizeof *left_alone };
     struct sock_filter filter[2 * COUNT + 6];
-    struct sock_fprog program = {.len = 0, .filter = filter};
+    size_t length = 0;
 
-#define ADD(...) filter[program.len++] = (struct sock_filter)__VA_ARGS__
+#define ADD(...) filter[length++] = (struct sock_filter)__VA_ARGS__
     ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
     for (int i = 0; i < COUNT; i++) {
         ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, left_alone[i], 0, 1));
@@ -63,13 +55,12 @@ static int hold_here(void)
     ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_DONTNEED, 0, 1));
     ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
     ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF));
-    EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+    return hold_here(filter, length);
 }
 
 static void *user(void *unused)
 {
-    int listener = hold_here();
+    int listener = hold_everywhere();
 
     __atomic_store_n(&held, listener < 0 ? -2 : listener, __ATOMIC_RELEASE);
     if (listener >= 0)
@@ -96,22 +87,6 @@ static void a_child_can(int call)
     EXPECT(status, 0);
 }
 
-/* One system call of a thread that is held; 0 if all of them are gone. */
-static int next_call(struct seccomp_notif *call)
-{
-    struct pollfd waits = {.fd = held, .events = POLLIN};
-
-    for (;;) {
-        memset(call, 0, sizeof *call);
-        CHECK(poll(&waits, 1, -1) == 1);
-        if (!(waits.revents & POLLIN))
-            return 0;
-        if (ioctl(held, SECCOMP_IOCTL_NOTIF_RECV, call) == 0)
-            return 1;
-        CHECK(errno == EINTR || errno == ENOENT); /* ENOENT: it is gone */
-    }
-}
-
 int main(int argc, char **argv)
 {
     char name[] = "fork-anywhere-XXXXXX";
@@ -124,19 +99,16 @@ int main(int argc, char **argv)
     CHECK(file >= 0 && unlink(name) == 0);
     memset(data, 'd', sizeof data);
     EXPECT(pthread_create(&thread, NULL, user, NULL), 0);
-    while (__atomic_load_n(&held, __ATOMIC_ACQUIRE) == -1)
-        sched_yield();
-    if (held < 0) {
-        printf("skipped: fork(2) at every system call needs a kernel with SECCOMP_USER_NOTIF_FLAG_CONTINUE (5.5)\n");
+    if (listener_of(&held) < 0) {
+        printf(HELD_SKIPPED);
         return 0;
     }
-    while (next_call(&call)) {
-        struct seccomp_notif_resp go = {.id = call.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+    while (next_call(held, &call)) {
         if (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
             a_child_can(call.data.nr);
             calls++;
         }
-        CHECK(ioctl(held, SECCOMP_IOCTL_NOTIF_SEND, &go) == 0 || errno == ENOENT);
+        let_go(held, &call);
     }
     EXPECT(pthread_join(thread, NULL), 0);
     printf("%d children\n", calls);

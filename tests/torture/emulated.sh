@@ -11,7 +11,7 @@ CAIO_EMULATOR=$emulator rust_test torture_kernel emulated:: || exit 1
 [ "$TORTURE" = full ] || exit 0
 
 # What the emulator cannot do. It has no preadv2(2): transfers with flags, and reads at once of what is cached, are not to be had.
-cannot=(transfer_flags flags_that_mean_something nowait_is_the_callers is_not_disturbed_by_submit_poll)
+cannot=(transfer_flags flags_that_mean_something far_too_long_with_flags nowait_is_the_callers is_not_disturbed_by_submit_poll)
 # It answers transfers of no iovecs by itself, so that a bad descriptor goes unnoticed.
 cannot+=(refuses_full_without_a_transfer streams_without_blocking devices_and_the_rest)
 echo "under emulation, not tried for want of preadv2(2) and of transfers of nothing: ${cannot[*]}"
