@@ -25,6 +25,16 @@ pub trait Sink {
     fn put(&mut self, event: Event);
 }
 
+/// For who takes no events.
+pub struct Nowhere;
+
+impl Sink for Nowhere {
+    fn room(&self) -> u32 {
+        0
+    }
+    fn put(&mut self, _: Event) {}
+}
+
 /// Events that nobody has taken yet, and the descriptor that is readable while there are some.
 ///
 /// The kernel writes to the same descriptor for what it finishes natively, so it may be readable without `signalled`.

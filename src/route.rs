@@ -152,16 +152,18 @@ impl Router {
             }
             return Plainly::Sent;
         }
-        self.first_of_its_kind(op, at_once, batch)
+        self.first_of_its_kind(*op, at_once, batch)
     }
 
-    fn first_of_its_kind(&self, op: &Plain, at_once: bool, batch: &mut Checks) -> Plainly {
+    /// By value, so that the others can stay in registers.
+    #[inline(never)]
+    fn first_of_its_kind(&self, op: Plain, at_once: bool, batch: &mut Checks) -> Plainly {
         if op.reads && !self.no_inline {
             if !batch.allows(op.len) {
                 return Plainly::Undecided;
             }
             if self.expects_cached(op.fd, batch) {
-                let tried = if at_once { self.attempt(op, batch) } else { Plainly::Undecided };
+                let tried = if at_once { self.attempt(&op, batch) } else { Plainly::Undecided };
                 if matches!(tried, Plainly::Read) {
                     self.hit_rate.hit();
                 }

@@ -11,7 +11,7 @@ pub use choice::{choose, probe};
 use std::os::fd::RawFd;
 
 use crate::error::Result;
-use crate::op::Op;
+use crate::op::{Op, Plain};
 
 /// A backend, numbered as `CAIO_BACKEND_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,19 @@ impl Native {
         }
     }
 
+    /// For [`Self::push_plain`]: how many of so many plain operations it takes.
+    pub fn make_ready(&mut self, count: usize) -> usize {
+        if let Self::Uring(uring) = self { uring.make_ready(count) } else { 0 }
+    }
+
+    /// Takes one of those that [`Self::make_ready`] said it takes.
+    #[inline(always)]
+    pub fn push_plain(&mut self, token: u64, op: &Plain) {
+        if let Self::Uring(uring) = self {
+            uring.push_plain(token, op);
+        }
+    }
+
     /// Asks the kernel to stop an operation, where it can.
     pub fn cancel(&mut self, token: u64) {
         if let Self::Uring(uring) = self {
@@ -171,6 +184,7 @@ impl Native {
     }
 
     /// A completion: token and the system call's result.
+    #[inline(always)]
     pub fn pop(&mut self) -> Option<(u64, i64)> {
         match self {
             Self::None => None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Wants;
 use crate::error::Result;
-use crate::op::{Code, Op};
+use crate::op::{Code, Op, Plain};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sys::mem::room;
 use crate::sys::thread;
@@ -107,14 +107,31 @@ impl Uring {
     }
 
     pub fn push(&mut self, token: u64, op: &Op, moved: u64) -> bool {
+        let pushed = self.make_ready(1) == 1 && self.push_request(request(op, moved), token);
+        self.in_flight += u32::from(pushed);
+        pushed
+    }
+
+    /// Before so many are pushed: how many of them there is room for.
+    pub fn make_ready(&mut self, count: usize) -> usize {
         if self.muted && !self.ring.is_deferred() {
             // It may end while its thread sleeps.
             self.unmute();
         }
-        let free = self.in_flight < self.most && !self.is_broken() && self.is_enabled();
-        let pushed = free && self.push_request(request(op, moved), token);
-        self.in_flight += u32::from(pushed);
-        pushed
+        let takes = !self.is_broken() && self.is_enabled();
+        let room = (self.most - self.in_flight).min(self.ring.room());
+        if takes { count.min(room as usize) } else { 0 }
+    }
+
+    /// Of those that there is room for.
+    #[inline(always)]
+    pub fn push_plain(&mut self, token: u64, op: &Plain) {
+        let Plain { user_data: _, reads, hurried: _, fd, buf, len, offset } = *op;
+        let count = len as u32;
+        let request =
+            Request::Transfer { fd, reads, vectored: false, memory: buf, count, offset, rw_flags: 0, ioprio: 0 };
+        assert!(self.push_request(request, token), "there is room");
+        self.in_flight += 1;
     }
 
     /// The first to push is the thread that makes all calls.
@@ -226,13 +243,11 @@ impl Uring {
         self.ring.has_completions()
     }
 
+    #[inline(always)]
     pub fn pop(&mut self) -> Option<(u64, i64)> {
         loop {
             let Some((token, result)) = self.ring.pop() else {
-                if self.ring.has_deferred() && self.may_enter() && self.run_deferred() {
-                    continue;
-                }
-                if self.ring.overflowed() && uring::get_events(self.fd()).is_ok() && self.ring.has_completions() {
+                if self.brings_more() {
                     continue;
                 }
                 return None;
@@ -242,6 +257,13 @@ impl Uring {
                 return Some((token, result.into()));
             }
         }
+    }
+
+    /// Whether there are completions now that waited outside the ring.
+    #[inline(never)]
+    fn brings_more(&mut self) -> bool {
+        self.ring.has_deferred() && self.may_enter() && self.run_deferred()
+            || self.ring.overflowed() && uring::get_events(self.fd()).is_ok() && self.ring.has_completions()
     }
 }
 

@@ -3,7 +3,9 @@
 use super::slab::{Place, Slot, Token};
 use super::state::{By, State, class_of, stopped_result};
 use crate::backend::{Flush, Native, threads};
+use crate::completion::{Event, Nowhere, Sink};
 use crate::error::Errno;
+use crate::op::Plain;
 
 impl State {
     pub fn send_to_native(&mut self, index: u32) {
@@ -11,12 +13,30 @@ impl State {
         let slot = &mut self.slab[index];
         if self.native.push(token, &slot.op, slot.moved) {
             slot.place = Place::Native;
-            slot.held = slot.op.code.transfers() && self.held.comes(slot.op.fd, slot.op.code.reads());
+            slot.held = slot.op.code.transfers() && self.held.come(slot.op.fd, slot.op.code.reads(), 1);
         } else if self.native.works() {
             slot.place = Place::Backlog;
             self.backlog.push_back(&mut self.slab, index);
         } else {
             self.send_to_worker(index);
+        }
+    }
+
+    /// Sends plain operations, which are all io_uring's.
+    pub fn send_plain(&mut self, ops: &[Plain]) {
+        let (now, later) = ops.split_at(self.native.make_ready(ops.len()));
+        let Self { slab, native, held, .. } = self;
+        for same in now.chunk_by(|one, next| (one.fd, one.reads) == (next.fd, next.reads)) {
+            let held = held.come(same[0].fd, same[0].reads, same.len() as u64);
+            for op in same {
+                let index = slab.insert(op.op());
+                (slab[index].place, slab[index].held) = (Place::Native, held);
+                native.push_plain(slab.token(index).0, op);
+            }
+        }
+        for op in later {
+            let index = self.slab.insert(op.op());
+            self.send_to_native(index);
         }
     }
 
@@ -44,7 +64,7 @@ impl State {
         native.flushed(flush, |token| {
             if let Some(index) = slab.find(Token(token)) {
                 if std::mem::take(&mut slab[index].held) {
-                    held.goes(slab[index].op.fd);
+                    held.go(slab[index].op.fd, 1);
                 }
                 slab[index].retried = true;
                 counters.retried += 1;
@@ -66,20 +86,50 @@ impl State {
 
     /// Clears the descriptor and takes in all that the kernel finished.
     pub fn clear_and_reap(&mut self) {
+        self.clear_and_reap_into(&mut Nowhere);
+    }
+
+    /// The same, but moves events out: what waits, then what is done just now.
+    pub fn clear_and_reap_into(&mut self, sink: &mut impl Sink) {
         self.done.clear();
-        if self.reap_all() && !self.native.signals_first() {
+        self.done.take(sink);
+        if self.reap_into(sink) && !self.native.signals_first() {
             self.done.is_stale();
         }
     }
 
-    pub fn reap_all(&mut self) -> bool {
-        let mut any = false;
+    fn reap_all(&mut self) -> bool {
+        self.reap_into(&mut Nowhere)
+    }
+
+    /// Takes in all that the kernel finished. What is done with that goes straight to `sink`, while there is room.
+    pub fn reap_into(&mut self, sink: &mut impl Sink) -> bool {
+        let (mut any, mut delivered) = (false, 0);
+        // Transfers of one descriptor that ended one behind the other.
+        let (mut fd, mut ended) = (-1, 0);
         while let Some((token, result)) = self.native.pop() {
             any = true;
-            if let Some(index) = self.slab.find(Token(token)) {
+            let Some(index) = self.slab.find(Token(token)) else { continue };
+            let slot = &mut self.slab[index];
+            if sink.room() == 0 || !slot.is_done_with(result) {
                 self.native_done(index, result);
+                continue;
             }
+            if std::mem::take(&mut slot.held) {
+                if slot.op.fd != fd && ended > 0 {
+                    self.held.go(fd, std::mem::take(&mut ended));
+                }
+                (fd, ended) = (slot.op.fd, ended + 1);
+            }
+            sink.put(Event { user_data: slot.op.user_data, result });
+            self.slab.release(index);
+            delivered += 1;
         }
+        if ended > 0 {
+            self.held.go(fd, ended);
+        }
+        self.counters.completed += delivered;
+        self.counters.done_native += delivered;
         any
     }
 
@@ -88,7 +138,7 @@ impl State {
         // In nobody's hands until it goes on somewhere.
         slot.place = Place::Running;
         if std::mem::take(&mut slot.held) {
-            self.held.goes(slot.op.fd);
+            self.held.go(slot.op.fd, 1);
         }
         if let Ok(more) = u64::try_from(result) {
             return self.native_moved(index, more);

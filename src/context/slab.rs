@@ -73,6 +73,14 @@ pub struct Slot {
     generation: u32,
 }
 
+impl Slot {
+    /// A transfer that moved all that it was to move, and that nothing is linked to.
+    pub fn is_done_with(&self, result: i64) -> bool {
+        let plain = self.next == NONE && self.moved == 0 && self.op.code.transfers() && !self.op.code.vectored();
+        plain && u64::try_from(result) == Ok(self.op.len)
+    }
+}
+
 /// A slot's number and which use of it: what the kernel and threads hold. Never `u64::MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token(pub u64);

@@ -272,15 +272,17 @@ impl State {
 
     /// Moves events out as `caio_ctx_poll` does. The caller's chores tell the descriptor what is left.
     pub fn take(&mut self, sink: &mut impl Sink) -> u32 {
+        let room = sink.room();
         if self.native.is_muted() {
             // Of these the descriptor has not heard.
-            self.reap_all();
+            self.reap_into(sink);
             self.native.unmute();
         }
         if self.native.has_completions() || self.done.clear_is_due(sink.room()) {
-            self.clear_and_reap();
+            self.clear_and_reap_into(sink);
         }
-        let count = self.done.take(sink);
+        self.done.take(sink);
+        let count = room - sink.room();
         self.counters.inflight -= count;
         count
     }

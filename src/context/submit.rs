@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::slab::{NONE, Place};
 use super::state::{By, CANCELED, State};
 use super::{Shared, Source};
-use crate::completion::{Event, Sink};
+use crate::completion::{Event, Nowhere, Sink};
 use crate::error::{Errno, Result};
 use crate::op::{Op, Plain};
 use crate::route::{Checks, Plainly, Route};
@@ -169,16 +169,6 @@ impl Shared {
         (batch.direct, batch.delivered, batch.reaped) = (direct, 0, reaped);
         Ok((batch, room))
     }
-}
-
-/// For who takes no events.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn room(&self) -> u32 {
-        0
-    }
-    fn put(&mut self, _: Event) {}
 }
 
 impl Route {
@@ -444,10 +434,8 @@ impl Batch {
         for (op, result) in self.finished.drain(..) {
             state.note(&op, result, By::Submit);
         }
-        for op in self.native.drain(..) {
-            let index = state.slab.insert(op.op());
-            state.send_to_native(index);
-        }
+        state.send_plain(&self.native);
+        self.native.clear();
         let mut before = NONE;
         for pending in self.pending.drain(..) {
             let Pending { op, to, moved, paths, refused } = pending;

@@ -30,8 +30,8 @@ impl Held {
         value >> 32 == u64::from(fd as u32) && value & if reads { READS } else { WRITES } != 0
     }
 
-    /// A transfer that was found fit for the queue goes there. True if its end must be told.
-    pub fn comes(&self, fd: i32, reads: bool) -> bool {
+    /// So many transfers that were found fit for the queue go there. True if the end of each must be told.
+    pub fn come(&self, fd: i32, reads: bool, count: u64) -> bool {
         let place = self.place(fd);
         let value = place.load(Ordering::Relaxed);
         let free = value as u32 == 0;
@@ -39,13 +39,13 @@ impl Held {
             return false;
         }
         let before = if free { u64::from(fd as u32) << 32 } else { value };
-        place.store((before | if reads { READS } else { WRITES }) + ONE, Ordering::Relaxed);
+        place.store((before | if reads { READS } else { WRITES }) + count * ONE, Ordering::Relaxed);
         true
     }
 
-    pub fn goes(&self, fd: i32) {
+    pub fn go(&self, fd: i32, count: u64) {
         let place = self.place(fd);
-        let value = place.load(Ordering::Relaxed) - ONE;
+        let value = place.load(Ordering::Relaxed) - count * ONE;
         // The last one takes what is known along.
         place.store(if value as u32 >= ONE as u32 { value } else { 0 }, Ordering::Relaxed);
     }

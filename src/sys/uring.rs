@@ -153,9 +153,45 @@ impl Ring {
     /// Puts a request where the next [`enter`] finds it; false if there is no room.
     #[inline(always)]
     pub fn push(&mut self, request: Request, user_data: u64) -> bool {
-        let entry = entry(request).user_data(user_data);
+        let Request::Transfer { fd, reads, vectored, memory, count, offset, rw_flags, ioprio } = request else {
+            return match request {
+                Request::Cancel(user_data) => self.put(opcode::AsyncCancel::new(user_data).build(), NOBODY),
+                _ => self.put(opcode::Nop::new().build(), user_data),
+            };
+        };
+        let (fd, flags) = (Fd(fd), rw_flags as i32);
+        let (bytes, vectors) = (memory.address().cast::<u8>(), memory.address().cast::<libc::iovec>());
+        // Each put by itself: an entry that may be one or another is put together on the stack, and read from there too soon.
+        match (reads, vectored) {
+            (true, false) => self.put(
+                opcode::Read::new(fd, bytes, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
+                user_data,
+            ),
+            (false, false) => self.put(
+                opcode::Write::new(fd, bytes, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
+                user_data,
+            ),
+            (true, true) => self.put(
+                opcode::Readv::new(fd, vectors, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
+                user_data,
+            ),
+            (false, true) => self.put(
+                opcode::Writev::new(fd, vectors, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
+                user_data,
+            ),
+        }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, entry: squeue::Entry, user_data: u64) -> bool {
         // SAFETY: the memory in it is valid until the operation's event (Memory), which its completion precedes.
-        unsafe { self.ring.submission().push(&entry) }.is_ok()
+        unsafe { self.ring.submission().push(&entry.user_data(user_data)) }.is_ok()
+    }
+
+    /// How many requests it takes before an [`enter`].
+    pub fn room(&mut self) -> u32 {
+        let submission = self.ring.submission();
+        (submission.capacity() - submission.len()) as u32
     }
 
     /// How many requests the kernel has not taken yet.
@@ -225,24 +261,6 @@ pub fn rereads_without_end() -> bool {
 fn is_from_5_9_to_5_11(release: &[u8]) -> bool {
     let mut numbers = release.split(|byte| !byte.is_ascii_digit());
     numbers.next() == Some(b"5") && matches!(numbers.next(), Some(b"9" | b"10" | b"11"))
-}
-
-#[inline(always)]
-fn entry(request: Request) -> squeue::Entry {
-    let Request::Transfer { fd, reads, vectored, memory, count, offset, rw_flags, ioprio } = request else {
-        return match request {
-            Request::Cancel(user_data) => opcode::AsyncCancel::new(user_data).build(),
-            _ => opcode::Nop::new().build(),
-        };
-    };
-    let (fd, flags) = (Fd(fd), rw_flags as i32);
-    let (bytes, vectors) = (memory.address().cast::<u8>(), memory.address().cast::<libc::iovec>());
-    match (reads, vectored) {
-        (true, false) => opcode::Read::new(fd, bytes, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
-        (false, false) => opcode::Write::new(fd, bytes, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
-        (true, true) => opcode::Readv::new(fd, vectors, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
-        (false, true) => opcode::Writev::new(fd, vectors, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
-    }
 }
 
 #[cfg(test)]
