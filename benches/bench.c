@@ -64,7 +64,7 @@ static void play(const struct options *options, struct stage *stage, struct play
                         stage->shared->why);
                 return;
             }
-            player_turn(player, stage);
+            player_turn(player, stage, round);
             if (stage->shared->result.count > 0)
                 print_line(options, stage->target.row, player->engine, stage->plan.depth, round,
                            &stage->shared->result);

@@ -1,6 +1,7 @@
 #include "player.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -61,6 +62,24 @@ static char hear(int line)
     return got == 1 ? word : 0;
 }
 
+/* The processors of a virtual machine are not equally fast, and threads stay where they are: all engines begin a round on the
+ * same one, the next on another. From there they go where the kernel sends them. */
+static void begin_on(unsigned round)
+{
+    cpu_set_t all, one;
+
+    CPU_ZERO(&one);
+    if (sched_getaffinity(0, sizeof all, &all) < 0)
+        return;
+    for (unsigned cpu = 0, left = round % (unsigned)CPU_COUNT(&all); cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &all) && left-- == 0) {
+            CPU_SET(cpu, &one);
+            break;
+        }
+    if (sched_setaffinity(0, sizeof one, &one) == 0)
+        sched_setaffinity(0, sizeof all, &all);
+}
+
 static int live(struct stage *stage, const struct engine *engine, int line)
 {
     struct shared *shared = stage->shared;
@@ -74,6 +93,7 @@ static int live(struct stage *stage, const struct engine *engine, int line)
         return 0;
     while (hear(line)) {
         stage->target.next = shared->next;
+        begin_on(shared->round);
         turns_play(turns, warm, &shared->result);
         shared->next = stage->target.next;
         warm = usual;
@@ -116,8 +136,9 @@ int player_start(struct player *player, struct stage *stage, const struct engine
     }
 }
 
-void player_turn(struct player *player, struct stage *stage)
+void player_turn(struct player *player, struct stage *stage, unsigned round)
 {
+    stage->shared->round = round;
     stage->shared->next = stage->target.next;
     say(player->line, READY);
     if (hear(player->line) != READY)

@@ -8,7 +8,8 @@
 
 /* What the processes share. */
 struct shared {
-    unsigned next; /* the target's */
+    unsigned next;  /* the target's */
+    unsigned round;
     char why[256];
     struct result result;
 };
@@ -35,7 +36,7 @@ void stage_close(struct stage *stage);
 /* 0 if the machine refuses the engine (`shared->why`). */
 int player_start(struct player *player, struct stage *stage, const struct engine *engine);
 /* What came of it is in `shared->result`. */
-void player_turn(struct player *player, struct stage *stage);
+void player_turn(struct player *player, struct stage *stage, unsigned round);
 void player_stop(struct player *player);
 
 #endif
