@@ -5,13 +5,13 @@
 #
 #   tests/shell/torture.sh [NAME...]
 #
-# In full three run side by side (one of them is the soak, whose threads give way to others), each one's output is shown when
-# it ends, and what changes settings of the whole machine runs alone. TORTURE_LANES says how many; with one, output is shown
-# as it comes.
+# In full four run side by side (two of them, the soak and the fuzzer, take as long as they are told and give way to others), each
+# one's output is shown when it ends, and what changes settings of the whole machine runs alone. TORTURE_LANES says how many;
+# with one, output is shown as it comes.
 set -um # a script with all that it starts is a process group
 cd "$(dirname "$0")/../.." || exit 1
 export TORTURE=${TORTURE:-full} MAKE=${MAKE:-make} CARGO=${CARGO:-cargo}
-lanes=${TORTURE_LANES:-$([ "$TORTURE" = full ] && echo 3 || echo 1)}
+lanes=${TORTURE_LANES:-$([ "$TORTURE" = full ] && echo 4 || echo 1)}
 logs=$(mktemp -d)
 export TORTURE_TALLY=$logs/tally
 touch "$TORTURE_TALLY"
