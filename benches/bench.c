@@ -89,7 +89,7 @@ static void compare(const struct options *options, const struct row *row, unsign
         for (unsigned i = 0; engines[i]; i++) {
             if (refused[i] || !takes_part(options, row, engines[i], depth))
                 continue;
-            if (player_start(&players[count], &stage, engines[i])) {
+            if (player_start(&players[count], &stage, engines[i], round / ROUNDS_PER_PROCESS)) {
                 count++;
                 continue;
             }

@@ -62,16 +62,16 @@ static char hear(int line)
     return got == 1 ? word : 0;
 }
 
-/* The processors of a virtual machine are not equally fast, and threads stay where they are: all engines begin a round on the
- * same one, the next on another. From there they go where the kernel sends them. */
-static void begin_on(unsigned round)
+/* The processors of a virtual machine are not equally fast, and threads stay where they are: all engines begin on the same
+ * one, and the next time on another. From there they go where the kernel sends them. */
+static void begin_on(unsigned number)
 {
     cpu_set_t all, one;
 
     CPU_ZERO(&one);
     if (sched_getaffinity(0, sizeof all, &all) < 0)
         return;
-    for (unsigned cpu = 0, left = round % (unsigned)CPU_COUNT(&all); cpu < CPU_SETSIZE; cpu++)
+    for (unsigned cpu = 0, left = number % (unsigned)CPU_COUNT(&all); cpu < CPU_SETSIZE; cpu++)
         if (CPU_ISSET(cpu, &all) && left-- == 0) {
             CPU_SET(cpu, &one);
             break;
@@ -80,11 +80,12 @@ static void begin_on(unsigned round)
         sched_setaffinity(0, sizeof all, &all);
 }
 
-static int live(struct stage *stage, const struct engine *engine, int line)
+static int live(struct stage *stage, const struct engine *engine, unsigned cpu, int line)
 {
     struct shared *shared = stage->shared;
     uint64_t usual = stage->plan.turn_ns / 5, warm = 5 * usual;
 
+    begin_on(cpu);
     target_reopen(&stage->target, stage->folder);
     struct turns *turns =
         turns_open(engine, &stage->target, &stage->plan, stage->buffers, shared->why, sizeof shared->why);
@@ -93,7 +94,9 @@ static int live(struct stage *stage, const struct engine *engine, int line)
         return 0;
     while (hear(line)) {
         stage->target.next = shared->next;
-        begin_on(shared->round);
+        /* Threads that an engine may have would not come along. */
+        if (stage->target.row->kind == READ && stage->target.row->cache == CACHED)
+            begin_on(shared->cpu);
         turns_play(turns, warm, &shared->result);
         shared->next = stage->target.next;
         warm = usual;
@@ -110,7 +113,7 @@ static _Noreturn void failed(const struct player *player, const struct stage *st
     exit(1);
 }
 
-int player_start(struct player *player, struct stage *stage, const struct engine *engine)
+int player_start(struct player *player, struct stage *stage, const struct engine *engine, unsigned cpu)
 {
     int ends[2];
 
@@ -122,7 +125,7 @@ int player_start(struct player *player, struct stage *stage, const struct engine
         die("fork", errno);
     if (player->pid == 0) {
         close(ends[0]);
-        _exit(live(stage, engine, ends[1]));
+        _exit(live(stage, engine, cpu, ends[1]));
     }
     close(ends[1]);
     switch (hear(player->line)) {
@@ -136,9 +139,9 @@ int player_start(struct player *player, struct stage *stage, const struct engine
     }
 }
 
-void player_turn(struct player *player, struct stage *stage, unsigned round)
+void player_turn(struct player *player, struct stage *stage, unsigned cpu)
 {
-    stage->shared->round = round;
+    stage->shared->cpu = cpu;
     stage->shared->next = stage->target.next;
     say(player->line, READY);
     if (hear(player->line) != READY)

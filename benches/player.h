@@ -8,8 +8,8 @@
 
 /* What the processes share. */
 struct shared {
-    unsigned next;  /* the target's */
-    unsigned round;
+    unsigned next; /* the target's */
+    unsigned cpu;  /* where a turn begins, a number of those that there are */
     char why[256];
     struct result result;
 };
@@ -33,10 +33,10 @@ struct player {
 int stage_open(struct stage *stage, const struct row *row, const char *folder, const struct plan *plan);
 void stage_close(struct stage *stage);
 
-/* 0 if the machine refuses the engine (`shared->why`). */
-int player_start(struct player *player, struct stage *stage, const struct engine *engine);
+/* It begins on the processor number `cpu` of those that there are. 0 if the machine refuses the engine (`shared->why`). */
+int player_start(struct player *player, struct stage *stage, const struct engine *engine, unsigned cpu);
 /* What came of it is in `shared->result`. */
-void player_turn(struct player *player, struct stage *stage, unsigned round);
+void player_turn(struct player *player, struct stage *stage, unsigned cpu);
 void player_stop(struct player *player);
 
 #endif
