@@ -20,7 +20,7 @@ if ! have valgrind; then
     skip "memory errors and leaks" valgrind
     finish
 fi
-for program in tour exit_live fork; do
+for program in tour exit_live mixed fork; do
     check "$program is built" build "$program"
 done
 # What the kernel reads into memory by itself is not initialized for valgrind: caio-cp looks at it (is it all zero?).
@@ -37,6 +37,7 @@ for backend in uring:1 linux:2 thread:3; do
     fi
     check "tour, $name" memcheck 0 full ./tour "$number"
     check "tour without inline completion, $name" memcheck 0 full ./tour "$number" $no_inline
+    check "all operations, $name" memcheck 0 full --undef-value-errors="$([ "$name" = thread ] && echo yes || echo no)" ./mixed "$number" 0 . 2
     check "caio-cp, $name" copies "$name" "$([ "$name" = thread ] && echo yes || echo no)"
     # A child may keep heap memory of a context that its parent made. Of the rings' MADV_DONTFORK valgrind knows nothing.
     [ "$name" = uring ] || check "fork, $name" memcheck 0 no ./fork "$number"

@@ -24,7 +24,7 @@ tried "$tests" "tests under AddressSanitizer and LeakSanitizer"
 # The C programs, both halves with the C compiler's runtime.
 RUSTFLAGS='-Zsanitizer=address -Zexternal-clangrt' "$CARGO" rustc --quiet --locked --target "$host" --target-dir "$out/c" \
     --lib --crate-type staticlib || exit 1
-for name in tour exit_live; do
+for name in tour exit_live mixed shown; do
     ${CC:-cc} -std=gnu11 -g -O1 -pthread -fsanitize=address -Iinclude -o "$out/$name" "tests/c/$name.c" \
         "$out/c/$host/debug/libcaio.a" || exit 1
 done
@@ -47,6 +47,9 @@ no_inline=4
 for backend in 1 2 3; do
     c_program 0 tour "$backend"
     c_program 0 tour "$backend" "$no_inline"
+    c_program 0 mixed "$backend" 0 "$out" 12
+    c_program 0 mixed "$backend" "$no_inline" "$out" 12
+    c_program 0 shown "$backend"
     for how in main exit thread; do
         c_program 3 exit_live "$backend" "$how"
     done
