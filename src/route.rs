@@ -119,10 +119,12 @@ impl Router {
     /// What is in the page cache is copied in the caller's time wherever it goes but to a worker.
     fn takes_long_to_copy(&self, op: &Op, batch: &mut Checks) -> bool {
         const WORTH_WAKING: u64 = 16 * 1024;
-        if !self.auto || self.no_inline || op.code != Code::Read || op.len < WORTH_WAKING {
+        // An io_uring that was asked for by name gets them all.
+        let shares = self.auto || self.kind == Kind::Linux;
+        if !shares || self.no_inline || op.code != Code::Read || op.len < WORTH_WAKING {
             return false;
         }
-        let more_of_it = batch.cached_fd == Some(op.fd) && op.len > batch.budget;
+        let more_of_it = self.auto && batch.cached_fd == Some(op.fd) && op.len > batch.budget;
         more_of_it || op.len > INLINE_BUDGET && !self.is_direct(op.fd, batch)
     }
 
