@@ -120,14 +120,17 @@ static void hold(uint64_t unique, uint32_t opcode, uint32_t size)
     puts("held");
 }
 
-static void let_go(void)
+/* With an error, or as what was asked for. */
+static void let_go(int error)
 {
     static char content[LARGEST_WRITE];
     struct fuse_write_out out;
     memset(content, 'g', sizeof content);
     memset(&out, 0, sizeof out);
     for (int i = 0; i < held_count; i++) {
-        if (held[i].opcode == FUSE_READ)
+        if (error)
+            answer(held[i].unique, error, NULL, 0);
+        else if (held[i].opcode == FUSE_READ)
             answer(held[i].unique, 0, content, held[i].size);
         else if (held[i].opcode == FUSE_WRITE) {
             out.size = held[i].size;
@@ -207,13 +210,13 @@ static void end_with_parent(void)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
-/* False at the end of standard input. Each line is a "go". */
+/* False at the end of standard input. Each line is a "go", or "refuse". */
 static int take_command(void)
 {
     char line[16];
     if (read(0, line, sizeof line) <= 0)
         return 0;
-    let_go();
+    let_go(line[0] == 'r' ? -EOPNOTSUPP : 0);
     return 1;
 }
 
@@ -246,7 +249,7 @@ int main(int argc, char **argv)
         if (both[1].revents && !take_command())
             break;
     }
-    let_go();
+    let_go(0);
     umount2(argv[1], MNT_DETACH);
     return 0;
 }

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::context::Context;
-use crate::io::Io;
+use crate::io::{Io, descriptor};
 use crate::operation::Operation;
 use crate::raw::*;
 use crate::request::{Request, Work};
@@ -45,10 +45,6 @@ fn nanoseconds(seconds: f64) -> PyResult<u64> {
     Ok(((seconds * 1e9) as u64).max(1))
 }
 
-fn descriptor(fd: i64) -> PyResult<i32> {
-    i32::try_from(fd).map_err(|_| PyOverflowError::new_err(format!("fd ({fd}) is out of range")))
-}
-
 #[pymethods]
 impl Aio {
     #[new]
@@ -58,8 +54,8 @@ impl Aio {
     }
 
     /// Connects a context with an event loop.
-    fn _open(&self, context: &Bound<'_, Context>, event_loop: Bound<'_, PyAny>) -> PyResult<()> {
-        let inner = Inner::new(context.get().core.clone(), event_loop)?;
+    fn _open(&self, context: &Bound<'_, Context>, event_loop: Bound<'_, PyAny>, deferred: bool) -> PyResult<()> {
+        let inner = Inner::new(context.get().core.clone(), event_loop, deferred)?;
         self.inner.set(inner).map_err(|_| PyRuntimeError::new_err("AsyncioContext.__init__() was called twice"))
     }
 

@@ -11,6 +11,7 @@ use pyo3::types::PyTuple;
 use crate::core::{Core, InFlight};
 use crate::delivery;
 use crate::flavor::{Flavor, forked};
+use crate::io::Io;
 use crate::operation::{LinuxOperation, Operation, ThreadOperation, UringOperation};
 use crate::raw::*;
 
@@ -113,7 +114,7 @@ impl Context {
     fn submit_now(this: &Bound<'_, Self>, operations: Vec<Bound<'_, Operation>>) -> PyResult<u32> {
         let (py, context) = (this.py(), this.get());
         let checks_descriptors = context.core.flavor == Flavor::Linux;
-        let bad = |operation: &Bound<'_, Operation>| checks_descriptors && !is_open(operation.get().io.fd);
+        let bad = |operation: &Bound<'_, Operation>| checks_descriptors && !is_open_for(&operation.get().io);
         let good = operations.iter().position(bad).unwrap_or(operations.len());
         if good == 0 && !operations.is_empty() {
             return Err(context.failure(py, Errno(libc::EBADF)));
@@ -126,7 +127,7 @@ impl Context {
         }
         match reason {
             Some(Errno(libc::EAGAIN)) if context.core.flavor == Flavor::Thread => Err(PyRuntimeError::new_err(
-                format!("the queue is full: {} operations are in flight", context.core.max_requests),
+                format!("thread pool queue full: {} operations are in flight", context.core.max_requests),
             )),
             None | Some(Errno(libc::EAGAIN)) => Ok(sent as u32),
             Some(errno) => Err(context.failure(py, errno)),
@@ -177,9 +178,13 @@ impl Context {
     }
 }
 
-fn is_open(fd: i32) -> bool {
+/// Whether the kernel would take the descriptor for this: it is open, and for reading or writing as need be.
+fn is_open_for(io: &Io) -> bool {
     // SAFETY: only asks.
-    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+    let flags = unsafe { libc::fcntl(io.fd, libc::F_GETFL) };
+    let mode = flags & libc::O_ACCMODE;
+    let refused = mode == libc::O_WRONLY && io.reads() || mode == libc::O_RDONLY && io.writes();
+    flags >= 0 && flags & libc::O_PATH == 0 && !refused
 }
 
 /// The exception for a context that cannot be made.

@@ -6,6 +6,17 @@ use pyo3::sync::PyOnceLock;
 
 use crate::raw::*;
 
+/// A file offset as it was given, if it was: None is not the same as nothing.
+pub struct Position<'py>(pub Option<Bound<'py, PyAny>>);
+
+impl<'py> FromPyObject<'_, 'py> for Position<'py> {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(Some(given.to_owned())))
+    }
+}
+
 /// One of the native implementations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {

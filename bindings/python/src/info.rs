@@ -44,8 +44,14 @@ pub fn _probe(py: Python<'_>, backend: u32) -> (bool, String) {
 
 /// A context of the implementation that works best at this moment.
 #[pyfunction]
-#[pyo3(signature = (max_requests, sqpoll=false, pool_size=0))]
-pub fn _auto_context(py: Python<'_>, max_requests: u32, sqpoll: bool, pool_size: u32) -> PyResult<Py<PyAny>> {
+#[pyo3(signature = (max_requests, sqpoll=None, pool_size=0))]
+pub fn _auto_context(
+    py: Python<'_>,
+    max_requests: u32,
+    sqpoll: Option<&Bound<'_, PyAny>>,
+    pool_size: u32,
+) -> PyResult<Py<PyAny>> {
+    let sqpoll = sqpoll.map_or(Ok(false), |asked| asked.is_truthy())?;
     let options = Options { backend: CAIO_BACKEND_AUTO, max_requests, threads: pool_size, sqpoll };
     crate::context::any(py, options)
 }

@@ -13,7 +13,7 @@ use pyo3::sync::PyOnceLock;
 
 use crate::core::{Core, InFlight};
 use crate::finalize;
-use crate::flavor::forked;
+use crate::flavor::{Flavor, forked};
 use crate::pace::{Pace, Step};
 use crate::raw::*;
 use crate::reaper;
@@ -33,6 +33,8 @@ pub struct Inner {
     tells_thread: bool,
     /// How often this process was forked off when the context was made.
     forks: u32,
+    /// All that one turn of the loop asks for is submitted together, after it.
+    deferred: bool,
     state: Mutex<State>,
 }
 
@@ -74,7 +76,8 @@ pub enum Begun {
 const BATCH: usize = 128;
 
 impl Inner {
-    pub fn new(core: Arc<Core>, event_loop: Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
+    pub fn new(core: Arc<Core>, event_loop: Bound<'_, PyAny>, deferred: bool) -> PyResult<Arc<Self>> {
+        let deferred = deferred && core.flavor != Flavor::Thread && !core.sqpoll;
         let state = State {
             inflight: 0,
             queue: VecDeque::new(),
@@ -95,6 +98,7 @@ impl Inner {
             reader: PyOnceLock::new(),
             tells_thread,
             forks: finalize::forks(),
+            deferred,
             state: Mutex::new(state),
         });
         let reader = Py::new(py, Reader { inner: Arc::downgrade(&inner) })?;
@@ -127,7 +131,8 @@ impl Inner {
         self.check_open(&state)?;
         let idle = state.inflight == 0 && !state.in_reader;
         let likely = state.cached && request.get().io().reads();
-        if state.queue.is_empty() && state.inflight < self.core.max_requests && (idle || likely) {
+        let at_once = !self.deferred && (idle || likely);
+        if at_once && state.queue.is_empty() && state.inflight < self.core.max_requests {
             state.inflight += 1;
             drop(state);
             return self.submit_one(request);

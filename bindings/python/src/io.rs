@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -40,6 +40,11 @@ pub struct Io {
     pub ioprio: u16,
     pub timeout_ns: u64,
     pub memory: Memory,
+}
+
+/// A descriptor's number as the system takes it: a larger one is not cut off to what may be another file.
+pub fn descriptor(fd: i64) -> PyResult<i32> {
+    i32::try_from(fd).map_err(|_| PyOverflowError::new_err(format!("fd ({fd}) is out of range")))
 }
 
 impl Io {

@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyMemoryView};
 
 use crate::context::Context;
-use crate::flavor::Flavor;
-use crate::io::Io;
+use crate::flavor::{Flavor, Position};
+use crate::io::{Io, descriptor};
 use crate::raw::*;
 
 /// What the Operation classes of the native implementations have in common.
@@ -153,7 +153,7 @@ impl Operation {
         match self.result_if_done() {
             Some(result) if self.flavor == Flavor::Linux => result,
             Some(result) if self.io.reads() && self.flavor == Flavor::Thread => result.max(-1),
-            Some(result) if self.io.reads() => result.max(0),
+            Some(result) if self.io.reads() && result >= 0 => result,
             _ => asked,
         }
     }
@@ -272,28 +272,30 @@ macro_rules! operation_class {
         impl $name {
             /// Reads up to `nbytes` bytes.
             #[staticmethod]
-            #[pyo3(signature = (nbytes, fd, offset=None, priority=0))]
+            #[pyo3(signature = (nbytes, fd, offset=Position(None), priority=0))]
+            #[pyo3(text_signature = "(nbytes, fd, offset=0, priority=0)")]
             fn read(
                 nbytes: Bound<'_, PyAny>,
                 fd: i64,
-                offset: Option<Bound<'_, PyAny>>,
+                offset: Position<'_>,
                 priority: i64,
             ) -> PyResult<Py<Self>> {
                 let py = nbytes.py();
-                let (len, offset) = ($flavor.length(&nbytes)?, $flavor.offset(offset.as_ref())?);
-                Self::make(py, Io::read(py, len, fd as i32, offset)?, priority)
+                let (len, offset) = ($flavor.length(&nbytes)?, $flavor.offset(offset.0.as_ref())?);
+                Self::make(py, Io::read(py, len, descriptor(fd)?, offset)?, priority)
             }
 
             /// Writes `payload_bytes`.
             #[staticmethod]
-            #[pyo3(signature = (payload_bytes, fd, offset=None, priority=0))]
+            #[pyo3(signature = (payload_bytes, fd, offset=Position(None), priority=0))]
+            #[pyo3(text_signature = "(payload_bytes, fd, offset=0, priority=0)")]
             fn write(
                 payload_bytes: Bound<'_, PyAny>,
                 fd: i64,
-                offset: Option<Bound<'_, PyAny>>,
+                offset: Position<'_>,
                 priority: i64,
             ) -> PyResult<Py<Self>> {
-                let io = Io::write(&payload_bytes, fd as i32, $flavor.offset(offset.as_ref())?)?;
+                let io = Io::write(&payload_bytes, descriptor(fd)?, $flavor.offset(offset.0.as_ref())?)?;
                 Self::make(payload_bytes.py(), io, priority)
             }
 
@@ -301,14 +303,14 @@ macro_rules! operation_class {
             #[staticmethod]
             #[pyo3(signature = (fd, priority=0))]
             fn fsync(py: Python<'_>, fd: i64, priority: i64) -> PyResult<Py<Self>> {
-                Self::make(py, Io::sync(CAIO_OP_FSYNC, fd as i32), priority)
+                Self::make(py, Io::sync(CAIO_OP_FSYNC, descriptor(fd)?), priority)
             }
 
             /// fdatasync(2).
             #[staticmethod]
             #[pyo3(signature = (fd, priority=0))]
             fn fdsync(py: Python<'_>, fd: i64, priority: i64) -> PyResult<Py<Self>> {
-                Self::make(py, Io::sync(CAIO_OP_FDSYNC, fd as i32), priority)
+                Self::make(py, Io::sync(CAIO_OP_FDSYNC, descriptor(fd)?), priority)
             }
 
             $($attributes)*

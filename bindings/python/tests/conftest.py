@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -81,6 +82,15 @@ def pipe() -> Iterator[tuple[int, int]]:
             os.close(end)
         except OSError:
             pass
+
+
+@pytest.fixture
+def patient() -> Iterator[None]:
+    """A thread keeps the GIL, where there is one, until it leaves it of itself."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    yield
+    sys.setswitchinterval(before)
 
 
 def finish(context: Any, *operations: Any, seconds: float = 20) -> None:

@@ -61,6 +61,12 @@ class Gate:
         self._server.stdin.write("go\n")
         self._server.stdin.flush()
 
+    def refuse(self) -> None:
+        """The same, but it fails with EOPNOTSUPP."""
+        assert self._server.stdin is not None
+        self._server.stdin.write("refuse\n")
+        self._server.stdin.flush()
+
     def close(self) -> None:
         self._closing.set()
         self._watchdog.join()

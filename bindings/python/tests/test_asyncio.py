@@ -7,6 +7,9 @@ import gc
 import inspect
 import os
 import random
+import re
+import shutil
+import subprocess
 import sys
 import weakref
 from pathlib import Path
@@ -16,7 +19,7 @@ from unittest.mock import Mock
 import caio
 import pytest
 from caio.asyncio_base import AsyncioContextBase
-from conftest import LONG, run, wait_until
+from conftest import LONG, linux, run, uring, wait_until
 
 
 def test_first_steps(variant_asyncio: Any, tmp_path: Path) -> None:
@@ -68,6 +71,9 @@ def test_arguments_of_the_implementations() -> None:
                 assert context.context.sqpoll == int(sqpoll and caio.linux_uring.SQPOLL_ALLOWED)
             with pytest.raises(TypeError):
                 caio.linux_uring_asyncio.AsyncioContext(pool_size=3)
+        caio.AsyncioContext(sqpoll=1, pool_size=3).close()
+        with pytest.raises(TypeError):
+            caio.AsyncioContext(nonsense=1)
 
     run(main)
 
@@ -151,6 +157,74 @@ def test_more_than_fit(variant_asyncio: Any, fd: int) -> None:
         context.close()
 
     run(main)
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_deferred(native_asyncio: Any, fd: int, deferred: bool) -> None:
+    """What one turn of the loop asks for is started after it: by io_uring and kernel AIO; the others just accept it."""
+
+    async def main() -> None:
+        context = native_asyncio.AsyncioContext(deferred=deferred)
+        batches = type(context.context).__module__ != "caio.thread_aio" and not getattr(context.context, "sqpoll", 0)
+        assert context.deferred is deferred
+        started: list[int] = []
+
+        async def look() -> None:
+            started.append(context.stats().submitted)
+
+        tasks = [asyncio.create_task(context.write(b"%04d" % n, fd, 4096 * n)) for n in range(10)]
+        looks = asyncio.create_task(look())
+        assert await asyncio.gather(*tasks) == [4] * 10
+        await looks
+        assert (started == [0]) is (deferred and batches)
+        reads = [context.read(4, fd, 4096 * n) for n in range(10)]
+        assert await asyncio.gather(*reads) == [b"%04d" % n for n in range(10)]
+        late = asyncio.create_task(context.read(4, fd, 0))
+        await asyncio.sleep(0)
+        late.cancel()
+        result = (await asyncio.gather(late, return_exceptions=True))[0]
+        assert isinstance(result, asyncio.CancelledError) or (result == b"0000" and not (deferred and batches))
+        assert context.stats().in_flight == 0
+        context.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("module", "call"),
+    [
+        pytest.param("linux_uring_asyncio", r"io_uring_enter\(\w+, (\w+),", marks=uring),
+        pytest.param("linux_aio_asyncio", r"io_submit\(\w+, (\w+),", marks=linux),
+    ],
+)
+def test_deferred_operations_are_one_system_call(module: str, call: str, tmp_path: Path) -> None:
+    """Seen with strace: reads of a file that goes past the page cache, which the kernel does by itself."""
+    if not shutil.which("strace"):
+        pytest.skip("what is one system call needs strace")
+    path = tmp_path / "direct"
+    path.write_bytes(bytes(65536))
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_DIRECT))
+    except OSError:
+        pytest.skip("going past the page cache needs a file system that knows O_DIRECT")
+    program = f"""
+import asyncio, os, sys
+from caio.{module} import AsyncioContext
+fd = os.open({str(path)!r}, os.O_RDONLY | os.O_DIRECT)
+arguments = {{"sqpoll": False}} if "uring" in {module!r} else {{}}
+async def main():
+    context = AsyncioContext(deferred=bool(int(sys.argv[1])), **arguments)
+    await asyncio.gather(*[context.read(4096, fd, 4096 * n) for n in range(10)], return_exceptions=True)
+asyncio.run(main())
+"""
+    submitted = []
+    for deferred in "01":
+        command = ["strace", "-f", "-e", "trace=io_submit,io_uring_enter", sys.executable, "-c", program, deferred]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        submitted.append([int(number) for number in re.findall(call, done.stderr) if int(number)])
+    assert submitted[0] != [10]
+    assert submitted[1] == [10]
 
 
 def test_bad_descriptor(variant_asyncio: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
 import threading
 import time
 import weakref
+from pathlib import Path
 from typing import Any
 
 import caio
@@ -29,8 +31,11 @@ def test_sizes(variant: Any) -> None:
 
 def test_too_large(native: Any) -> None:
     errors = {"caio.thread_aio": ValueError}
-    with pytest.raises(errors.get(native.__name__, SystemError)):
-        native.Context(10**6)
+    for bad in (10**6, 2**40, -1):
+        with pytest.raises(errors.get(native.__name__, SystemError)) as caught:
+            native.Context(bad)
+        if native.__name__ != "caio.thread_aio":
+            assert caught.value.errno in (errno.EAGAIN, errno.EINVAL)  # type: ignore[attr-defined]
 
 
 def test_unknown_arguments(variant: Any) -> None:
@@ -121,8 +126,9 @@ def test_full(native: Any, pipe: tuple[int, int]) -> None:
         assert context.submit(*reads) == 2
     else:
         errors = {"caio.linux_uring": OverflowError, "caio.thread_aio": RuntimeError}
-        with pytest.raises(errors[native.__name__]):
+        with pytest.raises(errors[native.__name__], match="queue") as caught:
             context.submit(*reads)
+        assert native.__name__ != "caio.thread_aio" or "queue full" in str(caught.value)
     os.write(pipe[1], b"abc")
     finish(context, *reads[:2])
     assert reads[2].nbytes == 1
@@ -143,6 +149,28 @@ def test_linux_refuses_bad_descriptors_at_once(fd: int, tmp_path: Any) -> None:
     assert context.submit(write) == 1
     finish(context, write)
     os.close(number)
+
+
+@linux
+def test_linux_refuses_descriptors_of_another_mode_at_once(fd: int, path: Path) -> None:
+    """As kernel AIO does; what was submitted before goes on."""
+    kind = caio.linux_aio.Operation
+    reading, writing, nowhere = (os.open(path, mode) for mode in (os.O_RDONLY, os.O_WRONLY, os.O_PATH))
+    for bad in (
+        kind.write(b"x", reading, 0),
+        kind.read(1, writing, 0),
+        kind.read(1, nowhere, 0),
+        kind.fsync(nowhere),
+    ):
+        context = caio.linux_aio.Context(4)
+        with pytest.raises(ValueError, match="EBADF"):
+            context.submit(bad)
+        good = watched(kind.read(4, fd, 0))
+        assert context.submit(good, bad) == 1
+        finish(context, good)
+        assert good.get_value() == b"0000"
+    for number in (reading, writing, nowhere):
+        os.close(number)
 
 
 def test_bad_descriptor_at_completion(variant: Any) -> None:
@@ -235,10 +263,17 @@ def test_dropped_thread_context_runs_all_callbacks(fd: int) -> None:
         wait_until(lambda done=done: len(done) == 64)
 
 
+def data_size() -> int:
+    """KiB of this process's memory that is its own."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmData"))
+
+
 def test_last_reference_goes_in_a_callback(fd: int) -> None:
+    before = data_size()
     for module in (caio.thread_aio, caio.python_aio):
         for _ in range(50):
-            context = [module.Context(4)]
+            context = [module.Context(60000)]
             reference = weakref.ref(context[0])
             submitted = threading.Event()
             read = module.Operation.read(1, fd, 0)
@@ -251,6 +286,7 @@ def test_last_reference_goes_in_a_callback(fd: int) -> None:
             context[0].submit(read)
             submitted.set()
             wait_until(lambda reference=reference: reference() is None)
+    assert data_size() - before < 100 * 1024
 
 
 @uring
@@ -267,18 +303,6 @@ def test_dropped_uring_context_runs_no_callbacks(fd: int) -> None:
     assert done == []
 
 
-def test_memory_of_large_contexts() -> None:
-    def size() -> int:
-        with open("/proc/self/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmData"))
-
-    before = size()
-    contexts = [caio.thread_aio.Context(60000) for _ in range(40)]
-    del contexts
-    gc.collect()
-    assert size() - before < 100 * 1024
-
-
 def test_close() -> None:
     for module in (caio.thread_aio, caio.python_aio):
         context = module.Context(4)
@@ -288,7 +312,11 @@ def test_close() -> None:
         read = module.Operation.read(1, 0, 0)
         with pytest.raises(RuntimeError):
             context.submit(read)
-    assert not hasattr(caio.thread_aio.Context, "__enter__")
+
+
+def test_what_contexts_do_not_have(variant: Any) -> None:
+    assert not hasattr(variant.Context, "__enter__")
+    assert hasattr(variant.Context, "close") is (variant in (caio.thread_aio, caio.python_aio))
 
 
 def test_not_to_be_subclassed(native: Any) -> None:

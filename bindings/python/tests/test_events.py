@@ -6,11 +6,12 @@ import os
 import select
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import caio
 import pytest
-from conftest import calls, finish, linux, uring, watched
+from conftest import calls, finish, linux, uring, wait_until, watched
 
 
 def test_poll(polled: Any, fd: int) -> None:
@@ -90,7 +91,8 @@ def test_waiting_for_ever_is_woken_and_leaves_the_gil(polled: Any, fd: int) -> N
     result: list[int] = []
     thread = threading.Thread(target=lambda: result.append(context.process_events(4, 1, -1)))
     thread.start()
-    time.sleep(0.05)  # It sleeps by now, and this thread runs on.
+    status = Path(f"/proc/self/task/{thread.native_id}/stat")
+    wait_until(lambda: status.read_text().rsplit(")", 1)[1].split()[0] == "S")
     read = watched(polled.Operation.read(1, fd, 0))
     context.submit(read)
     if hasattr(context, "flush"):
@@ -99,6 +101,48 @@ def test_waiting_for_ever_is_woken_and_leaves_the_gil(polled: Any, fd: int) -> N
     assert not thread.is_alive()
     assert result == [1]
     assert calls(read) == [1]
+
+
+@pytest.mark.usefixtures("patient")
+def test_others_run_while_one_waits(polled: Any, pipe: tuple[int, int]) -> None:
+    """What is waited for comes from a thread that can only run because the one that waits has left it the GIL."""
+    context = polled.Context(4)
+    read = watched(polled.Operation.read(1, pipe[0], -1))
+    context.submit(read)
+    if hasattr(context, "flush"):
+        context.flush()
+    order: list[str] = []
+    begin = threading.Event()
+
+    def other() -> None:
+        begin.wait()
+        order.append("other")
+        os.write(pipe[1], b"x")
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    order.append("before")
+    begin.set()
+    done = context.process_events(1, 1, 20)
+    order.append("after")
+    thread.join()
+    assert (done, order) == (1, ["before", "other", "after"])
+
+
+def test_a_callback_finds_none_of_those_beside_it(polled: Any, pipe: tuple[int, int]) -> None:
+    """All that one call handles is taken before its first callback runs."""
+    context = polled.Context(128)
+    seen: list[int] = []
+    reads = [polled.Operation.read(1, pipe[0], -1) for _ in range(100)]
+    for read in reads:
+        read.set_callback(lambda result: seen.append(context.process_events()))
+    assert context.submit(*reads) == 100
+    if hasattr(context, "flush"):
+        context.flush()
+    os.write(pipe[1], b"x" * 100)
+    wait_until(lambda: context.stats().completed == 100)
+    assert context.process_events() == 100
+    assert seen == [0] * 100
 
 
 def test_process_events_inside_a_callback(polled: Any, fd: int) -> None:
@@ -164,6 +208,9 @@ def test_uring_cancel_never_complains(fd: int, pipe: tuple[int, int]) -> None:
     assert calls(read) == [], "another context's cancel must not stop it"
     os.write(pipe[1], b"data")
     finish(context, read)
+    context.poll()
+    with pytest.raises(BlockingIOError):
+        context.poll()
     assert context.cancel(read) == 0
     assert context.poll() > 0
     assert context.process_events(max_requests=1, min_requests=1, timeout=0) == 0

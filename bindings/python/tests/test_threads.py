@@ -7,7 +7,9 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +123,38 @@ def test_32_threads_submit_cancel_and_collect(native: Any, fd: int) -> None:
     assert all(len(calls(read)) == 1 for read in accepted)
     for end in ends:
         os.close(end)
+
+
+@pytest.mark.usefixtures("patient")
+def test_others_run_under_load(native: Any, tmp_path: Path) -> None:
+    """Large reads of what the page cache has: submitted, waited for, taken in, with the GIL left to another thread."""
+    path = tmp_path / "large"
+    path.write_bytes(bytes(16 << 20))
+    fd = os.open(path, os.O_RDONLY)
+    context = native.Context(16)
+    counted = 0
+    stop = False
+
+    def count() -> None:
+        nonlocal counted
+        while not stop:
+            counted += 1
+            time.sleep(0)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    rounds = []
+    for _ in range(10):
+        before = counted
+        reads = [watched(native.Operation.read(16 << 20, fd, 0)) for _ in range(3)]
+        assert context.submit(*reads) == 3
+        finish(context, *reads)
+        rounds.append(counted - before)
+        assert all(calls(read) == [16 << 20] for read in reads)
+    stop = True
+    thread.join()
+    assert max(rounds) > 0, rounds
+    os.close(fd)
 
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="a free-threaded interpreter")

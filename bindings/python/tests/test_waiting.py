@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -31,6 +32,13 @@ def gate(program: Path, tmp_path: Path) -> Iterator[Gate]:
     assert not gate.patience_lost, "somebody waited for the file"
 
 
+async def close(fd: int, gate: Gate) -> None:
+    closing = asyncio.ensure_future(asyncio.to_thread(os.close, fd))
+    while not closing.done():
+        gate.go()
+        await asyncio.sleep(0.001)
+
+
 @pytest.mark.parametrize("what", ["read", "write", "fdsync"])
 def test_the_loop_goes_on_while_a_buffered_file_is_slow(variant_asyncio: Any, gate: Gate, what: str) -> None:
     async def main() -> None:
@@ -52,10 +60,28 @@ def test_the_loop_goes_on_while_a_buffered_file_is_slow(variant_asyncio: Any, ga
             expected = {"read": 4096, "write": 4096, "fdsync": None}
             result = await task
             assert (len(result) if what == "read" else result) == expected[what]
-        closing = asyncio.ensure_future(asyncio.to_thread(os.close, fd))
-        while not closing.done():
-            gate.go()
-            await asyncio.sleep(0.001)
+        await close(fd, gate)
+
+    run(main)
+
+
+@pytest.mark.parametrize("what", ["write", "fdsync"])
+def test_what_a_file_system_does_not_support(native_asyncio: Any, gate: Gate, what: str) -> None:
+    """Programs look for these words, to go on with another implementation."""
+
+    async def main() -> None:
+        fd = os.open(gate.file, os.O_RDWR)
+        async with native_asyncio.AsyncioContext() as context:
+            request = context.write(b"x" * 4096, fd, 8192) if what == "write" else context.fdsync(fd)
+            task = asyncio.ensure_future(request)
+            await asyncio.to_thread(gate.holds)
+            while not task.done():
+                gate.refuse()
+                await asyncio.sleep(0.001)
+            with pytest.raises(SystemError, match="not supported") as caught:
+                await task
+            assert caught.value.errno == errno.EOPNOTSUPP  # type: ignore[attr-defined]
+        await close(fd, gate)
 
     run(main)
 
@@ -84,10 +110,7 @@ def test_a_cancelled_write_keeps_its_memory(native_asyncio: Any, gate: Gate) -> 
         while sys.getrefcount(payload) > before:
             await asyncio.sleep(0.001)
         context.close()
-        closing = asyncio.ensure_future(asyncio.to_thread(os.close, fd))
-        while not closing.done():
-            gate.go()
-            await asyncio.sleep(0.001)
+        await close(fd, gate)
 
     run(main)
 

@@ -14,7 +14,8 @@ class NativeAsyncioContext(Aio, AsyncioContextBase):
     """An event loop's way to operations on files.
 
     What the page cache has is returned at once; a task that lives on that still lets the loop run at least once in
-    a millisecond. The context belongs to one loop and one process.
+    a millisecond. The context belongs to one loop and one process. With ``deferred``, what one turn of the loop asks
+    for is submitted together after it, by io_uring without a submission thread and kernel AIO.
     """
 
     def __init__(
@@ -27,7 +28,7 @@ class NativeAsyncioContext(Aio, AsyncioContextBase):
         self.loop = loop or _current_loop()
         self.deferred = deferred
         self.context = self._create_context(max_requests or self.MAX_REQUESTS_DEFAULT, **kwargs)
-        self._open(self.context, self.loop)
+        self._open(self.context, self.loop, bool(deferred))
 
     @property
     def semaphore(self) -> asyncio.BoundedSemaphore:  # type: ignore[override]

@@ -141,7 +141,7 @@ context_class!(ThreadContext, "caio.thread_aio", "Operations by worker threads (
     fn new(py: Python<'_>, max_requests: i64, pool_size: i64) -> PyResult<PyClassInitializer<Self>> {
         const MOST_REQUESTS: i64 = 65535;
         const MOST_THREADS: i64 = 128;
-        if max_requests >= MOST_REQUESTS {
+        if !(0..MOST_REQUESTS).contains(&max_requests) {
             return Err(PyValueError::new_err(format!("max_requests ({max_requests}) must be below {MOST_REQUESTS}")));
         }
         if !(0..=MOST_THREADS).contains(&pool_size) {

@@ -6,31 +6,52 @@ use pyo3::exceptions::{PyBlockingIOError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 
 use super::Context;
+use crate::core::LOW;
 use crate::flavor::Flavor;
 use crate::raw::*;
 
 const MOST_EVENTS: usize = 512;
 
 impl Context {
-    /// Tells objects of events; counts those of the low level.
-    pub(super) fn deliver_all(&self, py: Python<'_>, events: impl Iterator<Item = caio_event>) -> usize {
-        let delivered: Vec<_> = events.collect();
-        delivered.into_iter().filter(|event| self.core.deliver(py, *event)).count()
+    /// Puts events of the low level behind `found`. An event loop's requests hear of theirs at once.
+    fn sort(&self, py: Python<'_>, events: impl Iterator<Item = caio_event>, found: &mut Vec<caio_event>) {
+        for event in events {
+            if event.user_data & LOW != 0 {
+                found.push(event);
+            } else {
+                self.core.deliver(py, event);
+            }
+        }
     }
 
-    /// Handles what is complete, at most `most`; sleeps until there are `least` or the time is over.
+    /// Handles what is complete, at most `most`; sleeps until there are `least` or the time is over. The first callback
+    /// runs when all of it was taken: so it finds nothing if it asks itself.
     pub(super) fn process(&self, py: Python<'_>, most: usize, least: usize, timeout_ns: i64) -> PyResult<usize> {
-        let mut done = self.handle_taken(py, most);
-        let deadline = Deadline::after(timeout_ns);
+        let mut found = self.take_polled(most);
         // Relaxed: a hint for flush(), which then leaves completions to us.
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let result = loop {
-            if done >= most {
-                break Ok(done);
-            }
+        let waited = self.collect(py, &mut found, most, least, timeout_ns);
+        let done = found.len();
+        for event in found {
+            self.core.deliver(py, event);
+        }
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        waited.map(|()| done)
+    }
+
+    fn collect(
+        &self,
+        py: Python<'_>,
+        found: &mut Vec<caio_event>,
+        most: usize,
+        least: usize,
+        timeout_ns: i64,
+    ) -> PyResult<()> {
+        let deadline = Deadline::after(timeout_ns);
+        while found.len() < most {
             let mut events = Events::<64>::new();
-            let sleep = least > done && timeout_ns != 0;
-            let room = most - done;
+            let sleep = least > found.len() && timeout_ns != 0;
+            let room = most - found.len();
             let left = deadline.left();
             let waited = if sleep {
                 py.detach(|| self.core.ctx.wait(&mut events, 1, room, left))
@@ -40,32 +61,26 @@ impl Context {
             match waited {
                 Ok(()) => {}
                 Err(Errno(libc::EINTR)) => {
-                    if let Err(error) = py.check_signals() {
-                        break Err(error);
-                    }
+                    py.check_signals()?;
                     continue;
                 }
-                Err(errno) => break Err(self.failure(py, errno)),
+                Err(errno) => return Err(self.failure(py, errno)),
             }
-            let got = events.iter().count();
-            self.unread.fetch_add(got as u64, Ordering::Relaxed);
-            done += self.deliver_all(py, events.iter());
+            self.unread.fetch_add(events.iter().count() as u64, Ordering::Relaxed);
+            self.sort(py, events.iter(), found);
             let over = sleep && deadline.left() == 0;
-            if !events.is_full() && (done >= least || timeout_ns == 0 || over) {
-                break Ok(done);
+            if !events.is_full() && (found.len() >= least || timeout_ns == 0 || over) {
+                break;
             }
-        };
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        result
+        }
+        Ok(())
     }
 
-    /// Handles events that poll() has taken.
-    pub(super) fn handle_taken(&self, py: Python<'_>, most: usize) -> usize {
+    /// Events that poll() has taken.
+    fn take_polled(&self, most: usize) -> Vec<caio_event> {
         let mut taken = self.taken();
         let count = taken.len().min(most);
-        let events: Vec<_> = taken.drain(..count).collect();
-        drop(taken);
-        self.deliver_all(py, events.into_iter())
+        taken.drain(..count).collect()
     }
 
     pub(super) fn poll(&self, py: Python<'_>) -> PyResult<u64> {
@@ -74,7 +89,9 @@ impl Context {
             let mut events = Events::<64>::new();
             self.core.ctx.poll(&mut events, usize::MAX).map_err(|errno| self.failure(py, errno))?;
             count += events.iter().count() as u64;
-            self.taken().extend(events.iter());
+            let mut found = Vec::new();
+            self.sort(py, events.iter(), &mut found);
+            self.taken().extend(found);
             if !events.is_full() {
                 break;
             }
