@@ -1,8 +1,8 @@
 #!/bin/bash
 # Wheels and source distribution of the Python package, into DIST (target/python/dist), each checked: the tags by auditwheel,
 # the wheels by the tests under each interpreter that is here, the source distribution by building and testing it alone.
-# What cannot be made here is named in a line that begins with "missing:". PYTHONS are interpreters to
-# try beside those that are found.
+# What cannot be made here is named in a line that begins with "missing:". PYTHONS are interpreters to try beside those that
+# are found; one that was built with musl gets the wheel for that.
 . "$(dirname "$0")/python_lib.sh"
 dist=${DIST:-$CARGO_TARGET_DIR/dist}
 arch=$(uname -m)
@@ -79,6 +79,25 @@ musl_wheel() {
     fi
 }
 
+# is_musl INTERPRETER
+is_musl() {
+    "$1" -c 'import sys, sysconfig; sys.exit("musl" not in sysconfig.get_config_var("SOABI"))' 2>/dev/null
+}
+
+# try_on_musl INTERPRETER: this pip fetches what the tests need, as the interpreter may have no TLS.
+try_on_musl() {
+    local version packages=$CARGO_TARGET_DIR/musl-packages
+    version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    rm -rf "$packages"
+    if "$tools/bin/pip" download -q --disable-pip-version-check --only-binary :all: --implementation cp \
+        --python-version "$version" --abi "cp${version/./}" --abi abi3 --abi none --platform "musllinux_1_2_$arch" \
+        --platform "musllinux_1_1_$arch" -d "$packages" -r requirements-check.txt >"$log" 2>&1; then
+        PIP_NO_INDEX=1 PIP_FIND_LINKS=$packages try "$version-musl" "$1" "$(ls "$dist"/*-cp310-abi3-musllinux*.whl)"
+    else
+        fail "$version-musl: packages"
+    fi
+}
+
 # old_wheel INTERPRETER
 old_wheel() {
     local here=$PWD sources
@@ -100,7 +119,7 @@ maturin sdist -o "$dist" >"$log" 2>&1 || fail "source distribution"
 for version in 3.10 3.11 3.12 3.13 3.14 3.13t 3.14t; do
     pyenv=${PYENV_ROOT:-$HOME/.pyenv}/versions
     interpreter=$(for candidate in ${PYTHONS-} "python$version" "$pyenv/${version%t}".*/bin/"python$version"; do
-        "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] + getattr(sys, 'abiflags', '') != '$version')" \
+        ! is_musl "$candidate" && "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] + getattr(sys, 'abiflags', '') != '$version')" \
             2>/dev/null && command -v "$candidate" && break
     done | head -n 1)
     case $version in *t) abi=cp${version//./} abi=${abi%t}-${abi} ;; *) abi=cp310-abi3 ;; esac
@@ -112,6 +131,14 @@ for version in 3.10 3.11 3.12 3.13 3.14 3.13t 3.14t; do
         try "$version" "$interpreter" "$built"
     fi
 done
+musl=
+for interpreter in ${PYTHONS-}; do
+    if is_musl "$interpreter"; then
+        musl=yes
+        try_on_musl "$interpreter"
+    fi
+done
+[ -n "$musl" ] || echo "missing: CPython on musl, so that its wheel is not tried here"
 source=$(ls "$dist"/*.tar.gz) && try source "$python" "$source"
 [ $status = 0 ] && rm -f "$log"
 exit $status
