@@ -162,23 +162,17 @@ impl Ring {
         let (fd, flags) = (Fd(fd), rw_flags as i32);
         let (bytes, vectors) = (memory.address().cast::<u8>(), memory.address().cast::<libc::iovec>());
         // Each put by itself: an entry that may be one or another is put together on the stack, and read from there too soon.
+        macro_rules! transfer {
+            ($kind:ident of $memory:expr) => {{
+                let transfer = opcode::$kind::new(fd, $memory, count).offset(offset).rw_flags(flags).ioprio(ioprio);
+                self.put(transfer.build(), user_data)
+            }};
+        }
         match (reads, vectored) {
-            (true, false) => self.put(
-                opcode::Read::new(fd, bytes, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
-                user_data,
-            ),
-            (false, false) => self.put(
-                opcode::Write::new(fd, bytes, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
-                user_data,
-            ),
-            (true, true) => self.put(
-                opcode::Readv::new(fd, vectors, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
-                user_data,
-            ),
-            (false, true) => self.put(
-                opcode::Writev::new(fd, vectors, count).offset(offset).rw_flags(flags).ioprio(ioprio).build(),
-                user_data,
-            ),
+            (true, false) => transfer!(Read of bytes),
+            (false, false) => transfer!(Write of bytes),
+            (true, true) => transfer!(Readv of vectors),
+            (false, true) => transfer!(Writev of vectors),
         }
     }
 
