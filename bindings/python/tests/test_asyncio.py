@@ -248,7 +248,8 @@ def test_reads_take_no_copy(native_asyncio: Any, fd: int) -> None:
     async def main() -> None:
         context = native_asyncio.AsyncioContext()
         data = await context.read(4096, fd, 0)
-        assert sys.getrefcount(data) == 2
+        # Since 3.14 the argument is no reference of its own.
+        assert sys.getrefcount(data) == (1 if sys.version_info >= (3, 14) else 2)
         context.close()
 
     run(main)

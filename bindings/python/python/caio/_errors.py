@@ -23,7 +23,7 @@ class OperationTimeoutError(OperationError, TimeoutError):
 
 
 class BadDescriptorError(ValueError, _WithErrno):
-    """linux_aio was given a descriptor that is not open."""
+    """linux_aio was given a descriptor that is not open, or not for what was asked."""
 
 
 class ContextError(SystemError, OSError):
@@ -34,7 +34,7 @@ def failure(linux: bool, errno: int, text: str) -> Exception:
     """The exception for an operation that ended with ``errno``."""
     error: _WithErrno
     if linux and errno == errnos.EBADF:
-        error = BadDescriptorError(f"{text}: the operation's file descriptor is not open [EBADF]")
+        error = BadDescriptorError(f"{text}: the operation's file descriptor is not open for it [EBADF]")
     elif errno == errnos.ETIMEDOUT:
         error = OperationTimeoutError(text)
     else:
