@@ -18,7 +18,7 @@ mkdir -p "${FUZZ_CORPUS:-$scratch/found}" fuzz/artifacts/calls
 found=$(realpath "${FUZZ_CORPUS:-$scratch/found}")
 host=$(rustc -vV | sed -n 's/^host: //p')
 cd fuzz || exit 1
-renice -n 10 -p $$ >/dev/null # it runs so long in any case
+renice -n 19 -p $$ >/dev/null # it runs so long in any case
 "$CARGO" fuzz build calls >"$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }
 
 # Seconds are counted, and a program that hangs is found by itself: a clock goes on while all of this is stopped. The programs
