@@ -156,3 +156,28 @@ loop.run_until_complete(main())
         check=False,
     )
     assert (done.stdout, done.stderr) == ("b'0123456789'\n", "")
+
+
+LARGE_CONTEXTS = """
+import gc
+import caio.thread_aio
+def size():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmData"))
+before = size()
+contexts = [caio.thread_aio.Context(60000) for _ in range(40)]
+while_there = size()
+del contexts
+gc.collect()
+print(while_there - before, size() - before)
+"""
+
+
+def test_large_contexts_give_their_memory_back() -> None:
+    # Large pieces are always mappings of their own: else malloc(3) keeps some for later.
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "131072"}
+    command = [sys.executable, "-c", LARGE_CONTEXTS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    while_there, after = map(int, done.stdout.split())
+    assert while_there > 200 * 1024
+    assert after < 50 * 1024
