@@ -18,12 +18,11 @@ mkdir -p "${FUZZ_CORPUS:-$scratch/found}" fuzz/artifacts/calls
 found=$(realpath "${FUZZ_CORPUS:-$scratch/found}")
 host=$(rustc -vV | sed -n 's/^host: //p')
 cd fuzz || exit 1
-renice -n 19 -p $$ >/dev/null # it runs so long in any case
 "$CARGO" fuzz build calls >"$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }
 
 # Seconds are counted, and a program that hangs is found by itself: a clock goes on while all of this is stopped. The programs
-# change the working directory.
-"${CARGO_TARGET_DIR:-target}/$host/release/calls" "$found" "$PWD/corpus/calls" -artifact_prefix="$PWD/artifacts/calls/" \
+# change the working directory. It runs so long in any case, so others go first.
+nice -n 19 "${CARGO_TARGET_DIR:-target}/$host/release/calls" "$found" "$PWD/corpus/calls" -artifact_prefix="$PWD/artifacts/calls/" \
     -timeout=7200 -report_slow_units=7200 -max_len=2000 -len_control=0 -print_final_stats=1 >"$scratch/log" 2>&1 &
 fuzzer=$!
 for ((left = seconds; left > 0; left--)); do
