@@ -323,6 +323,11 @@ fn again_and_again_takes_no_memory(case: &Case) {
     const READS: usize = 64;
     let (ctx, stuck) = (case.ctx(), Stuck::pipe());
     ctx.accept(&vec![stuck.read(); READS]);
+    // What came after them is done: the poller has them.
+    let last = Stuck::pipe();
+    ctx.accept(&[last.read()]);
+    last.feed(1);
+    assert_eq!(ctx.collect(1)[0].result, 1);
     let poller = process::await_thread("caio-poller");
     let held = process::Held::thread(poller);
     let before = process::resident();
