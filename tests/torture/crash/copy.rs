@@ -81,8 +81,12 @@ fn rounds(kills: usize, arguments: &[&str]) -> Option<(usize, usize)> {
     let copier = Copier { program: &program, from: &from, to: faults.path("copy"), faults: &faults };
     let mut random = Random::new(kills as u32);
     let backends: Vec<&str> = backends().into_iter().map(backend_name).collect();
-    let within = copier.time(arguments).mul_f64(1.2);
+    let mut within = Duration::ZERO;
     let all = (0..kills).map(|at| {
+        // What runs beside it comes and goes.
+        if at % 10 == 0 {
+            within = copier.time(arguments).mul_f64(1.2);
+        }
         let arguments = [arguments, &["-q", "-b", backends[at % backends.len()]]].concat();
         copier.round(&arguments, &mut random, within)
     });
@@ -94,8 +98,7 @@ fn copies_are_whole_or_not_there() {
     let kills = if short() { 12 } else { 150 };
     let Some((whole, torn)) = rounds(kills, &["--fsync"]) else { return };
     println!("{kills} kills of caio-cp --fsync: {whole} files under their final names, {torn} of them not whole");
-    // On a busy machine most of them are killed early.
-    assert!(whole > kills / 10, "something was copied");
+    assert!(whole > kills, "something was copied");
     assert_eq!(torn, 0);
     tried(kills, "kill -9 in caio-cp --fsync");
     tried(whole, "files under their final names after a kill -9 of caio-cp --fsync");
