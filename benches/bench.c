@@ -1,9 +1,9 @@
 /* bench FOLDER: measures file I/O from an event loop, one line of tab-separated values for each turn.
  *
  * Each engine has a process of its own, so that nothing of one (threads, io-wq's bounds, memory) reaches another, and they
- * take short turns one after the other, so that a noisy moment of the machine hits them alike. All move the same buffers: with
- * its pages' places in memory an engine's speed changes by more than engines differ. New processes come now and then, as the
- * places of what they allocate themselves matter too. */
+ * take short turns one after the other, so that a noisy moment of the machine hits them alike. All move the same buffers and
+ * begin on the same processor, so that neither is a difference between them. New processes come now and then, for what is
+ * decided by chance when one begins. */
 #include "player.h"
 
 #include <errno.h>

@@ -80,12 +80,12 @@ static void begin_on(unsigned number)
         sched_setaffinity(0, sizeof all, &all);
 }
 
-static int live(struct stage *stage, const struct engine *engine, unsigned cpu, int line)
+static int live(struct stage *stage, const struct engine *engine, int line)
 {
     struct shared *shared = stage->shared;
     uint64_t usual = stage->plan.turn_ns / 5, warm = 5 * usual;
 
-    begin_on(cpu);
+    begin_on(shared->cpu);
     target_reopen(&stage->target, stage->folder);
     struct turns *turns =
         turns_open(engine, &stage->target, &stage->plan, stage->buffers, shared->why, sizeof shared->why);
@@ -120,12 +120,13 @@ int player_start(struct player *player, struct stage *stage, const struct engine
     /* Players that are started later have a copy of this one's end: they are stopped before it, and end with this program. */
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         die("socketpair", errno);
+    stage->shared->cpu = cpu;
     *player = (struct player){.engine = engine, .line = ends[0], .pid = fork()};
     if (player->pid < 0)
         die("fork", errno);
     if (player->pid == 0) {
         close(ends[0]);
-        _exit(live(stage, engine, cpu, ends[1]));
+        _exit(live(stage, engine, ends[1]));
     }
     close(ends[1]);
     switch (hear(player->line)) {

@@ -124,7 +124,7 @@ impl Completions {
             return false;
         }
         if self.signalled && !(untold && self.edge_sleepers > 0) {
-            // Whoever was to make it may be held up, and the caller can know of the event already.
+            // Whoever was to make it may be held up.
             return self.notice.is_wanted();
         }
         self.signalled = true;

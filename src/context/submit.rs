@@ -81,7 +81,8 @@ impl Shared {
                 Err(errno) => return (Err(errno), if polls { self.poll(sink) } else { 0 }),
             };
             let accepted = batch.fill(self, source, room, sink);
-            if batch.needs_poller() && !self.ensure_poller() {
+            let timed = batch.has_timeouts();
+            if (timed || batch.has_streams()) && !self.ensure_poller() {
                 batch.do_without_poller();
             }
             let mut state = self.state.lock();
@@ -92,7 +93,7 @@ impl Shared {
                 state.keep(batch);
                 return (accepted, delivered);
             }
-            if batch.has_timeouts() && state.make_room_for_deadlines(batch.pending.len()).is_err() {
+            if timed && state.make_room_for_deadlines(batch.pending.len()).is_err() {
                 batch.refuse(|pending| pending.op.timeout_ns > 0, Errno(libc::ENOMEM));
             }
             let full = state.firmly_held() + batch.chain.len() as u64 > u64::from(self.max_requests);
@@ -402,8 +403,8 @@ impl Batch {
         self.pending.is_empty() && self.native.is_empty() && self.finished.is_empty() && !self.reaped
     }
 
-    fn needs_poller(&self) -> bool {
-        self.has_timeouts() || self.pending.iter().any(|pending| pending.to == To::Stream)
+    fn has_streams(&self) -> bool {
+        self.pending.iter().any(|pending| pending.to == To::Stream)
     }
 
     fn has_timeouts(&self) -> bool {

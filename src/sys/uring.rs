@@ -155,7 +155,7 @@ impl Ring {
     pub fn push(&mut self, request: Request, user_data: u64) -> bool {
         let Request::Transfer { fd, reads, vectored, memory, count, offset, rw_flags, ioprio } = request else {
             return match request {
-                Request::Cancel(user_data) => self.put(opcode::AsyncCancel::new(user_data).build(), NOBODY),
+                Request::Cancel(whom) => self.put(opcode::AsyncCancel::new(whom).build(), user_data),
                 _ => self.put(opcode::Nop::new().build(), user_data),
             };
         };

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-enum { LENGTH = 4096};
+enum { LENGTH = 4096 };
 
 static uint32_t backend;
 static int file, held = -1, over;

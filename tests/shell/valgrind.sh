@@ -31,14 +31,15 @@ copies() {
 no_inline=4
 for backend in uring:1 linux:2 thread:3; do
     name=${backend%:*} number=${backend#*:}
+    looks=$([ "$name" = thread ] && echo yes || echo no)
     if [ "$name" != thread ] && ! valgrind --quiet --tool=none ./tour "$number" >/dev/null 2>&1; then
         skip "$name" "a kernel and a valgrind that know it"
         continue
     fi
     check "tour, $name" memcheck 0 full ./tour "$number"
     check "tour without inline completion, $name" memcheck 0 full ./tour "$number" $no_inline
-    check "all operations, $name" memcheck 0 full --undef-value-errors="$([ "$name" = thread ] && echo yes || echo no)" ./mixed "$number" 0 . 2
-    check "caio-cp, $name" copies "$name" "$([ "$name" = thread ] && echo yes || echo no)"
+    check "all operations, $name" memcheck 0 full --undef-value-errors="$looks" ./mixed "$number" 0 . 2
+    check "caio-cp, $name" copies "$name" "$looks"
     # A child may keep heap memory of a context that its parent made. Of the rings' MADV_DONTFORK valgrind knows nothing.
     [ "$name" = uring ] || check "fork, $name" memcheck 0 no ./fork "$number"
     for how in main exit thread; do
