@@ -1,6 +1,6 @@
 #!/bin/bash
 # Faults of the disk, by a FUSE file system that does as it is told (tests/faultfs).
 . "$(dirname "$0")/lib.sh"
-"$CARGO" test --quiet --locked --manifest-path tests/faultfs/Cargo.toml || exit 1
-"$CARGO" build --quiet --locked --manifest-path tests/faultfs/Cargo.toml || exit 1
+faultfs test || exit 1
+faultfs build || exit 1
 CAIO_FAULTFS=$PWD/tests/faultfs/target/debug/faultfs rust_test torture_disk

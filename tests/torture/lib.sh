@@ -16,6 +16,11 @@ rust_test() {
     "$CARGO" test --quiet --locked --test "$name" -- "$@"
 }
 
+# faultfs COMMAND: cargo's, on the FUSE file system, which tests look for in that folder.
+faultfs() {
+    "$CARGO" "$1" --quiet --locked --manifest-path tests/faultfs/Cargo.toml --target-dir tests/faultfs/target
+}
+
 have() {
     command -v "$@" >/dev/null 2>&1
 }
