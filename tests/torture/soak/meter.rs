@@ -3,6 +3,7 @@
 use super::support::*;
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Instant;
 
 #[derive(Default)]
 pub struct Meter {
@@ -31,12 +32,13 @@ fn entries(folder: &str) -> f64 {
 }
 
 impl Meter {
-    /// Takes samples for so long, in this process's time: it may be stopped meanwhile.
+    /// Takes samples for so long, twice in a second or as often as the machine lets it.
     pub fn watch(&mut self, time: Duration) {
-        for number in 1..=time.as_secs() * 2 {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
             std::thread::sleep(Duration::from_millis(500));
             let values = [resident_kib(), entries("/proc/self/fd"), entries("/proc/self/task")];
-            self.samples.push(Sample { seconds: number as f64 / 2.0, values });
+            self.samples.push(Sample { seconds: begun.elapsed().as_secs_f64(), values });
         }
     }
 
