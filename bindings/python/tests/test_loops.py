@@ -178,6 +178,7 @@ def test_uvloop(native_asyncio: Any, fd: int, pipe: tuple[int, int]) -> None:
 
 def test_anyio(native_asyncio: Any, fd: int, pipe: tuple[int, int]) -> None:
     anyio = pytest.importorskip("anyio")
+    pytest.importorskip("ssl", reason="anyio imports ssl, which this Python was built without")
 
     async def main() -> None:
         async with native_asyncio.AsyncioContext() as context:
