@@ -57,7 +57,7 @@ finish_until() {
 
 # All, those first that run alone, then the longest.
 if [ $# = 0 ]; then
-    set -- kernel soak fuzz tsan oldkernel model asan
+    set -- kernel soak fuzz tsan oldkernel emulated model asan
     for script in tests/torture/*.sh; do
         name=$(basename "$script" .sh)
         case " lib $* " in *" $name "*) ;; *) set -- "$@" "$name" ;; esac
