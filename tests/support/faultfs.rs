@@ -12,11 +12,9 @@ pub struct FaultFs {
     input: Option<ChildStdin>,
 }
 
-/// `CAIO_FAULTFS`, else where cargo builds it.
+/// Where `tests/torture/lib.sh` has it built.
 fn program() -> PathBuf {
-    let program = std::env::var_os("CAIO_FAULTFS").map(PathBuf::from);
-    let program =
-        program.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faultfs/target/debug/faultfs"));
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faultfs/target/debug/faultfs");
     assert!(program.exists(), "first: cargo build --manifest-path tests/faultfs/Cargo.toml");
     program
 }

@@ -3,4 +3,4 @@
 . "$(dirname "$0")/lib.sh"
 eval "$("$MAKE" -s --no-print-directory stage-env)" || exit 1
 faultfs build || exit 1
-CAIO_FAULTFS=$PWD/tests/faultfs/target/debug/faultfs CAIO_CP=$STAGE/bin/caio-cp rust_test torture_crash --nocapture
+CAIO_CP=$STAGE/bin/caio-cp rust_test torture_crash --nocapture

@@ -3,4 +3,4 @@
 . "$(dirname "$0")/lib.sh"
 faultfs test || exit 1
 faultfs build || exit 1
-CAIO_FAULTFS=$PWD/tests/faultfs/target/debug/faultfs rust_test torture_disk
+rust_test torture_disk

@@ -3,7 +3,6 @@
 use super::support::*;
 use std::fmt::Write;
 use std::path::Path;
-use std::time::Instant;
 
 #[derive(Default)]
 pub struct Meter {
