@@ -14,6 +14,7 @@ use crate::backend::streams::{self, Attempt, Way};
 use crate::backend::threads::ended;
 use crate::error::{Errno, Result};
 use crate::op::{Code, Op, Plain};
+use crate::sys::mem::Memory;
 use crate::sys::{rw, uring};
 
 /// Where an operation goes from submit, with the bytes that were moved already.
@@ -66,6 +67,8 @@ enum Hint {
     NoWaitUnknown = 1,
     /// Opened with O_DIRECT: there is no page cache to look into, and RWF_NOWAIT would wait for the device.
     Direct = 2,
+    /// Opened without: an attempt on one that was not needs no question first.
+    Buffered = 3,
 }
 
 impl Router {
@@ -109,11 +112,11 @@ impl Router {
     }
 
     fn decide_positional(&self, op: &Op, linked: bool, batch: &mut Checks) -> Route {
-        if self.may_be_cached(op, batch) {
-            let attempt = rw::read_cached(op.fd, op.buf, op.len, op.offset);
-            return self.after_attempt(op, attempt, linked, batch);
+        let may_be_cached = !self.no_inline && op.code == Code::Read && op.sys_flags == 0 && batch.allows(op.len);
+        match may_be_cached.then(|| self.attempt(op.fd, op.buf, op.len, op.offset, batch)).flatten() {
+            Some(answer) => self.after_attempt(op, answer, linked, batch),
+            None => self.decide_untried(op, linked, batch),
         }
-        self.decide_untried(op, linked, batch)
     }
 
     /// What is in the page cache is copied in the caller's time wherever it goes but to a worker.
@@ -146,7 +149,7 @@ impl Router {
     #[inline(always)]
     pub fn plainly(&self, op: &Plain, at_once: bool, batch: &mut Checks) -> Plainly {
         if op.reads && at_once && batch.cached_fd == Some(op.fd) && batch.allows(op.len) {
-            return self.attempt(op, batch);
+            return self.after_plain_attempt(op, rw::read_cached(op.fd, op.buf, op.len, op.offset), at_once, batch);
         }
         if batch.sent == Some((op.fd, op.reads)) && op.len <= INLINE_MOST && op.fits_the_kernel() {
             if op.reads {
@@ -164,12 +167,11 @@ impl Router {
             if !batch.allows(op.len) {
                 return Plainly::Undecided;
             }
-            if self.expects_cached(op.fd, batch) {
-                let tried = if at_once { self.attempt(&op, batch) } else { Plainly::Undecided };
-                if matches!(tried, Plainly::Read) {
+            if let Some(answer) = self.attempt(op.fd, op.buf, op.len, op.offset, batch) {
+                if answer == Ok(op.len) {
                     self.hit_rate.hit();
                 }
-                return tried;
+                return self.after_plain_attempt(&op, answer, at_once, batch);
             }
         }
         let sent = self.ring_takes(op.reads)
@@ -184,9 +186,9 @@ impl Router {
     }
 
     #[inline(always)]
-    fn attempt(&self, op: &Plain, batch: &mut Checks) -> Plainly {
-        match rw::read_cached(op.fd, op.buf, op.len, op.offset) {
-            Ok(read) if read == op.len => {
+    fn after_plain_attempt(&self, op: &Plain, answer: Result<u64>, at_once: bool, batch: &mut Checks) -> Plainly {
+        match answer {
+            Ok(read) if read == op.len && at_once => {
                 batch.budget -= op.len;
                 Plainly::Read
             }
@@ -226,34 +228,50 @@ impl Router {
         self.without_attempt(op, 0, linked, batch)
     }
 
-    fn may_be_cached(&self, op: &Op, batch: &mut Checks) -> bool {
-        if self.no_inline || op.code != Code::Read || op.sys_flags != 0 || !batch.allows(op.len) {
-            return false;
+    /// What a read finds in the page cache, if it is worth an attempt.
+    #[inline(always)]
+    fn attempt(&self, fd: i32, buf: Memory, len: u64, offset: u64, batch: &mut Checks) -> Option<Result<u64>> {
+        if batch.cached_fd != Some(fd) {
+            let hint = self.hint(fd);
+            if matches!(hint, Hint::NoWaitUnknown | Hint::Direct) || !self.expects_cached(fd, batch) {
+                return None;
+            }
+            if batch.alone && hint == Hint::Buffered {
+                let answer = rw::read_only_cached(fd, buf, len, offset);
+                if answer.is_some_and(|answer| answer == Ok(len) || answer == Err(Errno(libc::EAGAIN))) {
+                    return answer;
+                }
+            }
+            if !self.is_buffered(fd, batch) {
+                return None;
+            }
+            batch.cached_fd = Some(fd);
         }
-        batch.cached_fd == Some(op.fd) || self.expects_cached(op.fd, batch)
+        Some(rw::read_cached(fd, buf, len, offset))
     }
 
-    /// Whether reads of a descriptor are worth an attempt, asked once in a submit while they are found.
+    /// Whether reads of a buffered descriptor are worth an attempt.
+    #[inline(always)]
     fn expects_cached(&self, fd: i32, batch: &mut Checks) -> bool {
-        if batch.is_decided(fd) {
+        const RETRY_AFTER: u32 = 16;
+        if !batch.alone && batch.is_decided(fd) {
             self.hit_rate.leaves_out();
             return false;
         }
-        const RETRY_AFTER: u32 = 16;
-        if self.hint(fd) != Hint::Nothing || !self.hit_rate.is_worth_a_try(RETRY_AFTER) {
-            return false;
+        // Alone, an attempt costs no more than the question whether the ring may have it, and in vain it has started the
+        // transfer.
+        let instead = || batch.alone && self.ring_takes(true) && !self.held.knows(fd, true);
+        self.hit_rate.is_worth_a_try(RETRY_AFTER) || instead()
+    }
+
+    /// Whether RWF_NOWAIT looks into the page cache, asked once in a submit.
+    fn is_buffered(&self, fd: i32, batch: &mut Checks) -> bool {
+        let Some(flags) = batch.status_flags(fd) else { return false };
+        let direct = flags & libc::O_DIRECT != 0;
+        if direct || batch.alone {
+            self.set_hint(fd, if direct { Hint::Direct } else { Hint::Buffered });
         }
-        match batch.status_flags(fd) {
-            Some(flags) if flags & libc::O_DIRECT != 0 => {
-                self.set_hint(fd, Hint::Direct);
-                false
-            }
-            Some(_) => {
-                batch.cached_fd = Some(fd);
-                true
-            }
-            None => false,
-        }
+        !direct
     }
 
     /// What the native side holds.
@@ -359,6 +377,7 @@ impl Router {
         match kind {
             1 => Hint::NoWaitUnknown,
             2 => Hint::Direct,
+            3 => Hint::Buffered,
             _ => Hint::Nothing,
         }
     }

@@ -166,7 +166,7 @@ impl Shared {
             self.with(|state| state.settle_places(room, 0));
             return Err(Errno(libc::ENOMEM));
         };
-        batch.checks.next_submit();
+        batch.checks.next_submit(count);
         (batch.direct, batch.delivered, batch.reaped) = (direct, 0, reaped);
         Ok((batch, room))
     }

@@ -9,6 +9,8 @@ use crate::sys::rw;
 pub struct Checks {
     pub(super) kit: Kit,
     pub(super) budget: u64,
+    /// The submit has one operation.
+    pub(super) alone: bool,
     /// Entries of other submits are old.
     submit: u32,
     /// The descriptor whose reads were last found in the page cache.
@@ -38,6 +40,7 @@ impl Default for Checks {
         Self {
             kit: Kit::default(),
             budget: INLINE_BUDGET,
+            alone: false,
             submit: 0,
             cached_fd: None,
             sent: None,
@@ -47,7 +50,8 @@ impl Default for Checks {
 }
 
 impl Checks {
-    pub fn next_submit(&mut self) {
+    pub fn next_submit(&mut self, count: u32) {
+        self.alone = count == 1;
         self.budget = INLINE_BUDGET;
         (self.cached_fd, self.sent) = (None, None);
         self.submit = self.submit.wrapping_add(1);

@@ -13,6 +13,9 @@ use crate::op::CURRENT;
 /// What one read or write system call moves at most (`MAX_RW_COUNT` of the kernel, read(2)).
 pub const MAX_TRANSFER: u64 = 0x7fff_f000;
 
+/// Pages are no smaller on any machine.
+const SMALLEST_PAGE: usize = 4096;
+
 /// `offset` for the system calls that take one and know -1 as the current position.
 fn halves(offset: u64) -> (c_long, c_long) {
     // The kernel builds `pos_high << 32 << 32 | pos_low` on 64-bit: only the low half counts there (readv(2)).
@@ -100,6 +103,31 @@ pub fn read_cached(fd: i32, memory: Memory, count: u64, offset: u64) -> Result<u
     let (low, high) = halves(offset);
     // SAFETY: one live iovec; the kernel checks the address in it, and what lies there is lent to this operation (Memory).
     unsafe { in_place!(libc::SYS_preadv2, fd, &raw const part, 1, low, high, libc::RWF_NOWAIT) }
+}
+
+/// [`read_cached`], also where nobody knows whether the descriptor has `O_DIRECT`: that fails with EINVAL, or looks into the
+/// page cache too, as devices take no byte that lies apart, as the last one does here. None if it cannot.
+#[inline(always)]
+pub fn read_only_cached(fd: i32, memory: Memory, count: u64, offset: u64) -> Option<Result<u64>> {
+    let before = usize::try_from(count).ok()?.checked_sub(1).filter(|before| *before > 0)?;
+    let last = memory.address().wrapping_byte_add(before);
+    if (last as usize).is_multiple_of(SMALLEST_PAGE) {
+        return None;
+    }
+    let mut apart = 0u8;
+    let parts = [
+        libc::iovec { iov_base: memory.address(), iov_len: before },
+        libc::iovec { iov_base: (&raw mut apart).cast(), iov_len: 1 },
+    ];
+    let (low, high) = halves(offset);
+    // SAFETY: two live iovecs; the kernel checks the address in the first, what lies there is lent to this operation
+    // (Memory); the second is a live byte.
+    let answer = unsafe { in_place!(libc::SYS_preadv2, fd, parts.as_ptr(), 2, low, high, libc::RWF_NOWAIT) };
+    if answer == Ok(count) {
+        // SAFETY: lent to this operation, and on a page that the kernel has just written to.
+        unsafe { last.cast::<u8>().write(apart) };
+    }
+    Some(answer)
 }
 
 /// Whether a positional transfer may start: EBADF, ESPIPE or another errno of the plain call if not.

@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 
 crate::promises! {
     Plan::EVERY => { count_what_happens, add_up, count_finished_not_polled }
-    Plan::FOLDERS => { say_who_did_it, say_that_submit_copies_little }
+    Plan::FOLDERS => { say_who_did_it, say_that_submit_copies_little, say_that_submit_waits_for_no_device }
     Plan::EVERY => { say_nothing_is_inline_if_asked }
 }
 
@@ -129,6 +129,33 @@ fn say_that_submit_copies_little(case: &Case) {
         assert_eq!(ctx.stats().done_native, before.done_native, "the kernel would copy it inside submit");
     }
     assert!(room == content);
+}
+
+/// O_DIRECT may be set at any moment, and then RWF_NOWAIT waits.
+fn say_that_submit_waits_for_no_device(case: &Case) {
+    const PAGES: usize = 64;
+    let content = pattern(PAGES * sys::PAGE);
+    let file = case.dir.file("file", &content);
+    let fd = file.as_raw_fd();
+    let memory = sys::Map::new(sys::PAGE);
+    let read =
+        |page: usize| op(CAIO_OP_READ, fd).buf(memory.start()).len(sys::PAGE as u64).at((page * sys::PAGE) as u64);
+    let ctx = case.ctx();
+    for page in 0..8 {
+        assert_eq!(ctx.one(read(page)), sys::PAGE as i64);
+    }
+    case.dir.cool(&file);
+    // SAFETY: no memory involved.
+    if unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_DIRECT) } != 0 {
+        return skipped(&format!("direct transfers in {} need O_DIRECT there", case.folder.root().display()));
+    }
+    let before = ctx.stats().done_inline;
+    for page in 0..PAGES {
+        assert_eq!(ctx.one(read(page)), sys::PAGE as i64);
+        assert!(*memory.bytes() == content[page * sys::PAGE..][..sys::PAGE]);
+    }
+    let inline = ctx.stats().done_inline - before;
+    assert!(inline == 0 || !case.dir.on_disk(), "{inline} reads of the device inside submit");
 }
 
 /// The difference between backends that a caller can see.

@@ -11,6 +11,7 @@ crate::promises! {
     Plan::FOLDERS => {
         reads_of_half_cached_files_are_whole,
         reads_are_short_at_the_end_only,
+        reads_alone_touch_their_memory_only,
         direct_transfers_are_whole,
         reads_of_threads_that_exit_are_whole,
     }
@@ -93,6 +94,35 @@ fn reads_are_short_at_the_end_only(case: &Case) {
             let read = ops::read(file.as_raw_fd(), &mut room, offset as u64);
             assert_eq!(ctx.one(read), moved as i64, "{len} at {offset}, cold: {cold}");
             assert!(room[..moved].iter().enumerate().all(|(at, byte)| *byte == pattern_at(offset + at)));
+        }
+    }
+}
+
+/// Of all lengths and places; where the memory ends too early, as the plain call says.
+fn reads_alone_touch_their_memory_only(case: &Case) {
+    const MEMORY: usize = 3 * PAGE;
+    let content = pattern(LEN);
+    let file = case.dir.file("file", &content);
+    let fd = file.as_raw_fd();
+    let ctx = case.ctx();
+    let mut memory = Map::new(MEMORY);
+    let lengths = [1, 2, 3, 511, 512, 513, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE];
+    for (start, len) in [0, 1, PAGE - 2, PAGE - 1].into_iter().flat_map(|start| lengths.map(|len| (start, len))) {
+        for round in 0..3 {
+            memory.bytes_mut().fill(0xee);
+            let read = op(CAIO_OP_READ, fd).buf(memory.address(start)).len(len as u64).at(round);
+            assert_eq!(ctx.one(read), len as i64, "{len} to {start}");
+            let (before, rest) = memory.bytes().split_at(start);
+            let (read, after) = rest.split_at(len);
+            assert!(before.iter().chain(after).all(|byte| *byte == 0xee), "{len} to {start}: memory beside it");
+            assert!(*read == content[round as usize..][..len], "{len} to {start}");
+        }
+    }
+    let memory = memory.forbid(2 * PAGE);
+    for start in [PAGE, PAGE + 1, 2 * PAGE - 1, 2 * PAGE, 2 * PAGE + 1] {
+        let read = op(CAIO_OP_READ, fd).buf(memory.address(start)).len(PAGE as u64);
+        for _ in 0..3 {
+            assert_eq!(ctx.one(read), sys::plain(&read), "to {start}, of {} that may be written", 2 * PAGE);
         }
     }
 }
