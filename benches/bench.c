@@ -49,7 +49,7 @@ static void print_line(const struct options *options, const struct row *row, con
 static int takes_part(const struct options *options, const struct row *row, const struct engine *engine, unsigned depth)
 {
     return chosen(options->engines, engine->name) && (!engine->max_depth || depth <= engine->max_depth) &&
-           depth >= engine->min_depth && (!engine->pairs_only || row->kind == WRITE_SYNC);
+           depth >= engine->min_depth && (!engine->cached_only || row->cache != COLD);
 }
 
 /* Rounds `from` to `to`: every player has its turn, to and fro, so that none always follows the same one. */

@@ -29,7 +29,7 @@ struct engine {
     unsigned backend, flags; /* the engine's own */
     unsigned batch;          /* most operations in one submit; 0 = no limit */
     unsigned min_depth, max_depth; /* 0 = no limit */
-    int pairs_only;          /* has something to show for WRITE_SYNC only */
+    int cached_only;         /* has something to show only where the page cache has the file */
     /* NULL if this machine refuses; `why` then says the reason. */
     void *(*open)(const struct engine *engine, const struct work *work, char *why, size_t why_size);
     /* Hands over `count` operations and collects what is finished at once: how many slots it put into `done`. */
