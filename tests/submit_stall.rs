@@ -8,10 +8,12 @@ mod c;
 #[macro_use]
 mod support;
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,12 +35,18 @@ struct Gate {
 impl Gate {
     /// None if this machine does not let us mount one.
     fn mount(case: &Case) -> Option<Self> {
+        Self::mount_of(case, None)
+    }
+
+    /// The same, on a block device.
+    fn mount_of(case: &Case, device: Option<&Path>) -> Option<Self> {
         static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
         let program = PROGRAM.get_or_init(|| c::program("fuse_gate", c::Language::C, c::Link::Not));
         let folder = case.dir.join("mounted");
         std::fs::create_dir(&folder).expect("a folder to mount on");
         let mut server = Command::new(program);
-        let mut server = server.arg(&folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server");
+        let mut server =
+            server.arg(&folder).args(device).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server");
         let (commands, reports) = (server.stdin.take(), server.stdout.take().expect("its output"));
         let mut reports = BufReader::new(reports);
         let mut line = String::new();
@@ -52,7 +60,11 @@ impl Gate {
     }
 
     fn file(&self) -> File {
-        File::options().read(true).write(true).open(self.folder.join("gated")).expect("the gated file")
+        File::options().read(true).write(true).open(self.path()).expect("the gated file")
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join("gated")
     }
 
     /// Waits until the server holds so many requests more.
@@ -170,6 +182,51 @@ fn writes_and_syncs_are_held(case: &Case) {
         others_go_on(&ctx, case);
         let event = gate.collect(&ctx, 1)[0];
         assert_eq!(event.result, if held.opcode == CAIO_OP_WRITE { 100 } else { 0 });
+    }
+}
+
+/// A block device that is a file.
+struct Loop(String);
+
+impl Loop {
+    /// None if this machine has none.
+    fn of(image: &File, path: &Path) -> Option<Self> {
+        image.set_len(1 << 20).expect("an image");
+        let output = Command::new("losetup").args(["-f", "--show"]).arg(path).output();
+        match output {
+            Ok(output) if output.status.success() => {
+                Some(Self(String::from_utf8(output.stdout).expect("a path").trim().to_owned()))
+            }
+            _ => {
+                skipped("FUSE on a block device needs losetup, loop devices and root");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["-d", &self.0]).status();
+    }
+}
+
+/// FUSE on a block device looks like a file system of the kernel's: ntfs-3g is one.
+fn direct_transfers_of_fuse_on_a_device(case: &Case) {
+    let image = case.dir.file("image", b"");
+    let Some(device) = Loop::of(&image, &case.dir.join("image")) else { return };
+    let Some(mut gate) = Gate::mount_of(case, Some(Path::new(&device.0))) else { return };
+    let path = CString::new(gate.path().into_os_string().into_vec()).expect("no NUL");
+    let memory = sys::Map::new(PAGE);
+    let ctx = case.ctx();
+    for (opcode, access) in
+        [(CAIO_OP_WRITE, libc::O_WRONLY), (CAIO_OP_WRITE, libc::O_RDWR), (CAIO_OP_READ, libc::O_RDONLY)]
+    {
+        let file = sys::open(&path, access | libc::O_DIRECT);
+        ctx.accept(&[op(opcode, file.as_raw_fd()).buf(memory.start()).len(PAGE as u64)]);
+        gate.holds(1);
+        others_go_on(&ctx, case);
+        assert_eq!(gate.collect(&ctx, 1)[0].result, PAGE as i64, "opcode {opcode}");
     }
 }
 
@@ -321,6 +378,7 @@ fn one_sync_serves_all_who_asked(case: &Case) {
 promises! {
     Plan::PLAIN => {
         one_sync_serves_all_who_asked, reads_are_held, a_batch_with_a_held_read, writes_and_syncs_are_held, cancel_and_timeout_of_a_held_read,
+        direct_transfers_of_fuse_on_a_device,
         free_waits_for_a_held_read, fifo_reads_beside_disk_reads, fifo_opens_beside_disk_reads,
     }
     Plan::DEFAULT => { cancel_of_a_queued_read }

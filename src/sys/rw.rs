@@ -178,8 +178,10 @@ pub fn reads_without_waiting(fd: i32) -> bool {
 }
 
 /// Whether writes at an offset may be handed to the kernel's queue; see [`reads_without_waiting`], which sees nothing of a
-/// descriptor that is only for writing. File systems on block devices do not wait there.
+/// descriptor that is only for writing. File systems on block devices do not wait there, except FUSE's (ntfs-3g): among
+/// those it alone knows of no file whether it is immutable (statx(2), stx_attributes_mask).
 pub fn writes_without_waiting(fd: i32) -> bool {
+    const IMMUTABLE: u64 = libc::STATX_ATTR_IMMUTABLE as u64;
     // SAFETY: statx is plain data, filled by the call.
     let mut stat: libc::statx = unsafe { std::mem::zeroed() };
     // Not synced: a network file system answers from what it knows.
@@ -187,7 +189,7 @@ pub fn writes_without_waiting(fd: i32) -> bool {
     // SAFETY: an empty path and a live buffer.
     let answer = unsafe { libc::syscall(libc::SYS_statx, fd, c"".as_ptr(), flags, libc::STATX_TYPE, &raw mut stat) };
     let on_disk = match u32::from(stat.stx_mode) & libc::S_IFMT {
-        libc::S_IFREG => stat.stx_dev_major != 0,
+        libc::S_IFREG => stat.stx_dev_major != 0 && stat.stx_attributes_mask & IMMUTABLE != 0,
         libc::S_IFBLK => true,
         _ => false,
     };

@@ -1,5 +1,5 @@
 /* A FUSE file system with one file, "gated": reads, writes and syncs of it are held until the line "go" comes on
- * standard input. Argument: the folder to mount on. Says "ready", then "held" for each held request; ends with its input.
+ * standard input. Arguments: the folder to mount on; a block device to be on, like ntfs-3g, or none. Says "ready", then "held" for each held request; ends with its input.
  * Exits with 77 if it may not mount. Speaks to /dev/fuse itself, so that nothing need be installed. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -224,14 +224,15 @@ int main(int argc, char **argv)
 {
     char options[64];
     struct pollfd both[2];
-    if (argc != 2)
+    const char *source = argc == 3 ? argv[2] : "gate", *type = argc == 3 ? "fuseblk" : "fuse.gate";
+    if (argc < 2 || argc > 3)
         return 2;
     setvbuf(stdout, NULL, _IOLBF, 0);
     device = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (device < 0)
         return CANNOT_MOUNT;
     snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=%d,group_id=%d", device, (int)getuid(), (int)getgid());
-    if (mount("gate", argv[1], "fuse.gate", MS_NOSUID | MS_NODEV, options) != 0)
+    if (mount(source, argv[1], type, MS_NOSUID | MS_NODEV, options) != 0)
         return CANNOT_MOUNT;
     end_with_parent();
     puts("ready");
@@ -250,6 +251,7 @@ int main(int argc, char **argv)
             break;
     }
     let_go(0);
+    close(device); /* else the end of one on a block device waits for our answer */
     umount2(argv[1], MNT_DETACH);
     return 0;
 }
