@@ -28,8 +28,12 @@ static ssize_t move(const struct sync *self, const struct slot *slot)
 
     if (self->work.kind != READ)
         return pwrite(self->work.fd, slot->buffer, self->work.size, offset);
-    return self->batches ? preadv2(self->work.fd, &part, 1, offset, RWF_NOWAIT)
-                         : pread(self->work.fd, slot->buffer, self->work.size, offset);
+    if (self->batches) {
+        ssize_t moved = preadv2(self->work.fd, &part, 1, offset, RWF_NOWAIT);
+        if (moved >= 0 || errno != EAGAIN)
+            return moved;
+    }
+    return pread(self->work.fd, slot->buffer, self->work.size, offset);
 }
 
 static unsigned sync_submit(void *state, struct slot *slots, const unsigned *which, unsigned count, unsigned *done)
