@@ -215,7 +215,6 @@ impl Router {
     }
 
     /// [`Self::decide`] for a plain operation of which [`Self::plainly`] gave this answer.
-    #[cold]
     pub fn decide_after(&self, op: &Op, answer: Result<u64>, batch: &mut Checks) -> Route {
         self.after_attempt(op, answer, false, batch)
     }
@@ -236,16 +235,19 @@ impl Router {
             if matches!(hint, Hint::NoWaitUnknown | Hint::Direct) || !self.expects_cached(fd, batch) {
                 return None;
             }
-            if batch.alone && hint == Hint::Buffered {
-                let answer = rw::read_only_cached(fd, buf, len, offset);
-                if answer.is_some_and(|answer| answer == Ok(len) || answer == Err(Errno(libc::EAGAIN))) {
-                    return answer;
-                }
+            let unasked = batch.alone && hint == Hint::Buffered;
+            let answer = unasked.then(|| rw::read_cached_unasked(fd, buf, len, offset)).flatten();
+            if answer.is_some_and(|answer| answer == Ok(len) || answer == Err(Errno(libc::EAGAIN))) {
+                return answer;
             }
             if !self.is_buffered(fd, batch) {
                 return None;
             }
             batch.cached_fd = Some(fd);
+            // Short: the rest is tried next.
+            if let Some(Ok(_)) = answer {
+                return answer;
+            }
         }
         Some(rw::read_cached(fd, buf, len, offset))
     }
@@ -266,12 +268,13 @@ impl Router {
 
     /// Whether RWF_NOWAIT looks into the page cache, asked once in a submit.
     fn is_buffered(&self, fd: i32, batch: &mut Checks) -> bool {
-        let Some(flags) = batch.status_flags(fd) else { return false };
-        let direct = flags & libc::O_DIRECT != 0;
-        if direct || batch.alone {
-            self.set_hint(fd, if direct { Hint::Direct } else { Hint::Buffered });
+        if self.is_direct(fd, batch) || batch.status_flags(fd).is_none() {
+            return false;
         }
-        !direct
+        if batch.alone {
+            self.set_hint(fd, Hint::Buffered);
+        }
+        true
     }
 
     /// What the native side holds.

@@ -3,6 +3,8 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
+use super::mem::PAGE;
+
 /// Numbers given out; a child goes on counting from its parent's, so that it never meets one of them again.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
@@ -55,8 +57,6 @@ fn make_marker(place: &AtomicPtr<AtomicU64>) -> &'static AtomicU64 {
     // SAFETY: as in `marker`.
     unsafe { &*kept }
 }
-
-const PAGE: usize = 4096;
 
 fn wiped_page() -> Option<*mut AtomicU64> {
     // SAFETY: a new private mapping, asked for nowhere in particular.

@@ -97,5 +97,8 @@ impl IovecBuf {
     }
 }
 
+/// Pages are this large, or a multiple of it.
+pub const PAGE: usize = 4096;
+
 /// No memory.
 pub const NULL: Memory = Memory(std::ptr::null_mut());

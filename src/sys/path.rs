@@ -1,6 +1,6 @@
 //! Copies path strings from the caller, whose pointer may be wild.
 
-use super::mem::Memory;
+use super::mem::{Memory, PAGE};
 use super::thread::keeping_errno;
 use super::{check, in_place, own};
 use crate::error::{Errno, Result};
@@ -37,9 +37,6 @@ pub fn copy(from: Memory, to: &mut Vec<u8>) -> Result<()> {
     to.push(0);
     Ok(())
 }
-
-/// Any real page is a multiple of this one.
-const PAGE: usize = 4096;
 
 /// Reads this process's memory; EFAULT where there is none. At most up to a page's end.
 fn peek(from: Memory, to: &mut [u8]) -> Result<()> {

@@ -5,16 +5,13 @@ use std::io::Write;
 
 use libc::c_long;
 
-use super::mem::Memory;
+use super::mem::{Memory, PAGE};
 use super::{check, in_place};
 use crate::error::{Errno, Result};
 use crate::op::CURRENT;
 
 /// What one read or write system call moves at most (`MAX_RW_COUNT` of the kernel, read(2)).
 pub const MAX_TRANSFER: u64 = 0x7fff_f000;
-
-/// Pages are no smaller on any machine.
-const SMALLEST_PAGE: usize = 4096;
 
 /// `offset` for the system calls that take one and know -1 as the current position.
 fn halves(offset: u64) -> (c_long, c_long) {
@@ -99,19 +96,25 @@ pub struct Transfer {
 /// preadv2(2) with RWF_NOWAIT: what is in the page cache, else EAGAIN; EOPNOTSUPP where the file system does not know.
 #[inline(always)]
 pub fn read_cached(fd: i32, memory: Memory, count: u64, offset: u64) -> Result<u64> {
-    let part = libc::iovec { iov_base: memory.address(), iov_len: usize::try_from(count).unwrap_or(usize::MAX) };
+    let length = usize::try_from(count).unwrap_or(usize::MAX);
+    read_parts_cached(fd, &[libc::iovec { iov_base: memory.address(), iov_len: length }], offset)
+}
+
+/// The parts are lent to the operation (Memory), or live in the caller of this.
+#[inline(always)]
+fn read_parts_cached(fd: i32, parts: &[libc::iovec], offset: u64) -> Result<u64> {
     let (low, high) = halves(offset);
-    // SAFETY: one live iovec; the kernel checks the address in it, and what lies there is lent to this operation (Memory).
-    unsafe { in_place!(libc::SYS_preadv2, fd, &raw const part, 1, low, high, libc::RWF_NOWAIT) }
+    // SAFETY: live iovecs; the kernel checks the addresses in them, and what lies there may be written to.
+    unsafe { in_place!(libc::SYS_preadv2, fd, parts.as_ptr(), parts.len(), low, high, libc::RWF_NOWAIT) }
 }
 
 /// [`read_cached`], also where nobody knows whether the descriptor has `O_DIRECT`: that fails with EINVAL, or looks into the
 /// page cache too, as devices take no byte that lies apart, as the last one does here. None if it cannot.
 #[inline(always)]
-pub fn read_only_cached(fd: i32, memory: Memory, count: u64, offset: u64) -> Option<Result<u64>> {
+pub fn read_cached_unasked(fd: i32, memory: Memory, count: u64, offset: u64) -> Option<Result<u64>> {
     let before = usize::try_from(count).ok()?.checked_sub(1).filter(|before| *before > 0)?;
     let last = memory.address().wrapping_byte_add(before);
-    if (last as usize).is_multiple_of(SMALLEST_PAGE) {
+    if last.addr().is_multiple_of(PAGE) {
         return None;
     }
     let mut apart = 0u8;
@@ -119,10 +122,7 @@ pub fn read_only_cached(fd: i32, memory: Memory, count: u64, offset: u64) -> Opt
         libc::iovec { iov_base: memory.address(), iov_len: before },
         libc::iovec { iov_base: (&raw mut apart).cast(), iov_len: 1 },
     ];
-    let (low, high) = halves(offset);
-    // SAFETY: two live iovecs; the kernel checks the address in the first, what lies there is lent to this operation
-    // (Memory); the second is a live byte.
-    let answer = unsafe { in_place!(libc::SYS_preadv2, fd, parts.as_ptr(), 2, low, high, libc::RWF_NOWAIT) };
+    let answer = read_parts_cached(fd, &parts, offset);
     if answer == Ok(count) {
         // SAFETY: lent to this operation, and on a page that the kernel has just written to.
         unsafe { last.cast::<u8>().write(apart) };
