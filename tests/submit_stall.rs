@@ -8,18 +8,16 @@ mod c;
 #[macro_use]
 mod support;
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use support::case::Case;
-use support::files::pattern;
+use support::files::{c_path, pattern};
 use support::*;
 
 const PAGE: usize = sys::PAGE;
@@ -190,8 +188,7 @@ struct Loop(String);
 
 impl Loop {
     /// None if this machine has none.
-    fn of(image: &File, path: &Path) -> Option<Self> {
-        image.set_len(1 << 20).expect("an image");
+    fn of(path: &Path) -> Option<Self> {
         let output = Command::new("losetup").args(["-f", "--show"]).arg(path).output();
         match output {
             Ok(output) if output.status.success() => {
@@ -213,10 +210,10 @@ impl Drop for Loop {
 
 /// FUSE on a block device looks like a file system of the kernel's: ntfs-3g is one.
 fn direct_transfers_of_fuse_on_a_device(case: &Case) {
-    let image = case.dir.file("image", b"");
-    let Some(device) = Loop::of(&image, &case.dir.join("image")) else { return };
+    case.dir.sparse("image", 1 << 20);
+    let Some(device) = Loop::of(&case.dir.join("image")) else { return };
     let Some(mut gate) = Gate::mount_of(case, Some(Path::new(&device.0))) else { return };
-    let path = CString::new(gate.path().into_os_string().into_vec()).expect("no NUL");
+    let path = c_path(gate.path());
     let memory = sys::Map::new(PAGE);
     let ctx = case.ctx();
     for (opcode, access) in

@@ -1,6 +1,6 @@
 /* A FUSE file system with one file, "gated": reads, writes and syncs of it are held until the line "go" comes on
- * standard input. Arguments: the folder to mount on; a block device to be on, like ntfs-3g, or none. Says "ready", then "held" for each held request; ends with its input.
- * Exits with 77 if it may not mount. Speaks to /dev/fuse itself, so that nothing need be installed. */
+ * standard input. Arguments: the folder to mount on, and maybe a block device to be on, like ntfs-3g. Says "ready", then
+ * "held" for each held request; ends with its input. Exits with 77 if it may not mount. Speaks to /dev/fuse itself, so that nothing need be installed. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

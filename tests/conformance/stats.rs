@@ -147,7 +147,7 @@ fn say_that_submit_waits_for_no_device(case: &Case) {
     case.dir.cool(&file);
     // SAFETY: no memory involved.
     if unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_DIRECT) } != 0 {
-        return skipped(&format!("direct transfers in {} need O_DIRECT there", case.folder.root().display()));
+        return case.skipped_without_direct();
     }
     let before = ctx.stats().done_inline;
     for page in 0..PAGES {

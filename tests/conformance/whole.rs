@@ -131,7 +131,7 @@ fn reads_alone_touch_their_memory_only(case: &Case) {
 fn direct_transfers_are_whole(case: &Case) {
     case.dir.file("file", &pattern(LEN + 1000));
     let Some(file) = open_direct(case) else {
-        return skipped(&format!("direct transfers in {} need O_DIRECT there", case.folder.root().display()));
+        return case.skipped_without_direct();
     };
     let mut map = Map::new(LEN);
     let start = map.start();

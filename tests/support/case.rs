@@ -102,6 +102,11 @@ impl Case {
         Ctx::new(&caio_options { max_requests, ..self.options() })
     }
 
+    /// Says that this file system has no O_DIRECT.
+    pub fn skipped_without_direct(&self) {
+        skipped(&format!("direct transfers in {} need O_DIRECT there", self.folder.root().display()));
+    }
+
     fn matters(&self) -> bool {
         self.variant != Sqpoll || self.backend == CAIO_BACKEND_URING
     }

@@ -206,7 +206,7 @@ fn misaligned_direct_transfers(case: &Case) {
     // SAFETY: a live string.
     let fd = unsafe { libc::open(path.as_ptr(), libc::O_RDWR | libc::O_DIRECT | libc::O_CLOEXEC) };
     if fd < 0 {
-        return skipped(&format!("direct transfers in {} need O_DIRECT there", case.folder.root().display()));
+        return case.skipped_without_direct();
     }
     let map = Map::new(4 * PAGE);
     let mut matrix = Matrix::new(case);
