@@ -1,23 +1,29 @@
-//! Locks, and the atomics of what is signalled by hand.
+//! Locks, and the atomics that the loom tests replace.
 //!
-//! The locks are the standard library's, each a futex of its own. A library that parks threads in a table of the whole
-//! process (parking_lot) is not for us: in a child of fork(2) that table still lists the parent's threads, whose memory is
-//! reused, and a child may make its own contexts.
+//! The locks are the standard library's: each is one futex. A library that parks threads in a process-wide table
+//! (parking_lot) does not fit: in a child of fork(2) that table still lists the parent's threads, and the child may make
+//! contexts of its own.
+//!
+//! A panic is a bug and aborts, whatever `panic` setting the program is built with:
+//! - Every function that C or pthread_create(3) calls is `extern "C"`, which no panic leaves.
+//! - A panic that unwinds while it holds a lock poisons it, and locking a poisoned lock aborts. No other thread works on
+//!   half-changed state in the meantime.
 
-use std::sync::PoisonError;
+use std::process;
+use std::sync::TryLockError;
 use std::time::Duration;
 
 pub use std::sync::MutexGuard;
 
 use crate::sys::thread::keeping_errno;
 
-/// Under `--cfg loom` the model checker's: `make check-loom` runs every interleaving of the tests beside them.
+/// With `--cfg loom`, the model checker's: `make check-loom` tries every interleaving.
 #[cfg(loom)]
 pub use loom::sync::atomic;
 #[cfg(not(loom))]
 pub use std::sync::atomic;
 
-/// A lock that knows no poison: a panic is a bug and aborts.
+/// A lock that aborts when it is poisoned.
 pub struct Mutex<T>(std::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
@@ -30,18 +36,23 @@ impl<T> Mutex<T> {
         self.try_lock().unwrap_or_else(|| self.wait_and_lock())
     }
 
-    /// futex(2) may have an answer for errno, which is the caller's.
+    /// Waiting on the futex may change errno, which is the caller's.
     #[cold]
     fn wait_and_lock(&self) -> MutexGuard<'_, T> {
-        keeping_errno(|| self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        keeping_errno(|| self.0.lock().unwrap_or_else(|_| process::abort()))
     }
 
+    /// The lock, if no thread holds it.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.0.try_lock().ok()
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::WouldBlock) => None,
+            Err(TryLockError::Poisoned(_)) => process::abort(),
+        }
     }
 }
 
-/// Where threads sleep that wait for a change of what a [`Mutex`] guards.
+/// Threads sleep here until the state that a [`Mutex`] guards changes.
 pub struct Condvar(std::sync::Condvar);
 
 impl Condvar {
@@ -49,9 +60,9 @@ impl Condvar {
         Self(std::sync::Condvar::new())
     }
 
-    /// Sleeps until notified, for a while, or for no reason; says whether the while is over.
+    /// Sleeps until notified, or for `time`, or spuriously; the answer is true after a timeout.
     pub fn wait_for<'a, T>(&self, guard: MutexGuard<'a, T>, time: Duration) -> (MutexGuard<'a, T>, bool) {
-        let (guard, timeout) = self.0.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner);
+        let (guard, timeout) = self.0.wait_timeout(guard, time).unwrap_or_else(|_| process::abort());
         (guard, timeout.timed_out())
     }
 
@@ -61,5 +72,73 @@ impl Condvar {
 
     pub fn notify_all(&self) {
         self.0.notify_all();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sys::thread;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+    use std::thread::spawn;
+
+    const CHILD: &str = "CAIO_TEST_PANIC";
+
+    /// Runs the test `name` again in a process of its own, in which `work` must abort. Tests are built to unwind.
+    fn aborts(name: &str, work: impl FnOnce()) {
+        if std::env::var_os(CHILD).is_some() {
+            work();
+            process::exit(0);
+        }
+        let this = std::env::current_exe().unwrap();
+        let child = Command::new(this).args([name, "--exact", "--nocapture"]).env(CHILD, "1").output().unwrap();
+        assert_eq!(child.status.signal(), Some(libc::SIGABRT), "{child:?}");
+    }
+
+    fn poisoned() -> &'static Mutex<u32> {
+        let lock: &'static Mutex<u32> = Box::leak(Box::new(Mutex::new(0)));
+        let panicked = spawn(|| {
+            let _guard = lock.lock();
+            panic!("under the lock");
+        });
+        panicked.join().unwrap_err();
+        lock
+    }
+
+    #[test]
+    fn lock_aborts_after_a_panic_under_the_lock() {
+        aborts("sync::tests::lock_aborts_after_a_panic_under_the_lock", || drop(poisoned().lock()));
+    }
+
+    #[test]
+    fn try_lock_aborts_after_a_panic_under_the_lock() {
+        aborts("sync::tests::try_lock_aborts_after_a_panic_under_the_lock", || drop(poisoned().try_lock()));
+    }
+
+    #[test]
+    fn a_sleeper_aborts_after_a_panic_under_the_lock() {
+        aborts("sync::tests::a_sleeper_aborts_after_a_panic_under_the_lock", || {
+            static PANICS: Mutex<bool> = Mutex::new(false);
+            static CHANGED: Condvar = Condvar::new();
+            let mut panics = PANICS.lock();
+            // It gets the lock once this thread sleeps.
+            spawn(|| {
+                let mut panics = PANICS.lock();
+                *panics = true;
+                CHANGED.notify_one();
+                panic!("under the lock");
+            });
+            while !*panics {
+                (panics, _) = CHANGED.wait_for(panics, Duration::from_secs(60));
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_on_a_thread_of_the_library_aborts() {
+        aborts("sync::tests::a_panic_on_a_thread_of_the_library_aborts", || {
+            thread::spawn(c"caio-test", || panic!("on a thread")).unwrap().join();
+        });
     }
 }

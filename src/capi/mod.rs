@@ -1,4 +1,5 @@
 //! The C boundary: `include/caio.h` is generated from here. Bodies convert, call, convert back.
+//! Each export is `extern "C"`, so that a panic aborts there even in a program that is built to unwind.
 
 mod convert;
 mod ctx;

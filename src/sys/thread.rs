@@ -63,8 +63,8 @@ pub fn spawn<Body: FnOnce() + Send + 'static>(name: &'static CStr, body: Body) -
     })
 }
 
-/// What pthread_create(3) calls. A panic does not get past it, and aborts: a thread that died of one would take operations
-/// with it that somebody waits for.
+/// What pthread_create(3) calls. A panic that reaches an `extern "C"` function aborts: a thread that ended of one would
+/// lose the completion of its operation.
 extern "C" fn run<Body: FnOnce()>(start: *mut c_void) -> *mut c_void {
     // SAFETY: `spawn` made it, and hands it over here.
     let Start { name, body } = *unsafe { Box::from_raw(start.cast::<Start<Body>>()) };
