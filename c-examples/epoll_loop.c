@@ -1,9 +1,9 @@
-/* A timer and a file in one epoll loop: the loop that never stalls.
+/* A timer and a file in one epoll loop: reads do not delay the timer.
  *
  *   epoll_loop FILE
  *
- * Reads the file with many reads in flight while a timer ticks every 10 ms, and prints the throughput and the longest
- * time between two ticks. Drop the caches first (echo 3 >/proc/sys/vm/drop_caches) to see the disk at work. */
+ * Reads the file with 32 reads in flight while a timer ticks every 10 ms, and prints the throughput and the longest
+ * time between two ticks. To read from the disk, drop the page cache first (echo 3 >/proc/sys/vm/drop_caches). */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -45,7 +45,7 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* The next read of the file into a buffer; its number comes back in the event. */
+/* Submits the next read of the file, into a buffer whose number the completion carries. */
 static void read_next(caio_ctx *ctx, uint64_t buffer)
 {
     caio_op op;
@@ -80,6 +80,8 @@ static void on_events(caio_ctx *ctx)
 {
     caio_event events[DEPTH];
     int count = caio_ctx_poll(ctx, events, DEPTH);
+    if (count < 0)
+        fail("poll", caio_strerror(count));
     for (int i = 0; i < count; i++)
         on_read(ctx, &events[i]);
 }
@@ -139,8 +141,10 @@ int main(int argc, char **argv)
     for (uint64_t buffer = 0; buffer < DEPTH; buffer++)
         read_next(ctx, buffer);
     while (reading > 0) {
-        if (epoll_wait(loop, &ready, 1, -1) < 1)
+        int count = epoll_wait(loop, &ready, 1, -1);
+        if (count < 0 && errno == EINTR)
             continue;
+        checked(count, "epoll");
         if (ready.data.fd == timer)
             on_timer(timer);
         else
@@ -152,5 +156,6 @@ int main(int argc, char **argv)
            caio_backend_name((uint32_t)caio_ctx_backend(ctx)));
     printf("a tick every %d ms; the longest gap between two was %.1f ms\n", TICK_MS, longest_gap * 1e3);
     caio_ctx_free(ctx);
+    checked(fflush(stdout), "output");
     return 0;
 }

@@ -1,4 +1,5 @@
 #include <caio.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -13,13 +14,16 @@ int main(void)
         return 1;
 
     struct pollfd loop = {.fd = caio_ctx_eventfd(ctx), .events = POLLIN}; /* your event loop */
-    while (caio_ctx_poll(ctx, &event, 1) == 0)
-        poll(&loop, 1, -1);
+    int count;
+    while ((count = caio_ctx_poll(ctx, &event, 1)) == 0)
+        if (poll(&loop, 1, -1) < 0 && errno != EINTR)
+            return 1;
 
-    if (event.result < 0)
-        fprintf(stderr, "cannot read: %s\n", caio_strerror((int)event.result));
+    int64_t result = count < 0 ? count : event.result;
+    if (result < 0)
+        fprintf(stderr, "cannot read: %s\n", caio_strerror((int)result));
     else
-        fwrite(buf, 1, (size_t)event.result, stdout);
+        fwrite(buf, 1, (size_t)result, stdout);
     caio_ctx_free(ctx);
-    return event.result < 0;
+    return result < 0 || fflush(stdout) != 0;
 }

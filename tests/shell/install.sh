@@ -84,6 +84,21 @@ for name in hello readme epoll_loop; do
     done
 done
 
+# failing CALL PARAMETERS RETURN-STATEMENTS: the library failing-CALL.so, which replaces one function by a failing one.
+failing() {
+    printf '#include <errno.h>\n#include <poll.h>\n#include <sys/epoll.h>\n#include <caio.h>\nint %s(%s) { %s }\n' "$@" >"failing-$1.c" &&
+        $CC -shared -fPIC -o "failing-$1.so" "failing-$1.c" $($PKG_CONFIG --cflags caio)
+}
+stops() {
+    failing caio_ctx_poll "caio_ctx *c, caio_event *e, uint32_t n" "return -EIO;" &&
+        failing epoll_wait "int l, struct epoll_event *e, int n, int t" "errno = EIO; return -1;" &&
+        exits 1 env LD_PRELOAD="$PWD/failing-caio_ctx_poll.so" ./readme && says "Input/output error" && [ ! -s out ] &&
+        for call in caio_ctx_poll epoll_wait; do
+            exits 1 env LD_PRELOAD="$PWD/failing-$call.so" timeout 20 ./epoll_loop "$library" && says "Input/output error" || return
+        done
+}
+check "the examples report a wait that fails" stops
+
 # The C tests, against the installed library.
 
 cd "$work" && mkdir run
