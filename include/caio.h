@@ -1,9 +1,9 @@
 /* caio.h - asynchronous file I/O for every event loop
  * SPDX-License-Identifier: Apache-2.0
  *
- * Generated from the Rust source (src/capi) by `make header`; do not edit.
- * Every function returns >= 0 on success and a negative errno on failure; errno is not used.
- * See caio(7) for an introduction. */
+ * `make header` generates this file from src/capi; do not edit it.
+ * Every int function returns a value >= 0 on success and a negative errno on failure. It does not set errno.
+ * Read caio(7) first. caio-promises(7) lists what programs may rely on. */
 
 #ifndef CAIO_H
 #define CAIO_H
@@ -15,183 +15,228 @@
 #define CAIO_POINTER_32 1
 #endif
 
-/* Options that are all default: caio_options o = CAIO_OPTIONS_INIT; */
+/* All options with their defaults: caio_options options = CAIO_OPTIONS_INIT; See caio_ctx_new(3). */
 #define CAIO_OPTIONS_INIT { sizeof(caio_options), 0, 0, 0, 0, 0, { 0 } }
 
 /**
- * Major version of this header; `caio_version` gives the library's.
+ * Major version of this header. `caio_version` returns the version of the library at run time.
+ * See caio_version(3).
  */
 #define CAIO_VERSION_MAJOR 0
 
 /**
- * Minor version of this header.
+ * Minor version of this header. See caio_version(3).
  */
 #define CAIO_VERSION_MINOR 1
 
 /**
- * Patch version of this header.
+ * Patch version of this header. See caio_version(3).
  */
 #define CAIO_VERSION_PATCH 0
 
 /**
- * Backend: the best one that works at this moment (see `CAIO_IMPL` in caio(7)).
+ * Backend: the best one that is available now. `CAIO_IMPL` and a file can change the choice; see caio(7).
  */
 #define CAIO_BACKEND_AUTO 0
 
 /**
- * Backend: io_uring(7).
+ * Backend: io_uring. See io_uring(7).
  */
 #define CAIO_BACKEND_URING 1
 
 /**
- * Backend: Linux kernel AIO, io_submit(2).
+ * Backend: Linux kernel AIO. See io_submit(2).
  */
 #define CAIO_BACKEND_LINUX 2
 
 /**
- * Backend: worker threads and plain system calls.
+ * Backend: worker threads and plain system calls. See caio(7).
  */
 #define CAIO_BACKEND_THREAD 3
 
 /**
- * Does nothing and succeeds. Uses no field; `fd` is ignored.
+ * Does nothing and succeeds. Ignores `fd`. Uses no field.
  */
 #define CAIO_OP_NOP 0
 
 /**
- * pread(2), or read(2) at `CAIO_OFFSET_CURRENT`. Uses `fd buf len offset sys_flags` (`RWF_*`).
+ * Reads `len` bytes at most. At `CAIO_OFFSET_CURRENT`, reads at the current position.
+ *
+ * Uses `fd`, `buf`, `len` (bytes), `offset` (bytes), `sys_flags` (`RWF_*`). `buf` must stay valid until the event.
+ * Result: the bytes read, 0 at end of file. See preadv2(2) and read(2).
  */
 #define CAIO_OP_READ 1
 
 /**
- * pwrite(2), or write(2) at `CAIO_OFFSET_CURRENT`. Uses `fd buf len offset sys_flags` (`RWF_*`).
+ * Writes `len` bytes at most. At `CAIO_OFFSET_CURRENT`, writes at the current position.
+ *
+ * Uses `fd`, `buf`, `len` (bytes), `offset` (bytes), `sys_flags` (`RWF_*`). `buf` must stay valid until the event.
+ * Result: the bytes written. See pwritev2(2) and write(2).
  */
 #define CAIO_OP_WRITE 2
 
 /**
- * fsync(2). Uses `fd`.
+ * Syncs the data and the metadata of a file. It covers writes that completed before it was submitted.
+ *
+ * Uses `fd`. Result: 0. See fsync(2).
  */
 #define CAIO_OP_FSYNC 3
 
 /**
- * fdatasync(2). Uses `fd`.
+ * Like `CAIO_OP_FSYNC`, without metadata that is not needed to read the data.
+ *
+ * Uses `fd`. Result: 0. See fdatasync(2).
  */
 #define CAIO_OP_FDSYNC 4
 
 /**
- * preadv2(2): `buf` is an array of `len` struct iovec. Uses `fd buf len offset sys_flags`.
+ * Like `CAIO_OP_READ`, into an array of `len` struct iovec at `buf`.
+ *
+ * Uses `fd`, `buf`, `len` (iovecs), `offset` (bytes), `sys_flags` (`RWF_*`).
+ * The array and the memory that it points to must stay valid until the event.
+ * Result: the bytes read; `-EINVAL` for more than `IOV_MAX` iovecs. See preadv2(2).
  */
 #define CAIO_OP_READV 5
 
 /**
- * pwritev2(2): `buf` is an array of `len` struct iovec. Uses `fd buf len offset sys_flags`.
+ * Like `CAIO_OP_WRITE`, from an array of `len` struct iovec at `buf`.
+ *
+ * Uses `fd`, `buf`, `len` (iovecs), `offset` (bytes), `sys_flags` (`RWF_*`).
+ * The array and the memory that it points to must stay valid until the event.
+ * Result: the bytes written; `-EINVAL` for more than `IOV_MAX` iovecs. See pwritev2(2).
  */
 #define CAIO_OP_WRITEV 6
 
 /**
- * sync_file_range(2). Uses `fd len offset sys_flags` (`SYNC_FILE_RANGE_*`).
+ * Syncs a range of a file.
+ *
+ * Uses `fd`, `len` (bytes), `offset` (bytes), `sys_flags` (`SYNC_FILE_RANGE_*`). Result: 0. See sync_file_range(2).
  */
 #define CAIO_OP_SYNC_RANGE 7
 
 /**
- * fallocate(2). Uses `fd len offset sys_flags` (`FALLOC_FL_*`).
+ * Allocates or changes the space of a range of a file.
+ *
+ * Uses `fd`, `len` (bytes), `offset` (bytes), `sys_flags` (`FALLOC_FL_*`). Result: 0. See fallocate(2).
  */
 #define CAIO_OP_ALLOCATE 8
 
 /**
- * ftruncate(2) to `offset`. Uses `fd offset`.
+ * Changes the size of a file to `offset`.
+ *
+ * Uses `fd`, `offset` (bytes). Result: 0. See ftruncate(2).
  */
 #define CAIO_OP_TRUNCATE 9
 
 /**
- * openat(2); the result is the new descriptor. Uses `fd buf` (path) `sys_flags` (`O_*`) `mode`.
+ * Opens a file.
+ *
+ * Uses `fd` (directory), `buf` (path, copied by submit), `sys_flags` (`O_*`), `mode` (permissions of a new file).
+ * Result: the new descriptor, which belongs to the caller. See openat(2).
  */
 #define CAIO_OP_OPENAT 10
 
 /**
- * close(2). Uses `fd`. `-ECANCELED` means still open; any other result means the number is gone.
+ * Closes a descriptor.
+ *
+ * Uses `fd`. Result: 0. After `-ECANCELED`, `fd` is still open. After any other result, it is closed. See close(2).
  */
 #define CAIO_OP_CLOSE 11
 
 /**
- * statx(2). Uses `fd buf` (path) `sys_flags` (`AT_*`) `mode` (mask) `buf2` (struct statx).
+ * Gets the status of a file.
+ *
+ * Uses `fd` (directory), `buf` (path, copied by submit), `sys_flags` (`AT_*`), `mode` (`STATX_*` mask),
+ * `buf2` (struct statx, must stay valid until the event). Result: 0. See statx(2).
  */
 #define CAIO_OP_STATX 12
 
 /**
- * renameat2(2) within one directory descriptor. Uses `fd buf` (old path) `buf2` (new path) `sys_flags` (`RENAME_*`).
+ * Renames a file within one directory descriptor.
+ *
+ * Uses `fd` (directory), `buf` (old path), `buf2` (new path), `sys_flags` (`RENAME_*`). Submit copies both paths.
+ * Result: 0. See renameat2(2).
  */
 #define CAIO_OP_RENAMEAT 13
 
 /**
- * unlinkat(2). Uses `fd buf` (path) `sys_flags` (`AT_REMOVEDIR`).
+ * Removes a file, or with `AT_REMOVEDIR` a directory.
+ *
+ * Uses `fd` (directory), `buf` (path, copied by submit), `sys_flags` (0 or `AT_REMOVEDIR`). Result: 0. See unlinkat(2).
  */
 #define CAIO_OP_UNLINKAT 14
 
 /**
- * mkdirat(2). Uses `fd buf` (path) `mode`.
+ * Creates a directory.
+ *
+ * Uses `fd` (directory), `buf` (path, copied by submit), `mode` (permissions). Result: 0. See mkdirat(2).
  */
 #define CAIO_OP_MKDIRAT 15
 
 /**
- * The next operation of this call starts only after this one succeeded in full; else it and the
- * rest of its chain yield `-ECANCELED`.
+ * Operation flag: the next operation of this call starts only after this one has succeeded in full.
+ * Otherwise the rest of the chain yields `-ECANCELED`. See caio_ctx_submit(3).
  */
 #define CAIO_FLAG_LINK 1
 
 /**
- * READ* and WRITE*: finish short transfers inside the library: all of `len`, or end of file.
+ * Operation flag of READ, WRITE, READV and WRITEV: continue after a short transfer.
+ * The operation completes when all of `len` has been moved, or at end of file. See caio_ctx_submit(3).
  */
 #define CAIO_FLAG_FULL 2
 
 /**
- * Promise: one thread makes all submit, poll, wait, cancel and free calls; others get `-EPERM`.
+ * Context flag, a promise: one thread makes all calls of submit, poll, wait, cancel and free.
+ * Other threads get `-EPERM`. See caio_ctx_new(3).
  */
 #define CAIO_CTX_SINGLE_THREAD 1
 
 /**
- * Hint: let io_uring use a kernel submission thread.
+ * Context flag, a hint: io_uring may use a kernel thread for submissions. See caio_ctx_new(3).
  */
 #define CAIO_CTX_SQPOLL 2
 
 /**
- * Never finish an operation inside `caio_ctx_submit`.
+ * Context flag: the library never completes an operation inside `caio_ctx_submit`. See caio_ctx_new(3).
  */
 #define CAIO_CTX_NO_INLINE 4
 
 /**
- * Offset: the file's current position (also for pipes, sockets and terminals).
+ * Offset: the current position of the file. Use it for pipes, sockets and terminals. See caio_ctx_submit(3).
  */
 #define CAIO_OFFSET_CURRENT UINT64_MAX
 
 /**
- * A context: one queue of operations, one queue of events, one pollable descriptor. Opaque.
+ * A context: a queue of operations, a queue of events, and a pollable descriptor. Opaque. See caio(7).
  */
 typedef struct caio_ctx caio_ctx;
 
 /**
- * Options of `caio_ctx_new`: zero it and set `size`, or start from `CAIO_OPTIONS_INIT`.
- * A larger `size` than the library knows is fine while the unknown tail is zero, else `-E2BIG`.
+ * Options of `caio_ctx_new`. Zero it and set `size`, or start from `CAIO_OPTIONS_INIT`.
+ *
+ * Ownership: the caller's; `caio_ctx_new` copies it.
+ * Errors: `-EINVAL` if `size` is too small, `-E2BIG` if it is larger and a byte of the unknown tail is not 0.
+ * See caio_ctx_new(3).
  */
 typedef struct caio_options {
     /**
-     * `sizeof(caio_options)`.
+     * `sizeof(caio_options)`, in bytes.
      */
     uint32_t size;
     /**
-     * `CAIO_BACKEND_*`; AUTO honours the environment's `CAIO_IMPL`. A named backend never falls back.
+     * `CAIO_BACKEND_*`. A named backend never falls back. AUTO chooses as caio(7) describes.
      */
     uint32_t backend;
     /**
-     * Operations accepted and not yet polled, at most; 0 means 512.
+     * Limit of operations that are accepted and whose events are not yet taken; 0 means 512.
      */
     uint32_t max_requests;
     /**
-     * Worker threads of this context, at most; 0 means a default.
+     * Limit of worker threads; 0 means 32.
      */
     uint32_t threads;
     /**
-     * `CAIO_CTX_*`.
+     * 0, or a combination of `CAIO_CTX_*`.
      */
     uint32_t flags;
     /**
@@ -205,15 +250,18 @@ typedef struct caio_options {
 } caio_options;
 
 /**
- * Counters since the context was made: zero it and set `size`; a smaller one is filled only that far.
+ * Counters of a context, from its creation. Zero it and set `size`.
+ *
+ * Ownership: the caller's. `caio_ctx_stats` writes at most `size` bytes.
+ * Units: operations. See caio_ctx_stats(3).
  */
 typedef struct caio_stats {
     /**
-     * `sizeof(caio_stats)`; not changed.
+     * `sizeof(caio_stats)`, in bytes. The library does not change it.
      */
     uint32_t size;
     /**
-     * Accepted and not yet polled, now.
+     * Operations accepted whose events are not yet taken.
      */
     uint32_t inflight;
     /**
@@ -221,45 +269,46 @@ typedef struct caio_stats {
      */
     uint64_t submitted;
     /**
-     * Operations whose event exists.
+     * Operations completed.
      */
     uint64_t completed;
     /**
-     * Those of them with `-ECANCELED`.
+     * Operations completed with `-ECANCELED`.
      */
     uint64_t cancelled;
     /**
-     * Finished inside `caio_ctx_submit` without blocking.
+     * Operations completed inside `caio_ctx_submit`.
      */
     uint64_t done_inline;
     /**
-     * Finished by io_uring or kernel AIO.
+     * Operations completed by io_uring or kernel AIO.
      */
     uint64_t done_native;
     /**
-     * Finished by a library thread.
+     * Operations completed by a thread of the library.
      */
     uint64_t done_worker;
     /**
-     * Sent a second way after the first said it cannot.
+     * Operations retried on another path, because the first one would have blocked.
      */
     uint64_t retried;
     /**
-     * Zero.
+     * The library writes 0.
      */
     uint64_t reserved[8];
 } caio_stats;
 
 /**
- * One operation: zero it, set what the opcode uses; any other field that is set is `-EINVAL`.
+ * One operation. Zero it, then set the fields that the opcode uses.
  *
- * `fd`, buffers, the iovec array with what it points to, and the statx buffer must stay valid and
- * untouched until the operation's event: they belong to the library until then. The struct itself
- * and path strings are copied by submit.
+ * Ownership: submit copies the struct and the path strings. These must stay valid and unchanged until the event: `fd`,
+ * the buffers, the iovec array and the memory that it points to, and the statx buffer.
+ * Errors: submit fails with `-EINVAL` if a field is set that the opcode does not use.
+ * See caio_ctx_submit(3).
  */
 typedef struct caio_op {
     /**
-     * Comes back untouched in the event; a counter is safer than an address if you cancel.
+     * Returned unchanged in the event. If you cancel, use a counter rather than an address; see caio_ctx_cancel(3).
      */
     uint64_t user_data;
     /**
@@ -267,19 +316,19 @@ typedef struct caio_op {
      */
     uint8_t opcode;
     /**
-     * `CAIO_FLAG_*`.
+     * 0, or a combination of `CAIO_FLAG_*`.
      */
     uint8_t flags;
     /**
-     * An ioprio_set(2) value; 0 is the process's own. A hint.
+     * A hint: a value of ioprio_set(2), or 0 for the priority of the process.
      */
     uint16_t ioprio;
     /**
-     * The file, or the directory of a path (`AT_FDCWD` allowed).
+     * The file, or the directory of a path. `AT_FDCWD` means the working directory; see openat(2).
      */
     int32_t fd;
     /**
-     * Memory, struct iovec array (READV, WRITEV), or path.
+     * Memory, an array of struct iovec (READV, WRITEV), or a path.
      */
     void *buf;
 #if defined(CAIO_POINTER_32)
@@ -289,28 +338,29 @@ typedef struct caio_op {
     uint32_t reserved_buf;
 #endif
     /**
-     * Bytes, or number of iovecs; length of the range (SYNC_RANGE, ALLOCATE).
+     * Bytes, or the number of iovecs (READV, WRITEV).
      */
     uint64_t len;
     /**
-     * File offset, or `CAIO_OFFSET_CURRENT`; new size (TRUNCATE).
+     * Bytes from the start of the file, or `CAIO_OFFSET_CURRENT`. The new size (TRUNCATE).
      */
     uint64_t offset;
     /**
-     * The system call's: `RWF_*`, `SYNC_FILE_RANGE_*`, `FALLOC_FL_*`, `O_*`, `AT_*`, `RENAME_*`.
+     * Flags of the system call: `RWF_*`, `SYNC_FILE_RANGE_*`, `FALLOC_FL_*`, `O_*`, `AT_*`, `RENAME_*`.
      */
     uint32_t sys_flags;
     /**
-     * File mode (OPENAT, MKDIRAT), statx mask (STATX).
+     * Permissions (OPENAT, MKDIRAT), or the statx mask (STATX).
      */
     uint32_t mode;
     /**
-     * 0 for none, else nanoseconds from acceptance (of a linked operation: from its start) after
-     * which it is cancelled with `-ETIMEDOUT`. A disk operation that runs is not interrupted.
+     * Nanoseconds from acceptance, or from the start of a linked operation; 0 means none.
+     * The library then cancels the operation, with the result `-ETIMEDOUT` if that stops it.
+     * A running disk operation is not interrupted.
      */
     uint64_t timeout_ns;
     /**
-     * struct statx * (STATX); new path (RENAMEAT); else NULL.
+     * struct statx (STATX), or the new path (RENAMEAT).
      */
     void *buf2;
 #if defined(CAIO_POINTER_32)
@@ -322,15 +372,18 @@ typedef struct caio_op {
 } caio_op;
 
 /**
- * What became of one operation. Every accepted operation yields exactly one.
+ * The completion of one operation. Every accepted operation yields exactly one event.
+ *
+ * Ownership: the caller's. When you take the event, the memory and the descriptor of the operation are yours again.
+ * See caio_ctx_poll(3).
  */
 typedef struct caio_event {
     /**
-     * The operation's.
+     * The `user_data` of the operation.
      */
     uint64_t user_data;
     /**
-     * Bytes moved, or 0, or the new descriptor (OPENAT); or a negative errno.
+     * Bytes moved, 0, or the new descriptor (OPENAT). On failure, a negative errno.
      */
     int64_t result;
 } caio_event;
@@ -340,79 +393,139 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Makes a context. `options` NULL means all defaults: AUTO backend, 512 requests.
+ * Creates a context and stores it in `*ctx`. If `options` is NULL, all options have their defaults.
  *
- * Ownership: `*ctx` is the caller's, until `caio_ctx_free`; it is NULL after a failure. `options` is copied.
- * Threads: any; none is started before it is needed. Blocks: no (well under 1 ms).
+ * Ownership: the context is the caller's until `caio_ctx_free`. The call copies `options`. After a failure, `*ctx` is NULL.
+ * Threads: any.
+ * Blocks: no.
+ * Errors:
+ * - `-EINVAL`: `ctx` is NULL; `size` is too small; a reserved field is not 0; the backend or a flag is unknown;
+ *   `max_requests` is larger than INT_MAX.
+ * - `-E2BIG`: `size` is larger than this version knows, and a byte of the unknown tail is not 0.
+ * - `-EMFILE`, `-ENFILE`: no descriptor is left.
+ * - `-ENOMEM`: there is not enough memory for `max_requests`.
+ * - Any other: the named backend is not available. `caio_backend_probe` reports the cause and the fix.
  *
- * Errors: `-EINVAL` (`ctx` NULL, unknown backend or flag, `size` too small, reserved field set, `max_requests` above
- * INT_MAX), `-E2BIG` (a newer struct uses fields that this version does not know), `-EMFILE`, `-ENFILE`, `-ENOMEM`,
- * and for a named backend the reason it cannot be had (ask `caio_backend_probe` for a sentence).
+ * See caio_ctx_new(3).
  */
 int caio_ctx_new(const struct caio_options *options,
                  struct caio_ctx **ctx);
 
 /**
- * Frees a context: cancels what it can (a read blocked on a pipe, socket or terminal included), waits for the rest,
- * and returns only when neither the kernel nor a worker can touch the caller's memory or descriptors any more.
+ * Frees a context. Cancels the operations that it can stop, and waits for running disk operations.
+ * When it returns, neither the kernel nor a worker thread can touch the caller's memory or descriptors.
  *
- * Ownership: `ctx` is gone; NULL does nothing. Unpolled events are dropped, and the descriptors of unpolled or later
- * OPENATs closed. In a child of fork(2) it closes the child's copies and disturbs nothing of the parent's.
- * Threads: no other call on this context may run. A SINGLE_THREAD context freed by another thread is leaked.
- * Blocks: until running disk operations end; not with nothing in flight, and not for an OPENAT that blocks (a FIFO).
+ * Before the call, remove the descriptor of `caio_ctx_eventfd` from the event loop. The call closes it.
+ *
+ * Ownership: the context is gone; NULL does nothing. The call drops the events that are not taken, and closes the
+ * descriptors of OPENATs whose events are not taken or that finish later.
+ * In a child of fork(2), it closes the child's copies and does not affect the parent.
+ * Threads: no other call on this context may run. If another thread frees a SINGLE_THREAD context, it is leaked.
+ * Blocks: only while disk operations run. It does not wait for a pipe, socket, terminal or device, for a CLOSE that lingers,
+ * or for an OPENAT that blocks.
+ *
+ * See caio_ctx_free(3).
  */
 void caio_ctx_free(struct caio_ctx *ctx);
 
 /**
- * The descriptor that is readable whenever an event waits; for poll(2), select, epoll(7) level- or edge-triggered.
+ * Returns the descriptor of the context, for poll(2), select(2), epoll(7) or an event loop.
+ * It is readable whenever a completion is pending.
  *
- * Ownership: the context's; do not read or close it. Close-on-exec, non-blocking. A dup(2) shows the same readiness.
- * Threads: any. Blocks: no. Returns the descriptor, or `-EINVAL` (NULL), `-EOWNERDEAD` (after fork).
+ * For each notification, call `caio_ctx_poll` once and return to the loop. An edge-triggered loop re-arms the descriptor
+ * after a full array (`EPOLL_CTL_MOD`). Do not repeat `caio_ctx_poll` until it returns fewer events: handlers submit again,
+ * and cached reads complete inside submit, so that the repetition starves the loop.
+ *
+ * Ownership: the context's. Do not read, write or close it; a dup(2) has the same readiness. It is close-on-exec and
+ * non-blocking. Remove it from the loop before `caio_ctx_free`.
+ * Threads: any, even on a SINGLE_THREAD context.
+ * Blocks: no.
+ * Errors: `-EINVAL` (NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
+ *
+ * See caio_ctx_eventfd(3).
  */
 int caio_ctx_eventfd(const struct caio_ctx *ctx);
 
 /**
- * The `CAIO_BACKEND_*` in use (never AUTO). Threads: any. Blocks: no.
- * Errors: `-EINVAL` (NULL), `-EOWNERDEAD` (after fork).
+ * Returns the `CAIO_BACKEND_*` of the context, never AUTO.
+ *
+ * Threads: any, even on a SINGLE_THREAD context.
+ * Blocks: no.
+ * Errors: `-EINVAL` (NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
+ *
+ * See caio_ctx_backend(3).
  */
 int caio_ctx_backend(const struct caio_ctx *ctx);
 
 /**
- * How many operations may be accepted and not yet polled. Threads: any. Blocks: no.
- * Errors: `-EINVAL` (NULL), `-EOWNERDEAD` (after fork).
+ * Returns the limit of operations that are accepted and whose events are not taken.
+ *
+ * Threads: any, even on a SINGLE_THREAD context.
+ * Blocks: no.
+ * Units: operations.
+ * Errors: `-EINVAL` (NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
+ *
+ * See caio_ctx_max_requests(3).
  */
 int caio_ctx_max_requests(const struct caio_ctx *ctx);
 
 /**
- * Fills `stats` up to its `size`, which stays as it is. Threads: any. Blocks: no.
- * Errors: `-EINVAL` (NULL, `size` below 8), `-E2BIG` (a larger `size` with a tail that is not zero), `-EOWNERDEAD` (after fork).
+ * Fills `stats` with the counters of the context, up to `size` bytes. Does not change `size`.
+ *
+ * Ownership: `stats` is the caller's. Set its `size` before the call.
+ * Threads: any, even on a SINGLE_THREAD context.
+ * Blocks: no.
+ * Units: operations.
+ * Errors:
+ * - `-EINVAL`: a pointer is NULL, or `size` is smaller than 8.
+ * - `-E2BIG`: `size` is larger than this version knows, and a byte of the unknown tail is not 0.
+ * - `-EOWNERDEAD`: the context belongs to the parent process; see caio_ctx_free(3).
+ *
+ * See caio_ctx_stats(3).
  */
-int caio_ctx_stats(const struct caio_ctx *ctx,
-                   struct caio_stats *stats);
+int caio_ctx_stats(const struct caio_ctx *ctx, struct caio_stats *stats);
 
 /**
- * Submits operations: accepts as many as fit, always a prefix, chains whole or not at all, and returns how many.
- * With `count > 0` it never returns 0; after a short return, calling again with the rest says why.
+ * Submits operations and returns how many it accepted. Each accepted operation yields exactly one event.
  *
- * Ownership: the operations and their path strings are copied; `fd`, buffers, iovec arrays and statx buffers belong to
- * the library until the event. Threads: any; the submitting thread may exit at once.
- * Blocks: not for data to be read, written or synced; io_uring's own submission may briefly wait for a full device
- * queue or for file-system metadata.
+ * It accepts the first operations of the array, as many as fit, and never splits a chain. If `count` is not 0, it never
+ * returns 0. If it returns less than `count`, call again with the rest: they are accepted, or the error gives the reason.
  *
- * Errors, only if none was accepted: `-EAGAIN` (full: poll first), `-EINVAL` (NULL; the first operation or a member of
- * its chain is malformed), `-E2BIG` (a chain longer than `max_requests`), `-ENOMEM`, `-EPERM` (SINGLE_THREAD, other thread),
- * `-EOWNERDEAD` (after fork). What is wrong with the file or the memory comes as the event's result.
+ * Ownership: the call copies the operations and their path strings. `fd`, buffers, iovec arrays and statx buffers must stay
+ * valid and unchanged until the event.
+ * Threads: any; on a SINGLE_THREAD context, only its own. A thread may exit right after the call.
+ * Blocks: never for data to be read, written or synced, even for buffered files. The submission of io_uring may wait briefly
+ * for a full device queue or for file-system metadata.
+ * Units: `count` is in operations.
+ * Errors, only if it accepted none; `-EINVAL` takes precedence over `-EAGAIN`:
+ * - `-EAGAIN`: the context is full. Take events first.
+ * - `-EINVAL`: a pointer is NULL; the first operation or a member of its chain is malformed.
+ * - `-E2BIG`: the chain is longer than `max_requests`.
+ * - `-ENOMEM`: there is not enough memory for the copies.
+ * - `-EPERM`: the context is SINGLE_THREAD and belongs to another thread.
+ * - `-EOWNERDEAD`: the context belongs to the parent process; see caio_ctx_free(3).
+ *
+ * A problem with a file or with memory is the result of the operation, as from the plain system call.
+ * See caio_ctx_submit(3).
  */
 int caio_ctx_submit(struct caio_ctx *ctx,
                     const struct caio_op *ops,
                     uint32_t count);
 
 /**
- * `caio_ctx_submit`, then `caio_ctx_poll` in the same call, also when the submit part failed: what finished at once
- * comes back at once, and the descriptor is not disturbed for what it returned.
+ * Submits like `caio_ctx_submit`, then takes events like `caio_ctx_poll`, even if it accepted no operation.
+ * Returns what `caio_ctx_submit` returns. Always sets `*polled` to the number of events.
  *
- * Returns what submit returns. `*polled` is always set to the number of events: deliver those before looking at an
- * error (`-EAGAIN` with `*polled > 0`: try again). Ownership, threads, blocking, errors: as submit and poll.
+ * Cached reads complete immediately, so the same call often returns their events. It does not signal the descriptor for the
+ * events that it returns. Handle the events before an error. If the error is `-EAGAIN` and `*polled` is not 0, try again.
+ *
+ * Ownership: as for `caio_ctx_submit` and `caio_ctx_poll`.
+ * Threads: any; on a SINGLE_THREAD context, only its own.
+ * Blocks: as `caio_ctx_submit`.
+ * Units: `count` is in operations, `max_events` and `*polled` are in events.
+ * Errors: those of `caio_ctx_submit`; `-EINVAL` (`polled` is NULL; `events` is NULL and `max_events` is not 0).
+ *
+ * See caio_ctx_submit_poll(3).
  */
 int caio_ctx_submit_poll(struct caio_ctx *ctx,
                          const struct caio_op *ops,
@@ -422,23 +535,39 @@ int caio_ctx_submit_poll(struct caio_ctx *ctx,
                          uint32_t *polled);
 
 /**
- * Takes up to `max_events` events that are there and returns how many, maybe 0.
+ * Takes up to `max_events` pending events and returns how many. Returns 0 if no completion is pending.
  *
- * Ownership: `events` is the caller's; the memory of the operations they speak of is the caller's again, and what those
- * operations wrote is visible. Threads: any. Blocks: never.
- * Errors: `-EINVAL` (NULL), `-EPERM` (SINGLE_THREAD, other thread), `-EOWNERDEAD` (after fork).
+ * Ownership: `events` is the caller's. The memory and the descriptor of an operation are the caller's again when its event
+ * is taken. Data that the operation wrote is then visible.
+ * Threads: any; on a SINGLE_THREAD context, only its own.
+ * Blocks: never.
+ * Units: `max_events` is in events.
+ * Errors: `-EINVAL` (`ctx` is NULL; `events` is NULL and `max_events` is not 0); `-EPERM` (SINGLE_THREAD context of another thread);
+ * `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
+ *
+ * See caio_ctx_poll(3).
  */
 int caio_ctx_poll(struct caio_ctx *ctx,
                   struct caio_event *events,
                   uint32_t max_events);
 
 /**
- * Like `caio_ctx_poll`, but sleeps until `min_events` are there (with nothing in flight too), `timeout_ns` nanoseconds
- * are over (negative: forever), `caio_ctx_wake` was called, or a signal handler ran. Returns how many events it took;
- * fewer than `min_events` is normal. `min_events` 0 never sleeps.
+ * Sleeps, then takes pending events like `caio_ctx_poll`. It sleeps until one of these happens:
+ * - `min_events` completions are pending. If `min_events` is 0, it does not sleep.
+ * - `timeout_ns` is over. A negative number means no limit.
+ * - A thread calls `caio_ctx_wake`.
+ * - A signal handler runs.
  *
- * Ownership, threads: as poll; several threads may wait at once.
- * Errors: as poll, `-EINVAL` (`min_events > max_events`), `-EINTR` (a signal handler ran and there is nothing).
+ * Fewer than `min_events` is normal. It sleeps even if no operation is in flight.
+ *
+ * Ownership: as for `caio_ctx_poll`.
+ * Threads: any; on a SINGLE_THREAD context, only its own. Several threads may wait at the same time.
+ * Blocks: yes.
+ * Units: `timeout_ns` is in nanoseconds, `min_events` and `max_events` are in events.
+ * Errors: those of `caio_ctx_poll`; `-EINVAL` (`min_events` is larger than `max_events`); `-EINTR` (a signal handler ran and no
+ * completion is pending).
+ *
+ * See caio_ctx_wait(3).
  */
 int caio_ctx_wait(struct caio_ctx *ctx,
                   struct caio_event *events,
@@ -447,53 +576,89 @@ int caio_ctx_wait(struct caio_ctx *ctx,
                   int64_t timeout_ns);
 
 /**
- * Makes the current `caio_ctx_wait`, else the next one, return early. Several before one wait count as one.
- * Threads: any, SINGLE_THREAD contexts too; async-signal-safe. Blocks: no.
- * Errors: `-EINVAL` (NULL), `-EOWNERDEAD` (after fork).
+ * Ends a `caio_ctx_wait` that is sleeping, or else makes the next one return early. Several wakes before one wait count as one.
+ *
+ * Threads: any, even on a SINGLE_THREAD context. A signal handler may call it.
+ * Blocks: no.
+ * Errors: `-EINVAL` (NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
+ *
+ * See caio_ctx_wake(3).
  */
 int caio_ctx_wake(struct caio_ctx *ctx);
 
 /**
- * Asks for every operation with that `user_data` that has no event yet to stop; returns how many it found.
- * Each still yields its one event: `-ECANCELED` if it was stopped, its true result if not.
+ * Asks every operation with this `user_data` to stop, unless it has completed. Returns how many it asked.
+ * Each still yields its one event: `-ECANCELED` if the cancel stopped it, its true result if not.
  *
- * Ownership: the operation's memory stays the library's until that event. Threads: any. Blocks: no.
- * Errors: `-ENOENT` (none), `-EINVAL` (NULL), `-EPERM` (SINGLE_THREAD, other thread), `-EOWNERDEAD` (after fork).
+ * Ownership: the memory and the descriptor of an operation stay the library's until its event.
+ * Threads: any; on a SINGLE_THREAD context, only its own.
+ * Blocks: no.
+ * Errors: `-ENOENT` (no such operation); `-EINVAL` (NULL); `-EPERM` (SINGLE_THREAD context of another thread);
+ * `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
+ *
+ * See caio_ctx_cancel(3).
  */
 int caio_ctx_cancel(struct caio_ctx *ctx,
                     uint64_t user_data);
 
 /**
- * As `caio_ctx_cancel`, for every operation whose descriptor `fd` is and that uses it.
+ * Like `caio_ctx_cancel`, for every operation that uses the descriptor `fd` as its `fd`.
+ *
+ * Ownership, threads, blocking, errors: as for `caio_ctx_cancel`. See caio_ctx_cancel_fd(3).
  */
 int caio_ctx_cancel_fd(struct caio_ctx *ctx, int fd);
 
 /**
- * As `caio_ctx_cancel`, for every operation; returns 0 if there is none.
+ * Like `caio_ctx_cancel`, for every operation of the context. Returns 0 if there is none.
+ *
+ * Ownership, threads, blocking, errors: as for `caio_ctx_cancel`, without `-ENOENT`. See caio_ctx_cancel_all(3).
  */
 int caio_ctx_cancel_all(struct caio_ctx *ctx);
 
 /**
- * The library's version: major << 16 | minor << 8 | patch. Threads: any. Blocks: no.
+ * Returns the version of the library at run time: major << 16 | minor << 8 | patch.
+ *
+ * Threads: any.
+ * Blocks: no.
+ *
+ * See caio_version(3).
  */
 uint32_t caio_version(void);
 
 /**
- * The text of an errno of either sign. Never NULL; static memory. Threads: any. Blocks: no.
+ * Returns the text of an errno value, positive or negative. Never NULL.
+ *
+ * Ownership: the string is static.
+ * Threads: any.
+ * Blocks: no.
+ *
+ * See caio_strerror(3).
  */
 const char *caio_strerror(int error);
 
 /**
- * "auto", "uring", "linux" or "thread"; NULL if unknown. Static memory. Threads: any. Blocks: no.
+ * Returns the name of a backend: "auto", "uring", "linux" or "thread". Returns NULL if the number is unknown.
+ *
+ * Ownership: the string is static.
+ * Threads: any.
+ * Blocks: no.
+ *
+ * See caio_backend_name(3).
  */
 const char *caio_backend_name(uint32_t backend);
 
 /**
- * Asks the kernel anew whether a backend can be had now. Returns 0 or a negative errno, and always fills `why` with a
- * sentence that a user can act on (for AUTO: which backend it takes and why).
+ * Checks whether a backend is available now. Always stores a sentence for the user in `why`.
+ * The sentence reports the cause and the fix. For AUTO, it reports which backend a new context would use, and the reason.
  *
- * Ownership: `why` is the caller's; NUL-terminated and cut to `why_size`; NULL with size 0 is allowed.
- * Threads: any. Blocks: no. Errors: `-EINVAL` (unknown backend, `why` NULL with a size), else the backend's reason.
+ * Ownership: `why` is the caller's. The call truncates the sentence to `why_size` and ends it with a null byte.
+ * `why` may be NULL if `why_size` is 0.
+ * Threads: any.
+ * Blocks: no.
+ * Units: `why_size` is in bytes.
+ * Errors: `-EINVAL` (unknown backend; `why` is NULL with a size). Otherwise the error of `caio_ctx_new` with this backend.
+ *
+ * See caio_backend_probe(3).
  */
 int caio_backend_probe(uint32_t backend,
                        char *why,

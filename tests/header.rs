@@ -1,4 +1,4 @@
-//! `include/caio.h` is what the source says. `make header` writes it anew.
+//! `include/caio.h` is current. `make header` updates it.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! C values to checked Rust ones and back. Every struct is copied once and destructured in full, so
-//! that a field added later cannot be forgotten.
+//! Converts C values to checked Rust values and back. Each struct is copied once and destructured in
+//! full, so that the compiler reports a field that a conversion forgets.
 
 use std::ffi::c_int;
 
@@ -11,7 +11,7 @@ use crate::op::{CURRENT, Code, Op, Plain};
 
 const EINVAL: Errno = Errno(libc::EINVAL);
 
-/// A C function's return value.
+/// Converts a result to the return value of a C function.
 pub(super) fn ret(result: Result<u32>) -> c_int {
     match result {
         Ok(value) => c_int::try_from(value).unwrap_or(c_int::MAX),
@@ -19,8 +19,8 @@ pub(super) fn ret(result: Result<u32>) -> c_int {
     }
 }
 
-/// Reads a caller's versioned struct: `size` is its first field. Bytes that this version does not
-/// know must be zero.
+/// Copies a versioned struct of the caller. Its first field is its `size`. Bytes that this version does
+/// not know must be zero.
 ///
 /// # Safety
 /// `from` is not NULL and points to a struct that begins with its true size in a `u32`.
@@ -37,7 +37,7 @@ unsafe fn copy_versioned<T: Copy>(from: *const T) -> Result<T> {
     Ok(unsafe { from.read_unaligned() })
 }
 
-/// What a newer version put behind the `known` bytes must be zero, else `E2BIG`.
+/// Fails with `E2BIG` if a byte behind the `known` ones is not zero: a newer version of the struct uses it.
 ///
 /// # Safety
 /// `size` bytes at `from` are readable, and `known <= size`.
@@ -48,7 +48,7 @@ unsafe fn tail_is_zero(from: *const u8, known: usize, size: usize) -> Result<()>
 }
 
 /// # Safety
-/// `options` is NULL, or as [`copy_versioned`] asks.
+/// `options` is NULL, or meets the requirements of [`copy_versioned`].
 pub(super) unsafe fn options(options: *const caio_options) -> Result<Options> {
     if options.is_null() {
         return Ok(Options::default());
@@ -81,8 +81,8 @@ pub(super) struct Ops {
 
 impl Ops {
     /// # Safety
-    /// `first` points to `count` operations that stay put during the call and whose buffers are valid
-    /// and untouched until their events; it is not looked at when `count` is 0.
+    /// `first` points to `count` operations that do not change during the call. Their buffers are valid
+    /// and unchanged until their events. `first` is ignored if `count` is 0.
     pub(super) unsafe fn new(first: *const caio_op, count: u32) -> Result<Self> {
         if first.is_null() && count > 0 {
             return Err(EINVAL);
@@ -128,7 +128,7 @@ impl Source for Ops {
 }
 
 /// # Safety
-/// The operation's buffers are valid and untouched until its event (or unmapped: then it fails with EFAULT).
+/// The buffers of the operation are valid and unchanged until its event, or unmapped: then it fails with EFAULT.
 #[inline(always)]
 unsafe fn checked(op: &caio_op) -> Result<Op> {
     let caio_op {
@@ -206,7 +206,7 @@ fn code(opcode: u8) -> Option<Code> {
     })
 }
 
-/// The fields that only some opcodes use, and the flag.
+/// The fields that only some opcodes use, and the flag that only some allow.
 const BUF: u8 = 1 << 0;
 const LEN: u8 = 1 << 1;
 const OFFSET: u8 = 1 << 2;
@@ -236,7 +236,7 @@ fn uses(code: Code) -> u8 {
     }
 }
 
-/// The caller's array that events go to.
+/// The caller's array for events.
 pub(super) struct Events {
     next: *mut caio_event,
     room: u32,
@@ -244,7 +244,7 @@ pub(super) struct Events {
 
 impl Events {
     /// # Safety
-    /// `first` points to room for `max` events; it is not looked at when `max` is 0.
+    /// `first` points to room for `max` events. It is ignored if `max` is 0.
     pub(super) unsafe fn new(first: *mut caio_event, max: u32) -> Result<Self> {
         if first.is_null() && max > 0 {
             return Err(EINVAL);
@@ -270,7 +270,7 @@ impl Sink for Events {
     }
 }
 
-/// Fills as much of `to` as its size says, except the size.
+/// Fills `to` up to its size, and leaves the size unchanged.
 ///
 /// # Safety
 /// `to` is not NULL and points to a struct that begins with its true size.

@@ -1,4 +1,4 @@
-//! Contexts: made, freed, asked.
+//! Contexts: create, free, and get their properties.
 
 #![allow(non_camel_case_types)]
 
@@ -11,7 +11,7 @@ use crate::error::{Errno, Result};
 
 const EINVAL: c_int = -libc::EINVAL;
 
-/// A context: one queue of operations, one queue of events, one pollable descriptor. Opaque.
+/// A context: a queue of operations, a queue of events, and a pollable descriptor. Opaque. See caio(7).
 pub struct caio_ctx {
     pub(super) context: Context,
 }
@@ -26,14 +26,20 @@ pub(super) unsafe fn get<'a>(ctx: *const caio_ctx) -> Result<&'a Context> {
     }
 }
 
-/// Makes a context. `options` NULL means all defaults: AUTO backend, 512 requests.
+/// Creates a context and stores it in `*ctx`. If `options` is NULL, all options have their defaults.
 ///
-/// Ownership: `*ctx` is the caller's, until `caio_ctx_free`; it is NULL after a failure. `options` is copied.
-/// Threads: any; none is started before it is needed. Blocks: no (well under 1 ms).
+/// Ownership: the context is the caller's until `caio_ctx_free`. The call copies `options`. After a failure, `*ctx` is NULL.
+/// Threads: any.
+/// Blocks: no.
+/// Errors:
+/// - `-EINVAL`: `ctx` is NULL; `size` is too small; a reserved field is not 0; the backend or a flag is unknown;
+///   `max_requests` is larger than INT_MAX.
+/// - `-E2BIG`: `size` is larger than this version knows, and a byte of the unknown tail is not 0.
+/// - `-EMFILE`, `-ENFILE`: no descriptor is left.
+/// - `-ENOMEM`: there is not enough memory for `max_requests`.
+/// - Any other: the named backend is not available. `caio_backend_probe` reports the cause and the fix.
 ///
-/// Errors: `-EINVAL` (`ctx` NULL, unknown backend or flag, `size` too small, reserved field set, `max_requests` above
-/// INT_MAX), `-E2BIG` (a newer struct uses fields that this version does not know), `-EMFILE`, `-ENFILE`, `-ENOMEM`,
-/// and for a named backend the reason it cannot be had (ask `caio_backend_probe` for a sentence).
+/// See caio_ctx_new(3).
 ///
 /// # Safety
 /// `options` is NULL or points to `size` bytes; `ctx` is NULL or writable.
@@ -54,13 +60,19 @@ pub unsafe extern "C" fn caio_ctx_new(options: *const caio_options, ctx: *mut *m
     }))
 }
 
-/// Frees a context: cancels what it can (a read blocked on a pipe, socket or terminal included), waits for the rest,
-/// and returns only when neither the kernel nor a worker can touch the caller's memory or descriptors any more.
+/// Frees a context. Cancels the operations that it can stop, and waits for running disk operations.
+/// When it returns, neither the kernel nor a worker thread can touch the caller's memory or descriptors.
 ///
-/// Ownership: `ctx` is gone; NULL does nothing. Unpolled events are dropped, and the descriptors of unpolled or later
-/// OPENATs closed. In a child of fork(2) it closes the child's copies and disturbs nothing of the parent's.
-/// Threads: no other call on this context may run. A SINGLE_THREAD context freed by another thread is leaked.
-/// Blocks: until running disk operations end; not with nothing in flight, and not for an OPENAT that blocks (a FIFO).
+/// Before the call, remove the descriptor of `caio_ctx_eventfd` from the event loop. The call closes it.
+///
+/// Ownership: the context is gone; NULL does nothing. The call drops the events that are not taken, and closes the
+/// descriptors of OPENATs whose events are not taken or that finish later.
+/// In a child of fork(2), it closes the child's copies and does not affect the parent.
+/// Threads: no other call on this context may run. If another thread frees a SINGLE_THREAD context, it is leaked.
+/// Blocks: only while disk operations run. It does not wait for a pipe, socket, terminal or device, for a CLOSE that lingers,
+/// or for an OPENAT that blocks.
+///
+/// See caio_ctx_free(3).
 ///
 /// # Safety
 /// `ctx` is NULL or a live context that no other thread uses.
@@ -73,10 +85,20 @@ pub unsafe extern "C" fn caio_ctx_free(ctx: *mut caio_ctx) {
     }
 }
 
-/// The descriptor that is readable whenever an event waits; for poll(2), select, epoll(7) level- or edge-triggered.
+/// Returns the descriptor of the context, for poll(2), select(2), epoll(7) or an event loop.
+/// It is readable whenever a completion is pending.
 ///
-/// Ownership: the context's; do not read or close it. Close-on-exec, non-blocking. A dup(2) shows the same readiness.
-/// Threads: any. Blocks: no. Returns the descriptor, or `-EINVAL` (NULL), `-EOWNERDEAD` (after fork).
+/// For each notification, call `caio_ctx_poll` once and return to the loop. An edge-triggered loop re-arms the descriptor
+/// after a full array (`EPOLL_CTL_MOD`). Do not repeat `caio_ctx_poll` until it returns fewer events: handlers submit again,
+/// and cached reads complete inside submit, so that the repetition starves the loop.
+///
+/// Ownership: the context's. Do not read, write or close it; a dup(2) has the same readiness. It is close-on-exec and
+/// non-blocking. Remove it from the loop before `caio_ctx_free`.
+/// Threads: any, even on a SINGLE_THREAD context.
+/// Blocks: no.
+/// Errors: `-EINVAL` (NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
+///
+/// See caio_ctx_eventfd(3).
 ///
 /// # Safety
 /// `ctx` is NULL or a live context.
@@ -86,8 +108,13 @@ pub unsafe extern "C" fn caio_ctx_eventfd(ctx: *const caio_ctx) -> c_int {
     ret(unsafe { get(ctx) }.and_then(Context::eventfd))
 }
 
-/// The `CAIO_BACKEND_*` in use (never AUTO). Threads: any. Blocks: no.
-/// Errors: `-EINVAL` (NULL), `-EOWNERDEAD` (after fork).
+/// Returns the `CAIO_BACKEND_*` of the context, never AUTO.
+///
+/// Threads: any, even on a SINGLE_THREAD context.
+/// Blocks: no.
+/// Errors: `-EINVAL` (NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
+///
+/// See caio_ctx_backend(3).
 ///
 /// # Safety
 /// `ctx` is NULL or a live context.
@@ -97,8 +124,14 @@ pub unsafe extern "C" fn caio_ctx_backend(ctx: *const caio_ctx) -> c_int {
     ret(unsafe { get(ctx) }.and_then(Context::backend))
 }
 
-/// How many operations may be accepted and not yet polled. Threads: any. Blocks: no.
-/// Errors: `-EINVAL` (NULL), `-EOWNERDEAD` (after fork).
+/// Returns the limit of operations that are accepted and whose events are not taken.
+///
+/// Threads: any, even on a SINGLE_THREAD context.
+/// Blocks: no.
+/// Units: operations.
+/// Errors: `-EINVAL` (NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
+///
+/// See caio_ctx_max_requests(3).
 ///
 /// # Safety
 /// `ctx` is NULL or a live context.
@@ -108,8 +141,18 @@ pub unsafe extern "C" fn caio_ctx_max_requests(ctx: *const caio_ctx) -> c_int {
     ret(unsafe { get(ctx) }.and_then(Context::max_requests))
 }
 
-/// Fills `stats` up to its `size`, which stays as it is. Threads: any. Blocks: no.
-/// Errors: `-EINVAL` (NULL, `size` below 8), `-E2BIG` (a larger `size` with a tail that is not zero), `-EOWNERDEAD` (after fork).
+/// Fills `stats` with the counters of the context, up to `size` bytes. Does not change `size`.
+///
+/// Ownership: `stats` is the caller's. Set its `size` before the call.
+/// Threads: any, even on a SINGLE_THREAD context.
+/// Blocks: no.
+/// Units: operations.
+/// Errors:
+/// - `-EINVAL`: a pointer is NULL, or `size` is smaller than 8.
+/// - `-E2BIG`: `size` is larger than this version knows, and a byte of the unknown tail is not 0.
+/// - `-EOWNERDEAD`: the context belongs to the parent process; see caio_ctx_free(3).
+///
+/// See caio_ctx_stats(3).
 ///
 /// # Safety
 /// `ctx` is NULL or a live context; `stats` is NULL or points to `size` writable bytes.

@@ -1,4 +1,4 @@
-//! The library about itself and about this machine.
+//! Facts about the library and this machine.
 
 use std::ffi::{c_char, c_int};
 
@@ -6,19 +6,36 @@ use super::types::*;
 use crate::backend;
 use crate::context::{errno_text, keeping_errno};
 
-/// The library's version: major << 16 | minor << 8 | patch. Threads: any. Blocks: no.
+/// Returns the version of the library at run time: major << 16 | minor << 8 | patch.
+///
+/// Threads: any.
+/// Blocks: no.
+///
+/// See caio_version(3).
 #[unsafe(no_mangle)]
 pub extern "C" fn caio_version() -> u32 {
     CAIO_VERSION_MAJOR << 16 | CAIO_VERSION_MINOR << 8 | CAIO_VERSION_PATCH
 }
 
-/// The text of an errno of either sign. Never NULL; static memory. Threads: any. Blocks: no.
+/// Returns the text of an errno value, positive or negative. Never NULL.
+///
+/// Ownership: the string is static.
+/// Threads: any.
+/// Blocks: no.
+///
+/// See caio_strerror(3).
 #[unsafe(no_mangle)]
 pub extern "C" fn caio_strerror(error: c_int) -> *const c_char {
     errno_text(error).as_ptr()
 }
 
-/// "auto", "uring", "linux" or "thread"; NULL if unknown. Static memory. Threads: any. Blocks: no.
+/// Returns the name of a backend: "auto", "uring", "linux" or "thread". Returns NULL if the number is unknown.
+///
+/// Ownership: the string is static.
+/// Threads: any.
+/// Blocks: no.
+///
+/// See caio_backend_name(3).
 #[unsafe(no_mangle)]
 pub extern "C" fn caio_backend_name(backend: u32) -> *const c_char {
     match backend {
@@ -30,11 +47,17 @@ pub extern "C" fn caio_backend_name(backend: u32) -> *const c_char {
     }
 }
 
-/// Asks the kernel anew whether a backend can be had now. Returns 0 or a negative errno, and always fills `why` with a
-/// sentence that a user can act on (for AUTO: which backend it takes and why).
+/// Checks whether a backend is available now. Always stores a sentence for the user in `why`.
+/// The sentence reports the cause and the fix. For AUTO, it reports which backend a new context would use, and the reason.
 ///
-/// Ownership: `why` is the caller's; NUL-terminated and cut to `why_size`; NULL with size 0 is allowed.
-/// Threads: any. Blocks: no. Errors: `-EINVAL` (unknown backend, `why` NULL with a size), else the backend's reason.
+/// Ownership: `why` is the caller's. The call truncates the sentence to `why_size` and ends it with a null byte.
+/// `why` may be NULL if `why_size` is 0.
+/// Threads: any.
+/// Blocks: no.
+/// Units: `why_size` is in bytes.
+/// Errors: `-EINVAL` (unknown backend; `why` is NULL with a size). Otherwise the error of `caio_ctx_new` with this backend.
+///
+/// See caio_backend_probe(3).
 ///
 /// # Safety
 /// `why` is NULL or has room for `why_size` bytes.

@@ -1,4 +1,4 @@
-//! The C boundary: `include/caio.h` is generated from here. Bodies convert, call, convert back.
+//! The C boundary. Each body converts, calls, and converts back. cbindgen generates `include/caio.h` from here.
 //! Each export is `extern "C"`, so that a panic aborts there even in a program that is built to unwind.
 
 mod convert;

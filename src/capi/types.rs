@@ -1,88 +1,133 @@
-//! The C ABI's constants and structs. Their values and layout never change; `include/caio.h` is made from here.
+//! Constants and structs of the C ABI. Their values and layout never change. cbindgen generates `include/caio.h` from here.
 
 #![allow(non_camel_case_types)]
 
 use std::ffi::c_void;
 
-/// Major version of this header; `caio_version` gives the library's.
+/// Major version of this header. `caio_version` returns the version of the library at run time.
+/// See caio_version(3).
 pub const CAIO_VERSION_MAJOR: u32 = 0;
-/// Minor version of this header.
+/// Minor version of this header. See caio_version(3).
 pub const CAIO_VERSION_MINOR: u32 = 1;
-/// Patch version of this header.
+/// Patch version of this header. See caio_version(3).
 pub const CAIO_VERSION_PATCH: u32 = 0;
 
-/// Backend: the best one that works at this moment (see `CAIO_IMPL` in caio(7)).
+/// Backend: the best one that is available now. `CAIO_IMPL` and a file can change the choice; see caio(7).
 pub const CAIO_BACKEND_AUTO: u32 = 0;
-/// Backend: io_uring(7).
+/// Backend: io_uring. See io_uring(7).
 pub const CAIO_BACKEND_URING: u32 = 1;
-/// Backend: Linux kernel AIO, io_submit(2).
+/// Backend: Linux kernel AIO. See io_submit(2).
 pub const CAIO_BACKEND_LINUX: u32 = 2;
-/// Backend: worker threads and plain system calls.
+/// Backend: worker threads and plain system calls. See caio(7).
 pub const CAIO_BACKEND_THREAD: u32 = 3;
 
-/// Does nothing and succeeds. Uses no field; `fd` is ignored.
+/// Does nothing and succeeds. Ignores `fd`. Uses no field.
 pub const CAIO_OP_NOP: u8 = 0;
-/// pread(2), or read(2) at `CAIO_OFFSET_CURRENT`. Uses `fd buf len offset sys_flags` (`RWF_*`).
+/// Reads `len` bytes at most. At `CAIO_OFFSET_CURRENT`, reads at the current position.
+///
+/// Uses `fd`, `buf`, `len` (bytes), `offset` (bytes), `sys_flags` (`RWF_*`). `buf` must stay valid until the event.
+/// Result: the bytes read, 0 at end of file. See preadv2(2) and read(2).
 pub const CAIO_OP_READ: u8 = 1;
-/// pwrite(2), or write(2) at `CAIO_OFFSET_CURRENT`. Uses `fd buf len offset sys_flags` (`RWF_*`).
+/// Writes `len` bytes at most. At `CAIO_OFFSET_CURRENT`, writes at the current position.
+///
+/// Uses `fd`, `buf`, `len` (bytes), `offset` (bytes), `sys_flags` (`RWF_*`). `buf` must stay valid until the event.
+/// Result: the bytes written. See pwritev2(2) and write(2).
 pub const CAIO_OP_WRITE: u8 = 2;
-/// fsync(2). Uses `fd`.
+/// Syncs the data and the metadata of a file. It covers writes that completed before it was submitted.
+///
+/// Uses `fd`. Result: 0. See fsync(2).
 pub const CAIO_OP_FSYNC: u8 = 3;
-/// fdatasync(2). Uses `fd`.
+/// Like `CAIO_OP_FSYNC`, without metadata that is not needed to read the data.
+///
+/// Uses `fd`. Result: 0. See fdatasync(2).
 pub const CAIO_OP_FDSYNC: u8 = 4;
-/// preadv2(2): `buf` is an array of `len` struct iovec. Uses `fd buf len offset sys_flags`.
+/// Like `CAIO_OP_READ`, into an array of `len` struct iovec at `buf`.
+///
+/// Uses `fd`, `buf`, `len` (iovecs), `offset` (bytes), `sys_flags` (`RWF_*`).
+/// The array and the memory that it points to must stay valid until the event.
+/// Result: the bytes read; `-EINVAL` for more than `IOV_MAX` iovecs. See preadv2(2).
 pub const CAIO_OP_READV: u8 = 5;
-/// pwritev2(2): `buf` is an array of `len` struct iovec. Uses `fd buf len offset sys_flags`.
+/// Like `CAIO_OP_WRITE`, from an array of `len` struct iovec at `buf`.
+///
+/// Uses `fd`, `buf`, `len` (iovecs), `offset` (bytes), `sys_flags` (`RWF_*`).
+/// The array and the memory that it points to must stay valid until the event.
+/// Result: the bytes written; `-EINVAL` for more than `IOV_MAX` iovecs. See pwritev2(2).
 pub const CAIO_OP_WRITEV: u8 = 6;
-/// sync_file_range(2). Uses `fd len offset sys_flags` (`SYNC_FILE_RANGE_*`).
+/// Syncs a range of a file.
+///
+/// Uses `fd`, `len` (bytes), `offset` (bytes), `sys_flags` (`SYNC_FILE_RANGE_*`). Result: 0. See sync_file_range(2).
 pub const CAIO_OP_SYNC_RANGE: u8 = 7;
-/// fallocate(2). Uses `fd len offset sys_flags` (`FALLOC_FL_*`).
+/// Allocates or changes the space of a range of a file.
+///
+/// Uses `fd`, `len` (bytes), `offset` (bytes), `sys_flags` (`FALLOC_FL_*`). Result: 0. See fallocate(2).
 pub const CAIO_OP_ALLOCATE: u8 = 8;
-/// ftruncate(2) to `offset`. Uses `fd offset`.
+/// Changes the size of a file to `offset`.
+///
+/// Uses `fd`, `offset` (bytes). Result: 0. See ftruncate(2).
 pub const CAIO_OP_TRUNCATE: u8 = 9;
-/// openat(2); the result is the new descriptor. Uses `fd buf` (path) `sys_flags` (`O_*`) `mode`.
+/// Opens a file.
+///
+/// Uses `fd` (directory), `buf` (path, copied by submit), `sys_flags` (`O_*`), `mode` (permissions of a new file).
+/// Result: the new descriptor, which belongs to the caller. See openat(2).
 pub const CAIO_OP_OPENAT: u8 = 10;
-/// close(2). Uses `fd`. `-ECANCELED` means still open; any other result means the number is gone.
+/// Closes a descriptor.
+///
+/// Uses `fd`. Result: 0. After `-ECANCELED`, `fd` is still open. After any other result, it is closed. See close(2).
 pub const CAIO_OP_CLOSE: u8 = 11;
-/// statx(2). Uses `fd buf` (path) `sys_flags` (`AT_*`) `mode` (mask) `buf2` (struct statx).
+/// Gets the status of a file.
+///
+/// Uses `fd` (directory), `buf` (path, copied by submit), `sys_flags` (`AT_*`), `mode` (`STATX_*` mask),
+/// `buf2` (struct statx, must stay valid until the event). Result: 0. See statx(2).
 pub const CAIO_OP_STATX: u8 = 12;
-/// renameat2(2) within one directory descriptor. Uses `fd buf` (old path) `buf2` (new path) `sys_flags` (`RENAME_*`).
+/// Renames a file within one directory descriptor.
+///
+/// Uses `fd` (directory), `buf` (old path), `buf2` (new path), `sys_flags` (`RENAME_*`). Submit copies both paths.
+/// Result: 0. See renameat2(2).
 pub const CAIO_OP_RENAMEAT: u8 = 13;
-/// unlinkat(2). Uses `fd buf` (path) `sys_flags` (`AT_REMOVEDIR`).
+/// Removes a file, or with `AT_REMOVEDIR` a directory.
+///
+/// Uses `fd` (directory), `buf` (path, copied by submit), `sys_flags` (0 or `AT_REMOVEDIR`). Result: 0. See unlinkat(2).
 pub const CAIO_OP_UNLINKAT: u8 = 14;
-/// mkdirat(2). Uses `fd buf` (path) `mode`.
+/// Creates a directory.
+///
+/// Uses `fd` (directory), `buf` (path, copied by submit), `mode` (permissions). Result: 0. See mkdirat(2).
 pub const CAIO_OP_MKDIRAT: u8 = 15;
 
-/// The next operation of this call starts only after this one succeeded in full; else it and the
-/// rest of its chain yield `-ECANCELED`.
+/// Operation flag: the next operation of this call starts only after this one has succeeded in full.
+/// Otherwise the rest of the chain yields `-ECANCELED`. See caio_ctx_submit(3).
 pub const CAIO_FLAG_LINK: u8 = 1;
-/// READ* and WRITE*: finish short transfers inside the library: all of `len`, or end of file.
+/// Operation flag of READ, WRITE, READV and WRITEV: continue after a short transfer.
+/// The operation completes when all of `len` has been moved, or at end of file. See caio_ctx_submit(3).
 pub const CAIO_FLAG_FULL: u8 = 2;
 
-/// Promise: one thread makes all submit, poll, wait, cancel and free calls; others get `-EPERM`.
+/// Context flag, a promise: one thread makes all calls of submit, poll, wait, cancel and free.
+/// Other threads get `-EPERM`. See caio_ctx_new(3).
 pub const CAIO_CTX_SINGLE_THREAD: u32 = 1;
-/// Hint: let io_uring use a kernel submission thread.
+/// Context flag, a hint: io_uring may use a kernel thread for submissions. See caio_ctx_new(3).
 pub const CAIO_CTX_SQPOLL: u32 = 2;
-/// Never finish an operation inside `caio_ctx_submit`.
+/// Context flag: the library never completes an operation inside `caio_ctx_submit`. See caio_ctx_new(3).
 pub const CAIO_CTX_NO_INLINE: u32 = 4;
 
-/// Offset: the file's current position (also for pipes, sockets and terminals).
+/// Offset: the current position of the file. Use it for pipes, sockets and terminals. See caio_ctx_submit(3).
 pub const CAIO_OFFSET_CURRENT: u64 = u64::MAX;
 
-/// Options of `caio_ctx_new`: zero it and set `size`, or start from `CAIO_OPTIONS_INIT`.
-/// A larger `size` than the library knows is fine while the unknown tail is zero, else `-E2BIG`.
+/// Options of `caio_ctx_new`. Zero it and set `size`, or start from `CAIO_OPTIONS_INIT`.
+///
+/// Ownership: the caller's; `caio_ctx_new` copies it.
+/// Errors: `-EINVAL` if `size` is too small, `-E2BIG` if it is larger and a byte of the unknown tail is not 0.
+/// See caio_ctx_new(3).
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct caio_options {
-    /// `sizeof(caio_options)`.
+    /// `sizeof(caio_options)`, in bytes.
     pub size: u32,
-    /// `CAIO_BACKEND_*`; AUTO honours the environment's `CAIO_IMPL`. A named backend never falls back.
+    /// `CAIO_BACKEND_*`. A named backend never falls back. AUTO chooses as caio(7) describes.
     pub backend: u32,
-    /// Operations accepted and not yet polled, at most; 0 means 512.
+    /// Limit of operations that are accepted and whose events are not yet taken; 0 means 512.
     pub max_requests: u32,
-    /// Worker threads of this context, at most; 0 means a default.
+    /// Limit of worker threads; 0 means 32.
     pub threads: u32,
-    /// `CAIO_CTX_*`.
+    /// 0, or a combination of `CAIO_CTX_*`.
     pub flags: u32,
     /// Must be 0.
     pub reserved32: u32,
@@ -90,79 +135,87 @@ pub struct caio_options {
     pub reserved: [u64; 5],
 }
 
-/// One operation: zero it, set what the opcode uses; any other field that is set is `-EINVAL`.
+/// One operation. Zero it, then set the fields that the opcode uses.
 ///
-/// `fd`, buffers, the iovec array with what it points to, and the statx buffer must stay valid and
-/// untouched until the operation's event: they belong to the library until then. The struct itself
-/// and path strings are copied by submit.
+/// Ownership: submit copies the struct and the path strings. These must stay valid and unchanged until the event: `fd`,
+/// the buffers, the iovec array and the memory that it points to, and the statx buffer.
+/// Errors: submit fails with `-EINVAL` if a field is set that the opcode does not use.
+/// See caio_ctx_submit(3).
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct caio_op {
-    /// Comes back untouched in the event; a counter is safer than an address if you cancel.
+    /// Returned unchanged in the event. If you cancel, use a counter rather than an address; see caio_ctx_cancel(3).
     pub user_data: u64,
     /// `CAIO_OP_*`.
     pub opcode: u8,
-    /// `CAIO_FLAG_*`.
+    /// 0, or a combination of `CAIO_FLAG_*`.
     pub flags: u8,
-    /// An ioprio_set(2) value; 0 is the process's own. A hint.
+    /// A hint: a value of ioprio_set(2), or 0 for the priority of the process.
     pub ioprio: u16,
-    /// The file, or the directory of a path (`AT_FDCWD` allowed).
+    /// The file, or the directory of a path. `AT_FDCWD` means the working directory; see openat(2).
     pub fd: i32,
-    /// Memory, struct iovec array (READV, WRITEV), or path.
+    /// Memory, an array of struct iovec (READV, WRITEV), or a path.
     pub buf: *mut c_void,
     /// Must be 0.
     #[cfg(target_pointer_width = "32")]
     pub reserved_buf: u32,
-    /// Bytes, or number of iovecs; length of the range (SYNC_RANGE, ALLOCATE).
+    /// Bytes, or the number of iovecs (READV, WRITEV).
     pub len: u64,
-    /// File offset, or `CAIO_OFFSET_CURRENT`; new size (TRUNCATE).
+    /// Bytes from the start of the file, or `CAIO_OFFSET_CURRENT`. The new size (TRUNCATE).
     pub offset: u64,
-    /// The system call's: `RWF_*`, `SYNC_FILE_RANGE_*`, `FALLOC_FL_*`, `O_*`, `AT_*`, `RENAME_*`.
+    /// Flags of the system call: `RWF_*`, `SYNC_FILE_RANGE_*`, `FALLOC_FL_*`, `O_*`, `AT_*`, `RENAME_*`.
     pub sys_flags: u32,
-    /// File mode (OPENAT, MKDIRAT), statx mask (STATX).
+    /// Permissions (OPENAT, MKDIRAT), or the statx mask (STATX).
     pub mode: u32,
-    /// 0 for none, else nanoseconds from acceptance (of a linked operation: from its start) after
-    /// which it is cancelled with `-ETIMEDOUT`. A disk operation that runs is not interrupted.
+    /// Nanoseconds from acceptance, or from the start of a linked operation; 0 means none.
+    /// The library then cancels the operation, with the result `-ETIMEDOUT` if that stops it.
+    /// A running disk operation is not interrupted.
     pub timeout_ns: u64,
-    /// struct statx * (STATX); new path (RENAMEAT); else NULL.
+    /// struct statx (STATX), or the new path (RENAMEAT).
     pub buf2: *mut c_void,
     /// Must be 0.
     #[cfg(target_pointer_width = "32")]
     pub reserved_buf2: u32,
 }
 
-/// What became of one operation. Every accepted operation yields exactly one.
+/// The completion of one operation. Every accepted operation yields exactly one event.
+///
+/// Ownership: the caller's. When you take the event, the memory and the descriptor of the operation are yours again.
+/// See caio_ctx_poll(3).
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct caio_event {
-    /// The operation's.
+    /// The `user_data` of the operation.
     pub user_data: u64,
-    /// Bytes moved, or 0, or the new descriptor (OPENAT); or a negative errno.
+    /// Bytes moved, 0, or the new descriptor (OPENAT). On failure, a negative errno.
     pub result: i64,
 }
 
-/// Counters since the context was made: zero it and set `size`; a smaller one is filled only that far.
+/// Counters of a context, from its creation. Zero it and set `size`.
+///
+/// Ownership: the caller's. `caio_ctx_stats` writes at most `size` bytes.
+/// Units: operations. See caio_ctx_stats(3).
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct caio_stats {
-    /// `sizeof(caio_stats)`; not changed.
+    /// `sizeof(caio_stats)`, in bytes. The library does not change it.
     pub size: u32,
-    /// Accepted and not yet polled, now.
+    /// Operations accepted whose events are not yet taken.
     pub inflight: u32,
     /// Operations accepted.
     pub submitted: u64,
-    /// Operations whose event exists.
+    /// Operations completed.
     pub completed: u64,
-    /// Those of them with `-ECANCELED`.
+    /// Operations completed with `-ECANCELED`.
     pub cancelled: u64,
-    /// Finished inside `caio_ctx_submit` without blocking.
+    /// Operations completed inside `caio_ctx_submit`.
     pub done_inline: u64,
-    /// Finished by io_uring or kernel AIO.
+    /// Operations completed by io_uring or kernel AIO.
     pub done_native: u64,
-    /// Finished by a library thread.
+    /// Operations completed by a thread of the library.
     pub done_worker: u64,
-    /// Sent a second way after the first said it cannot.
+    /// Operations retried on another path, because the first one would have blocked.
     pub retried: u64,
-    /// Zero.
+    /// The library writes 0.
     pub reserved: [u64; 8],
 }
