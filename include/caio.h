@@ -50,7 +50,7 @@
 #define CAIO_BACKEND_LINUX 2
 
 /**
- * Backend: worker threads and plain system calls. See caio(7).
+ * Backend: worker threads and plain system calls. See caio-backends(7).
  */
 #define CAIO_BACKEND_THREAD 3
 
@@ -207,7 +207,7 @@
 #define CAIO_OFFSET_CURRENT UINT64_MAX
 
 /**
- * A context: a queue of operations, a queue of events, and a pollable descriptor. Opaque. See caio(7).
+ * A context: a queue of operations, a queue of events, and a pollable descriptor. Opaque. See caio_ctx_new(3).
  */
 typedef struct caio_ctx caio_ctx;
 
@@ -433,7 +433,7 @@ void caio_ctx_free(struct caio_ctx *ctx);
  * It is readable whenever a completion is pending.
  *
  * For each notification, call `caio_ctx_poll` once and return to the loop. An edge-triggered loop re-arms the descriptor
- * after a full array (`EPOLL_CTL_MOD`). Do not repeat `caio_ctx_poll` until it returns fewer events: handlers submit again,
+ * after each batch (`EPOLL_CTL_MOD`). Do not repeat `caio_ctx_poll` until it returns fewer events: handlers submit again,
  * and cached reads complete inside submit, so that the repetition starves the loop.
  *
  * Ownership: the context's. Do not read, write or close it; a dup(2) has the same readiness. It is close-on-exec and
@@ -442,7 +442,7 @@ void caio_ctx_free(struct caio_ctx *ctx);
  * Blocks: no.
  * Errors: `-EINVAL` (NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
  *
- * See caio_ctx_eventfd(3).
+ * See caio_ctx_eventfd(3) and caio-loops(7).
  */
 int caio_ctx_eventfd(const struct caio_ctx *ctx);
 

@@ -11,7 +11,7 @@ use crate::error::{Errno, Result};
 
 const EINVAL: c_int = -libc::EINVAL;
 
-/// A context: a queue of operations, a queue of events, and a pollable descriptor. Opaque. See caio(7).
+/// A context: a queue of operations, a queue of events, and a pollable descriptor. Opaque. See caio_ctx_new(3).
 pub struct caio_ctx {
     pub(super) context: Context,
 }
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn caio_ctx_free(ctx: *mut caio_ctx) {
 /// It is readable whenever a completion is pending.
 ///
 /// For each notification, call `caio_ctx_poll` once and return to the loop. An edge-triggered loop re-arms the descriptor
-/// after a full array (`EPOLL_CTL_MOD`). Do not repeat `caio_ctx_poll` until it returns fewer events: handlers submit again,
+/// after each batch (`EPOLL_CTL_MOD`). Do not repeat `caio_ctx_poll` until it returns fewer events: handlers submit again,
 /// and cached reads complete inside submit, so that the repetition starves the loop.
 ///
 /// Ownership: the context's. Do not read, write or close it; a dup(2) has the same readiness. It is close-on-exec and
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn caio_ctx_free(ctx: *mut caio_ctx) {
 /// Blocks: no.
 /// Errors: `-EINVAL` (NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
 ///
-/// See caio_ctx_eventfd(3).
+/// See caio_ctx_eventfd(3) and caio-loops(7).
 ///
 /// # Safety
 /// `ctx` is NULL or a live context.

@@ -18,7 +18,7 @@ pub const CAIO_BACKEND_AUTO: u32 = 0;
 pub const CAIO_BACKEND_URING: u32 = 1;
 /// Backend: Linux kernel AIO. See io_submit(2).
 pub const CAIO_BACKEND_LINUX: u32 = 2;
-/// Backend: worker threads and plain system calls. See caio(7).
+/// Backend: worker threads and plain system calls. See caio-backends(7).
 pub const CAIO_BACKEND_THREAD: u32 = 3;
 
 /// Does nothing and succeeds. Ignores `fd`. Uses no field.
