@@ -17,6 +17,7 @@ mod backend;
 mod completion;
 mod context;
 mod error;
+mod exec;
 mod notice;
 mod op;
 mod route;

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use self::checks::Checks;
 pub use self::learned::{Held, HitRate};
 use crate::backend::Kind;
-use crate::backend::streams::{self, Attempt, Way};
-use crate::backend::threads::ended;
 use crate::error::{Errno, Result};
+use crate::exec::blocking::ended;
+use crate::exec::nonblocking::{self, Attempt, Way};
 use crate::op::{Code, Op, Plain};
 use crate::sys::mem::Memory;
 use crate::sys::{rw, uring};
@@ -90,110 +90,110 @@ impl Router {
 
     /// Decides, and finishes what can be finished without blocking. `linked` operations keep out of the kernel's
     /// queues: a worker runs their chain on.
-    pub fn decide(&self, op: &Op, linked: bool, batch: &mut Checks) -> Route {
+    pub fn decide(&self, op: &Op, linked: bool, checks: &mut Checks) -> Route {
         match op.code {
             Code::Nop if !self.no_inline => Route::Done(0),
             Code::Nop if self.kind == Kind::Uring && !linked => Route::Native(0),
-            Code::Read | Code::Write | Code::Readv | Code::Writev if op.at_current() => self.decide_current(op, batch),
-            Code::Read | Code::Write | Code::Readv | Code::Writev => self.decide_positional(op, linked, batch),
+            Code::Read | Code::Write | Code::Readv | Code::Writev if op.at_current() => self.decide_current(op, checks),
+            Code::Read | Code::Write | Code::Readv | Code::Writev => self.decide_positional(op, linked, checks),
             _ => Route::Worker(0),
         }
     }
 
-    fn decide_current(&self, op: &Op, batch: &mut Checks) -> Route {
+    fn decide_current(&self, op: &Op, checks: &mut Checks) -> Route {
         // A worker looks by itself; here it matters only for what may be done at once.
-        if self.no_inline || !streams::is_stream(op) {
+        if self.no_inline || !nonblocking::is_stream(op) {
             return Route::Worker(0);
         }
-        match streams::attempt(op, 0, &mut batch.kit, &mut Way::Unknown { may_reopen: false }) {
+        match nonblocking::attempt(op, 0, &mut checks.scratch, &mut Way::Unknown { may_reopen: false }) {
             Attempt::Done(result) => Route::Done(result),
             Attempt::NotReady(moved) | Attempt::MayWait(moved) => Route::Stream(moved),
         }
     }
 
-    fn decide_positional(&self, op: &Op, linked: bool, batch: &mut Checks) -> Route {
-        let may_be_cached = !self.no_inline && op.code == Code::Read && op.sys_flags == 0 && batch.allows(op.len);
-        match may_be_cached.then(|| self.attempt(op.fd, op.buf, op.len, op.offset, batch)).flatten() {
-            Some(answer) => self.after_attempt(op, answer, linked, batch),
-            None => self.decide_untried(op, linked, batch),
+    fn decide_positional(&self, op: &Op, linked: bool, checks: &mut Checks) -> Route {
+        let may_be_cached = !self.no_inline && op.code == Code::Read && op.sys_flags == 0 && checks.allows(op.len);
+        match may_be_cached.then(|| self.attempt(op.fd, op.buf, op.len, op.offset, checks)).flatten() {
+            Some(answer) => self.after_attempt(op, answer, linked, checks),
+            None => self.decide_untried(op, linked, checks),
         }
     }
 
     /// What is in the page cache is copied in the caller's time wherever it goes but to a worker.
-    fn takes_long_to_copy(&self, op: &Op, batch: &mut Checks) -> bool {
+    fn takes_long_to_copy(&self, op: &Op, checks: &mut Checks) -> bool {
         const WORTH_WAKING: u64 = 16 * 1024;
         // An io_uring that was asked for by name gets them all.
         let shares = self.auto || self.kind == Kind::Linux;
         if !shares || self.no_inline || op.code != Code::Read || op.len < WORTH_WAKING {
             return false;
         }
-        let more_of_it = self.auto && batch.cached_fd == Some(op.fd) && op.len > batch.budget;
-        more_of_it || op.len > INLINE_BUDGET && !self.is_direct(op.fd, batch)
+        let more_of_it = self.auto && checks.cached_fd == Some(op.fd) && op.len > checks.budget;
+        more_of_it || op.len > INLINE_BUDGET && !self.is_direct(op.fd, checks)
     }
 
-    fn without_attempt(&self, op: &Op, moved: u64, linked: bool, batch: &mut Checks) -> Route {
-        if !linked && self.native_can(op, batch) { Route::Native(moved) } else { Route::Worker(moved) }
+    fn without_attempt(&self, op: &Op, moved: u64, linked: bool, checks: &mut Checks) -> Route {
+        if !linked && self.native_can(op, checks) { Route::Native(moved) } else { Route::Worker(moved) }
     }
 
-    fn after_attempt(&self, op: &Op, attempt: Result<u64>, linked: bool, batch: &mut Checks) -> Route {
-        match self.finish_attempt(op, attempt, batch) {
+    fn after_attempt(&self, op: &Op, attempt: Result<u64>, linked: bool, checks: &mut Checks) -> Route {
+        match self.finish_attempt(op, attempt, checks) {
             Cached::Done(result) => Route::Done(result),
             // The kernel has checked the descriptor: it has positions. Its AIO would only find the same.
             Cached::Rest(moved) if self.ring_takes(true) && !linked => Route::Native(moved),
             Cached::Rest(moved) => Route::Worker(moved),
-            Cached::Unknown(moved) => self.without_attempt(op, moved, linked, batch),
+            Cached::Unknown(moved) => self.without_attempt(op, moved, linked, checks),
         }
     }
 
     /// What becomes of a plain operation; what [`Self::decide`] would make of it. `at_once`: the caller takes its event.
     #[inline(always)]
-    pub fn plainly(&self, op: &Plain, at_once: bool, batch: &mut Checks) -> Plainly {
-        if op.reads && at_once && batch.cached_fd == Some(op.fd) && batch.allows(op.len) {
-            return self.after_plain_attempt(op, rw::read_cached(op.fd, op.buf, op.len, op.offset), at_once, batch);
+    pub fn plainly(&self, op: &Plain, at_once: bool, checks: &mut Checks) -> Plainly {
+        if op.reads && at_once && checks.cached_fd == Some(op.fd) && checks.allows(op.len) {
+            return self.after_plain_attempt(op, rw::read_cached(op.fd, op.buf, op.len, op.offset), at_once, checks);
         }
-        if batch.sent == Some((op.fd, op.reads)) && op.len <= INLINE_MOST && op.fits_the_kernel() {
+        if checks.sent == Some((op.fd, op.reads)) && op.len <= INLINE_MOST && op.fits_the_kernel() {
             if op.reads {
                 self.hit_rate.leaves_out();
             }
             return Plainly::Sent;
         }
-        self.first_of_its_kind(*op, at_once, batch)
+        self.first_of_its_kind(*op, at_once, checks)
     }
 
     /// By value, so that the others can stay in registers.
     #[inline(never)]
-    fn first_of_its_kind(&self, op: Plain, at_once: bool, batch: &mut Checks) -> Plainly {
+    fn first_of_its_kind(&self, op: Plain, at_once: bool, checks: &mut Checks) -> Plainly {
         if op.reads && !self.no_inline {
-            if !batch.allows(op.len) {
+            if !checks.allows(op.len) {
                 return Plainly::Undecided;
             }
-            if let Some(answer) = self.attempt(op.fd, op.buf, op.len, op.offset, batch) {
+            if let Some(answer) = self.attempt(op.fd, op.buf, op.len, op.offset, checks) {
                 if answer == Ok(op.len) {
                     self.hit_rate.hit();
                 }
-                return self.after_plain_attempt(&op, answer, at_once, batch);
+                return self.after_plain_attempt(&op, answer, at_once, checks);
             }
         }
         let sent = self.ring_takes(op.reads)
             && op.fits_the_kernel()
-            && (op.reads || !self.auto || self.is_direct(op.fd, batch))
-            && self.natively(op.fd, op.reads, batch);
+            && (op.reads || !self.auto || self.is_direct(op.fd, checks))
+            && self.natively(op.fd, op.reads, checks);
         if !sent {
             return Plainly::Untried;
         }
-        batch.sent = Some((op.fd, op.reads));
+        checks.sent = Some((op.fd, op.reads));
         Plainly::Sent
     }
 
     #[inline(always)]
-    fn after_plain_attempt(&self, op: &Plain, answer: Result<u64>, at_once: bool, batch: &mut Checks) -> Plainly {
+    fn after_plain_attempt(&self, op: &Plain, answer: Result<u64>, at_once: bool, checks: &mut Checks) -> Plainly {
         match answer {
             Ok(read) if read == op.len && at_once => {
-                batch.budget -= op.len;
+                checks.budget -= op.len;
                 Plainly::Read
             }
             Err(Errno(libc::EAGAIN)) if self.ring_takes(true) && op.fits_the_kernel() => {
-                self.misses(op.fd, batch);
+                self.misses(op.fd, checks);
                 Plainly::Sent
             }
             answer => Plainly::Answered(answer),
@@ -202,11 +202,11 @@ impl Router {
 
     /// A read was not in the page cache: those after it are not tried. The attempt got far enough to answer
     /// [`Checks::natively`] for them.
-    fn misses(&self, fd: i32, batch: &mut Checks) {
+    fn misses(&self, fd: i32, checks: &mut Checks) {
         self.hit_rate.miss();
-        batch.cached_fd = None;
-        batch.known(fd).reads = Some(true);
-        batch.sent = self.ring_takes(true).then_some((fd, true));
+        checks.cached_fd = None;
+        checks.known(fd).reads = Some(true);
+        checks.sent = self.ring_takes(true).then_some((fd, true));
     }
 
     /// There is a ring, for buffered reads too, or for writes.
@@ -215,35 +215,35 @@ impl Router {
     }
 
     /// [`Self::decide`] for a plain operation of which [`Self::plainly`] gave this answer.
-    pub fn decide_after(&self, op: &Op, answer: Result<u64>, batch: &mut Checks) -> Route {
-        self.after_attempt(op, answer, false, batch)
+    pub fn decide_after(&self, op: &Op, answer: Result<u64>, checks: &mut Checks) -> Route {
+        self.after_attempt(op, answer, false, checks)
     }
 
     /// The same, where it is not to be tried.
-    pub fn decide_untried(&self, op: &Op, linked: bool, batch: &mut Checks) -> Route {
-        if self.takes_long_to_copy(op, batch) {
+    pub fn decide_untried(&self, op: &Op, linked: bool, checks: &mut Checks) -> Route {
+        if self.takes_long_to_copy(op, checks) {
             return Route::Worker(0);
         }
-        self.without_attempt(op, 0, linked, batch)
+        self.without_attempt(op, 0, linked, checks)
     }
 
     /// What a read finds in the page cache, if it is worth an attempt.
     #[inline(always)]
-    fn attempt(&self, fd: i32, buf: Memory, len: u64, offset: u64, batch: &mut Checks) -> Option<Result<u64>> {
-        if batch.cached_fd != Some(fd) {
+    fn attempt(&self, fd: i32, buf: Memory, len: u64, offset: u64, checks: &mut Checks) -> Option<Result<u64>> {
+        if checks.cached_fd != Some(fd) {
             let hint = self.hint(fd);
-            if matches!(hint, Hint::NoWaitUnknown | Hint::Direct) || !self.expects_cached(fd, batch) {
+            if matches!(hint, Hint::NoWaitUnknown | Hint::Direct) || !self.expects_cached(fd, checks) {
                 return None;
             }
-            let unasked = batch.alone && hint == Hint::Buffered;
+            let unasked = checks.alone && hint == Hint::Buffered;
             let answer = unasked.then(|| rw::read_cached_unasked(fd, buf, len, offset)).flatten();
             if answer.is_some_and(|answer| answer == Ok(len) || answer == Err(Errno(libc::EAGAIN))) {
                 return answer;
             }
-            if !self.is_buffered(fd, batch) {
+            if !self.is_buffered(fd, checks) {
                 return None;
             }
-            batch.cached_fd = Some(fd);
+            checks.cached_fd = Some(fd);
             // Short: the rest is tried next.
             if let Some(Ok(_)) = answer {
                 return answer;
@@ -254,24 +254,24 @@ impl Router {
 
     /// Whether reads of a buffered descriptor are worth an attempt.
     #[inline(always)]
-    fn expects_cached(&self, fd: i32, batch: &mut Checks) -> bool {
+    fn expects_cached(&self, fd: i32, checks: &mut Checks) -> bool {
         const RETRY_AFTER: u32 = 16;
-        if !batch.alone && batch.is_decided(fd) {
+        if !checks.alone && checks.is_decided(fd) {
             self.hit_rate.leaves_out();
             return false;
         }
         // Alone, an attempt costs no more than the question whether the ring may have it, and in vain it has started the
         // transfer.
-        let instead = || batch.alone && self.ring_takes(true) && !self.held.knows(fd, true);
+        let instead = || checks.alone && self.ring_takes(true) && !self.held.knows(fd, true);
         self.hit_rate.is_worth_a_try(RETRY_AFTER) || instead()
     }
 
     /// Whether RWF_NOWAIT looks into the page cache, asked once in a submit.
-    fn is_buffered(&self, fd: i32, batch: &mut Checks) -> bool {
-        if self.is_direct(fd, batch) || batch.status_flags(fd).is_none() {
+    fn is_buffered(&self, fd: i32, checks: &mut Checks) -> bool {
+        if self.is_direct(fd, checks) || checks.status_flags(fd).is_none() {
             return false;
         }
-        if batch.alone {
+        if checks.alone {
             self.set_hint(fd, Hint::Buffered);
         }
         true
@@ -288,7 +288,7 @@ impl Router {
     }
 
     /// What comes of a read whose first attempt answered `attempt`.
-    fn finish_attempt(&self, op: &Op, mut attempt: Result<u64>, batch: &mut Checks) -> Cached {
+    fn finish_attempt(&self, op: &Op, mut attempt: Result<u64>, checks: &mut Checks) -> Cached {
         let mut moved = 0;
         loop {
             match attempt {
@@ -298,15 +298,15 @@ impl Router {
                 Ok(0) if !rw::ends_before(op.fd, op.offset.wrapping_add(moved)) => return Cached::Unknown(moved),
                 Ok(more) => {
                     self.hit_rate.hit();
-                    batch.budget = batch.budget.saturating_sub(op.len);
+                    checks.budget = checks.budget.saturating_sub(op.len);
                     return Cached::Done((moved + more) as i64);
                 }
                 Err(Errno(libc::EAGAIN)) => {
-                    self.misses(op.fd, batch);
+                    self.misses(op.fd, checks);
                     return Cached::Rest(moved);
                 }
                 Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {
-                    batch.cached_fd = None;
+                    checks.cached_fd = None;
                     self.set_hint(op.fd, Hint::NoWaitUnknown);
                     return Cached::Unknown(moved);
                 }
@@ -317,7 +317,7 @@ impl Router {
     }
 
     /// Whether the kernel's queue takes it with the plain call's meaning.
-    fn native_can(&self, op: &Op, batch: &mut Checks) -> bool {
+    fn native_can(&self, op: &Op, checks: &mut Checks) -> bool {
         let flags = (libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_APPEND) as u32;
         // Of nothing to move, the plain calls still look at the file; of too much, at all of the address range.
         let form = i64::try_from(op.offset).is_ok()
@@ -328,39 +328,39 @@ impl Router {
         form && match self.kind {
             Kind::Thread => false,
             // io_uring has a kernel thread make buffered writes, which takes longer than ours do.
-            Kind::Uring if self.auto && !op.code.reads() && !self.is_direct(op.fd, batch) => false,
+            Kind::Uring if self.auto && !op.code.reads() && !self.is_direct(op.fd, checks) => false,
             // Asked now, not remembered: a buffered read that is taken for a direct one might never end.
-            Kind::Uring if self.direct_reads_only && op.code.reads() && !batch.is_direct(op.fd) => false,
-            Kind::Uring => self.natively(op.fd, op.code.reads(), batch),
+            Kind::Uring if self.direct_reads_only && op.code.reads() && !checks.is_direct(op.fd) => false,
+            Kind::Uring => self.natively(op.fd, op.code.reads(), checks),
             // io_submit runs buffered writes itself; without O_DIRECT they are a worker's.
-            Kind::Linux if op.code.reads() => self.kernel_aio_reads(op.fd, batch),
-            Kind::Linux => self.is_direct(op.fd, batch) && self.natively(op.fd, false, batch),
+            Kind::Linux if op.code.reads() => self.kernel_aio_reads(op.fd, checks),
+            Kind::Linux => self.is_direct(op.fd, checks) && self.natively(op.fd, false, checks),
         }
     }
 
     /// Buffered reads only while they are found in the page cache: RWF_NOWAIT sends the others back, and each of those is
     /// an event of the descriptor's that brings nothing.
-    fn kernel_aio_reads(&self, fd: i32, batch: &mut Checks) -> bool {
+    fn kernel_aio_reads(&self, fd: i32, checks: &mut Checks) -> bool {
         const RETRY_AFTER: u32 = 1024;
-        let wanted = batch.is_decided(fd) || self.hit_rate.is_worth_a_try(RETRY_AFTER) || self.is_direct(fd, batch);
-        wanted && self.natively(fd, true, batch)
+        let wanted = checks.is_decided(fd) || self.hit_rate.is_worth_a_try(RETRY_AFTER) || self.is_direct(fd, checks);
+        wanted && self.natively(fd, true, checks)
     }
 
     /// The kernel's queue takes it, without waiting and with the plain call's errors. If not, a worker makes that call.
-    fn natively(&self, fd: i32, reads: bool, batch: &mut Checks) -> bool {
-        self.held.knows(fd, reads) || batch.natively(fd, reads)
+    fn natively(&self, fd: i32, reads: bool, checks: &mut Checks) -> bool {
+        self.held.knows(fd, reads) || checks.natively(fd, reads)
     }
 
     /// Notes of a write that goes to a worker whether it is one to the device: those gain from many workers.
-    pub fn mark(&self, op: &mut Op, batch: &mut Checks) {
-        op.direct = matches!(op.code, Code::Write | Code::Writev) && self.is_direct(op.fd, batch);
+    pub fn mark(&self, op: &mut Op, checks: &mut Checks) {
+        op.direct = matches!(op.code, Code::Write | Code::Writev) && self.is_direct(op.fd, checks);
     }
 
-    fn is_direct(&self, fd: i32, batch: &mut Checks) -> bool {
+    fn is_direct(&self, fd: i32, checks: &mut Checks) -> bool {
         if self.hint(fd) == Hint::Direct {
             return true;
         }
-        let direct = batch.is_direct(fd);
+        let direct = checks.is_direct(fd);
         if direct {
             self.set_hint(fd, Hint::Direct);
         }

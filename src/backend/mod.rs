@@ -2,8 +2,6 @@
 
 pub mod aio;
 pub mod choice;
-pub mod streams;
-pub mod threads;
 pub mod uring;
 
 pub use choice::{choose, probe};

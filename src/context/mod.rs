@@ -212,7 +212,7 @@ impl Context {
         Ok(self.shared.stats())
     }
 
-    /// Ends a context as `caio_ctx_free` says.
+    /// PollerHandle a context as `caio_ctx_free` says.
     pub fn free(self) {
         if self.check_process().is_err() {
             self.shared.fds.close_all();

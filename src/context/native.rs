@@ -2,9 +2,10 @@
 
 use super::slab::{Place, Slot, Token};
 use super::state::{By, State, class_of, stopped_result};
-use crate::backend::{Flush, Native, threads};
+use crate::backend::{Flush, Native};
 use crate::completion::{Event, Nowhere, Sink};
 use crate::error::Errno;
+use crate::exec::blocking;
 use crate::op::Plain;
 
 impl State {
@@ -153,7 +154,7 @@ impl State {
                 self.finish(index, stopped_result(&op, moved, wish), By::Kernel);
             }
             _ if !retried && worth_a_second_way(errno) => self.retry_on_worker(index),
-            _ => self.finish(index, threads::ended(&op, moved, errno), By::Kernel),
+            _ => self.finish(index, blocking::ended(&op, moved, errno), By::Kernel),
         }
     }
 

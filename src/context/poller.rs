@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::Shared;
 use super::slab::{Place, Token};
 use super::state::{By, State, stopped_result};
-use crate::backend::streams::{self, Attempt, Way};
-use crate::backend::threads::Kit;
 use crate::error::{Errno, Result};
+use crate::exec::blocking::Scratch;
+use crate::exec::nonblocking::{self, Attempt, Way};
 use crate::op::Op;
 use crate::sync::Mutex;
 use crate::sys::epoll::{Epoll, Interest, Ready};
@@ -22,14 +22,14 @@ use crate::sys::{rw, thread};
 const NO_MEMORY: Errno = Errno(libc::ENOMEM);
 
 /// How others reach the poller.
-pub struct Ends {
+pub struct PollerHandle {
     pub timer: TimerFd,
     poke: EventFd,
     handle: Mutex<Option<thread::Handle>>,
 }
 
-impl Ends {
-    /// Ends the thread; the context is closing and has no operation left.
+impl PollerHandle {
+    /// PollerHandle the thread; the context is closing and has no operation left.
     pub fn end(&self) {
         self.poke.signal();
         if let Some(handle) = self.handle.lock().take() {
@@ -47,7 +47,7 @@ impl Shared {
 
     fn start_poller(&self) -> Result<()> {
         let epoll = Epoll::new()?;
-        let ends = Arc::new(Ends { timer: TimerFd::new()?, poke: EventFd::new()?, handle: Mutex::new(None) });
+        let ends = Arc::new(PollerHandle { timer: TimerFd::new()?, poke: EventFd::new()?, handle: Mutex::new(None) });
         for fd in [ends.timer.as_raw_fd(), ends.poke.as_raw_fd()] {
             epoll.add(fd, Interest { read: true, write: false })?;
         }
@@ -73,13 +73,13 @@ impl Shared {
 /// cannot grow ends with ENOMEM.
 struct Poller {
     shared: Arc<Shared>,
-    ends: Arc<Ends>,
+    ends: Arc<PollerHandle>,
     epoll: Epoll,
     watches: HashMap<RawFd, Watch>,
     spare_watches: Vec<Watch>,
     arrivals: VecDeque<Waiting>,
     leaving: Leaving,
-    kit: Kit,
+    scratch: Scratch,
 }
 
 /// Operations that the poller is done with, until it sends them off together.
@@ -108,7 +108,7 @@ enum Leave {
 }
 
 impl Poller {
-    fn new(shared: Arc<Shared>, ends: Arc<Ends>, epoll: Epoll) -> Result<Self> {
+    fn new(shared: Arc<Shared>, ends: Arc<PollerHandle>, epoll: Epoll) -> Result<Self> {
         Ok(Self {
             shared,
             ends,
@@ -117,7 +117,7 @@ impl Poller {
             spare_watches: Vec::new(),
             arrivals: VecDeque::new(),
             leaving: Leaving::new()?,
-            kit: Kit::default(),
+            scratch: Scratch::default(),
         })
     }
 
@@ -165,7 +165,7 @@ impl Poller {
     /// A new operation is tried at once, then watched for.
     fn arrive(&mut self, mut waiting: Waiting) {
         let (token, fd, reads) = (waiting.token, waiting.op.fd, waiting.op.code.reads());
-        if let Some(leave) = attempt(&mut waiting, &mut self.kit) {
+        if let Some(leave) = attempt(&mut waiting, &mut self.scratch) {
             return self.leaving.add(&self.shared, token, leave);
         }
         let without_memory = stopped_result(&waiting.op, waiting.moved, NO_MEMORY);
@@ -205,11 +205,11 @@ impl Poller {
 
     /// Tries what waits for a descriptor that is ready.
     fn serve(&mut self, fd: RawFd) {
-        let Self { shared, watches, leaving, kit, .. } = self;
+        let Self { shared, watches, leaving, scratch, .. } = self;
         let Some(watch) = watches.get_mut(&fd) else { return };
         for queue in [&mut watch.readers, &mut watch.writers] {
             while let Some(first) = queue.front_mut() {
-                let Some(leave) = attempt(first, kit) else { break };
+                let Some(leave) = attempt(first, scratch) else { break };
                 leaving.add(shared, first.token, leave);
                 queue.pop_front();
             }
@@ -295,8 +295,8 @@ impl Watch {
 }
 
 /// None while it must go on waiting.
-fn attempt(waiting: &mut Waiting, kit: &mut Kit) -> Option<Leave> {
-    match streams::attempt(&waiting.op, waiting.moved, kit, &mut waiting.way) {
+fn attempt(waiting: &mut Waiting, scratch: &mut Scratch) -> Option<Leave> {
+    match nonblocking::attempt(&waiting.op, waiting.moved, scratch, &mut waiting.way) {
         Attempt::Done(result) => Some(Leave::Result(result)),
         Attempt::NotReady(moved) => {
             waiting.moved = moved;

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use super::deadline::Deadlines;
-use super::poller::Ends;
+use super::poller::PollerHandle;
 use super::pool::Pool;
 use super::slab::{Class, List, NONE, Place, Slab, Slot};
 use super::spin::Spin;
@@ -40,7 +40,7 @@ pub struct State {
     pub syncs: Vec<Group>,
     pub sync_pace: SyncPace,
     /// The poller, once there is one.
-    pub poller: Option<Arc<Ends>>,
+    pub poller: Option<Arc<PollerHandle>>,
     /// Stream operations on their way to the poller.
     pub inbox: List,
     /// Stream operations that the poller must stop.

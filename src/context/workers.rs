@@ -8,9 +8,9 @@ use super::Shared;
 use super::slab::{Class, Place, Token};
 use super::state::{By, CANCELED, State, class_of};
 use super::sync_group::PATIENCE;
-use crate::backend::streams;
-use crate::backend::threads::{self, Kit};
 use crate::error::{Errno, Result};
+use crate::exec::blocking::{self, Scratch};
+use crate::exec::nonblocking;
 use crate::op::{Code, Op};
 use crate::sync::MutexGuard;
 use crate::sys::{fs, thread};
@@ -142,14 +142,14 @@ impl Shared {
         }
     }
 
-    fn run_task(&self, task: &Task, kit: &mut Kit) -> Outcome {
+    fn run_task(&self, task: &Task, scratch: &mut Scratch) -> Outcome {
         if let Some(errno) = task.refused {
             return Outcome::Result(errno.as_result());
         }
         if task.plain {
-            return threads::run_once(&task.op, task.moved, kit).map_or_else(Outcome::Result, Outcome::Stream);
+            return blocking::run_once(&task.op, task.moved, scratch).map_or_else(Outcome::Result, Outcome::Stream);
         }
-        if streams::is_stream(&task.op) {
+        if nonblocking::is_stream(&task.op) {
             let watched = self.ensure_poller();
             return if watched {
                 Outcome::Stream(task.moved)
@@ -158,7 +158,7 @@ impl Shared {
             };
         }
         let stopped = || self.stop_wish(task.token);
-        Outcome::Result(threads::run(&task.op, task.moved, &task.paths, kit, stopped))
+        Outcome::Result(blocking::run(&task.op, task.moved, &task.paths, scratch, stopped))
     }
 
     fn stop_wish(&self, token: Token) -> Option<Errno> {
@@ -176,7 +176,7 @@ enum Outcome {
 
 /// A worker's life.
 fn work(mut shared: Arc<Shared>, id: u64) {
-    let mut kit = Kit::default();
+    let mut scratch = Scratch::default();
     let mut done = None;
     shared.state.lock().pool.started();
     while let Some(task) = shared.next_task(id, done.take()) {
@@ -186,7 +186,7 @@ fn work(mut shared: Arc<Shared>, id: u64) {
                 None => return,
             }
         } else {
-            let outcome = shared.run_task(&task, &mut kit);
+            let outcome = shared.run_task(&task, &mut scratch);
             done = Some((task, outcome));
         }
     }
@@ -205,7 +205,7 @@ fn open(shared: Arc<Shared>, id: u64, task: Task) -> Option<Arc<Shared>> {
     }
     drop(shared);
 
-    let path = threads::first_path(&task.paths);
+    let path = blocking::first_path(&task.paths);
     let may_block = fs::open_may_block(dir, path, task.op.sys_flags);
     let wanted = !may_block
         || weak.upgrade()?.with_worker(|state| {

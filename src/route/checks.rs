@@ -1,13 +1,13 @@
 //! What one submit finds out about descriptors.
 
 use super::{INLINE_BUDGET, INLINE_MOST};
-use crate::backend::threads::Kit;
 use crate::error::Result;
+use crate::exec::blocking::Scratch;
 use crate::sys::rw;
 
 /// What one submit asked about descriptors, so that it asks once for each.
 pub struct Checks {
-    pub(super) kit: Kit,
+    pub(super) scratch: Scratch,
     pub(super) budget: u64,
     /// The submit has one operation.
     pub(super) alone: bool,
@@ -38,7 +38,7 @@ const UNKNOWN: Known = Known { fd: -1, submit: 0, status_flags: None, reads: Non
 impl Default for Checks {
     fn default() -> Self {
         Self {
-            kit: Kit::default(),
+            scratch: Scratch::default(),
             budget: INLINE_BUDGET,
             alone: false,
             submit: 0,

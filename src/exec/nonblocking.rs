@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use super::threads::{Kit, ended, remaining};
+use super::blocking::{Scratch, ended, remaining};
 use crate::error::Errno;
 use crate::op::Op;
 use crate::sys::rw::{self, Transfer};
@@ -22,9 +22,9 @@ pub fn is_stream(op: &Op) -> bool {
 }
 
 /// Moves what can be moved now, after `moved` bytes. A descriptor with O_NONBLOCK gets one attempt: EAGAIN is its result.
-pub fn attempt(op: &Op, mut moved: u64, kit: &mut Kit, way: &mut Way) -> Attempt {
+pub fn attempt(op: &Op, mut moved: u64, scratch: &mut Scratch, way: &mut Way) -> Attempt {
     loop {
-        let answer = remaining(op, moved, kit).and_then(|rest| way.transfer(&rest));
+        let answer = remaining(op, moved, scratch).and_then(|rest| way.transfer(&rest));
         match answer {
             Ok(0) => return Attempt::Done(moved as i64),
             Ok(more) => moved += more,

@@ -11,18 +11,18 @@ use crate::sys::{fs, thread};
 
 /// What a worker keeps from operation to operation.
 #[derive(Default)]
-pub struct Kit {
+pub struct Scratch {
     iovecs: IovecBuf,
 }
 
 /// Runs an operation other than OPENAT to its end and says its result. `moved` bytes went before; `paths` are its
 /// NUL-terminated paths. Between the parts of a long transfer `stopped` may end it.
-pub fn run(op: &Op, moved: u64, paths: &[u8], kit: &mut Kit, stopped: impl Fn() -> Option<Errno>) -> i64 {
+pub fn run(op: &Op, moved: u64, paths: &[u8], scratch: &mut Scratch, stopped: impl Fn() -> Option<Errno>) -> i64 {
     if op.ioprio != 0 {
         thread::set_io_priority(op.ioprio);
     }
     let result = if op.code.transfers() {
-        transfer(op, moved, kit, stopped)
+        transfer(op, moved, scratch, stopped)
     } else {
         call(op, paths).map_or_else(Errno::as_result, |value| value as i64)
     };
@@ -60,17 +60,17 @@ fn second_path(paths: &[u8]) -> &CStr {
 
 /// One plain call of a stream that could not be tried without the risk of waiting, but was ready: Ok with all that
 /// moved so far if FULL wants more.
-pub fn run_once(op: &Op, moved: u64, kit: &mut Kit) -> std::result::Result<u64, i64> {
-    match remaining(op, moved, kit).and_then(|rest| rw::transfer(&rest)) {
+pub fn run_once(op: &Op, moved: u64, scratch: &mut Scratch) -> std::result::Result<u64, i64> {
+    match remaining(op, moved, scratch).and_then(|rest| rw::transfer(&rest)) {
         Ok(more) if more > 0 && op.full && moved + more < op.wanted() => Ok(moved + more),
         Ok(more) => Err((moved + more) as i64),
         Err(errno) => Err(ended(op, moved, errno)),
     }
 }
 
-fn transfer(op: &Op, mut moved: u64, kit: &mut Kit, stopped: impl Fn() -> Option<Errno>) -> i64 {
+fn transfer(op: &Op, mut moved: u64, scratch: &mut Scratch, stopped: impl Fn() -> Option<Errno>) -> i64 {
     loop {
-        match remaining(op, moved, kit).and_then(|rest| rw::transfer(&rest)) {
+        match remaining(op, moved, scratch).and_then(|rest| rw::transfer(&rest)) {
             Ok(0) => return moved as i64,
             Ok(more) => moved += more,
             Err(errno) => return ended(op, moved, errno),
@@ -85,12 +85,12 @@ fn transfer(op: &Op, mut moved: u64, kit: &mut Kit, stopped: impl Fn() -> Option
 }
 
 /// The system call for what is left of a transfer after `moved` bytes; or ENOMEM.
-pub fn remaining(op: &Op, moved: u64, kit: &mut Kit) -> Result<Transfer> {
+pub fn remaining(op: &Op, moved: u64, scratch: &mut Scratch) -> Result<Transfer> {
     let (memory, count) = if moved == 0 {
         (op.buf, op.len)
     } else if op.code.vectored() {
-        op.buf.iovecs_after(op.len, moved, &mut kit.iovecs)?;
-        (kit.iovecs.as_memory(), kit.iovecs.count())
+        op.buf.iovecs_after(op.len, moved, &mut scratch.iovecs)?;
+        (scratch.iovecs.as_memory(), scratch.iovecs.count())
     } else {
         (op.buf.advanced(moved), op.len - moved)
     };
