@@ -1,4 +1,4 @@
-/* What the C tests share: checks that name their line, and operations written shortly. C11 and C++17. */
+/* Shared by the C tests: checks that name their line, and short constructors for operations. C11 and C++17. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -27,7 +27,7 @@
         } \
     } while (0)
 
-/* The same for a value, which is shown. */
+/* Checks a value, and prints it if it is wrong. */
 #define EXPECT(value, wanted) \
     do { \
         long long got_ = (long long)(value), wanted_ = (long long)(wanted); \
@@ -83,7 +83,7 @@ static inline int64_t run_op(caio_ctx *ctx, caio_op op)
     return result_of(ctx, 77);
 }
 
-/* The backend named on the command line: 1, 2 or 3; AUTO without one. */
+/* The backend of the command line: 1, 2 or 3. AUTO without an argument. */
 static inline uint32_t backend_argument(int argc, char **argv)
 {
     return argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : (uint32_t)CAIO_BACKEND_AUTO;

@@ -1,4 +1,4 @@
-/* dlopen, dlclose: the library stays mapped once loaded, whether it is at rest or work is in flight, which goes on.
+/* dlclose(3) does not unmap the library, whether it is idle or has operations in flight; these complete.
  * Arguments: backend, path of the library. */
 #include "check.h"
 #include <dlfcn.h>
@@ -9,7 +9,7 @@ typedef int (*submit_function)(caio_ctx *, const caio_op *, uint32_t);
 typedef int (*wait_function)(caio_ctx *, caio_event *, uint32_t, uint32_t, int64_t);
 typedef void (*free_function)(caio_ctx *);
 
-/* ISO C has no conversion from an object to a function pointer; the bytes are the same. */
+/* ISO C does not convert an object pointer to a function pointer. Copy the bytes, which are the same. */
 static void find(void *library, const char *name, void *function, size_t size)
 {
     void *symbol = dlsym(library, name);
@@ -43,7 +43,7 @@ static void close_and_find_again(void *library, const char *path)
     EXPECT(dlclose(library), 0);
 }
 
-/* A worker runs and ends. */
+/* Starts a worker thread; caio_ctx_free ends it. */
 static void *use_and_free(void *argument)
 {
     struct functions *the = (struct functions *)argument;
@@ -89,7 +89,7 @@ int main(int argc, char **argv)
     the.options.backend = backend_argument(argc, argv);
     the.options.flags = CAIO_CTX_NO_INLINE;
     library = load(argv[2], &the);
-    /* In a thread of its own, so that no thread that knows the library is left to keep it. */
+    /* Use a thread of its own: the remaining threads then have no thread-local data that keeps the library mapped. */
     EXPECT(pthread_create(&user, NULL, use_and_free, &the), 0);
     EXPECT(pthread_join(user, NULL), 0);
     close_and_find_again(library, argv[2]);

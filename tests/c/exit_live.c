@@ -1,5 +1,5 @@
-/* exit() with a live context and work in flight. Arguments: backend, how to end ("main", "exit", "thread").
- * The process ends at once, with the code it asked for, and its handlers have run. */
+/* exit(3) while a context has operations in flight. Arguments: backend, how to end ("main", "exit", "thread").
+ * The process ends at once, with its own exit code, after its handlers have run. */
 #include "check.h"
 #include <pthread.h>
 

@@ -1,4 +1,4 @@
-/* Preloaded: the allocation number FAIL_MALLOC since the program said "begin" fails, once. */
+/* A library to preload. Allocation number FAIL_MALLOC after the program's mark fails, once. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -15,7 +15,7 @@ void *__libc_realloc(void *old, size_t size);
 
 static long left = -1;
 
-/* The program's mark, with which counting begins. */
+/* The program's mark is a write to descriptor -1. It starts the count. */
 ssize_t write(int fd, const void *bytes, size_t size)
 {
     const char *number = getenv("FAIL_MALLOC");

@@ -1,5 +1,5 @@
-/* fork() beside a context at work: the child is told -EOWNERDEAD and can make its own, the parent never notices.
- * Argument: backend. Run in a folder where files may be made. */
+/* fork(2) while a context has operations in flight: the child gets -EOWNERDEAD and can create its own context. The parent is
+ * not affected. Argument: backend. Run it in a writable directory. */
 #include "check.h"
 #include <signal.h>
 #include <sys/wait.h>
@@ -70,11 +70,11 @@ int main(int argc, char **argv)
     CHECK(file >= 0 && unlink(name) == 0);
     EXPECT(pipe2(ends, O_CLOEXEC), 0);
     memset(data, 'd', sizeof data);
-    alarm(120); /* a lock that a dead thread holds is found out */
+    alarm(120); /* ends a deadlock on a lock whose thread the child does not have */
     descriptors = open_descriptors();
     ctx = make_ctx(backend, 0);
 
-    /* In flight while the child comes and goes: a pipe read; events that nobody took. */
+    /* In flight while the child runs: a read of a pipe, and operations whose events are not taken. */
     op = transfer(CAIO_OP_READ, ends[0], &byte, 1, CAIO_OFFSET_CURRENT);
     op.user_data = 1;
     EXPECT(caio_ctx_submit(ctx, &op, 1), 1);
@@ -91,7 +91,7 @@ int main(int argc, char **argv)
     }
     expect_success(child);
     child = fork();
-    if (child == 0) /* goes without a word about the context */
+    if (child == 0) /* exits without freeing the context */
         exit(0);
     expect_success(child);
 

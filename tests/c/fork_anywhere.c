@@ -1,6 +1,6 @@
-/* fork() while another thread is inside the library for the first time, before each of its system calls in turn: that thread
- * and those that it starts are held there by a seccomp filter, and a child of the process then makes its own context.
- * Argument: backend. Run in a folder where files may be made. */
+/* fork(2) before each system call that the library makes on its first use. A seccomp filter stops the calling thread, and the
+ * threads that it starts, before each call. A child of the process then creates its own context.
+ * Argument: backend. Run it in a writable directory. */
 #include "held.h"
 #include <pthread.h>
 #include <signal.h>
@@ -36,7 +36,7 @@ static void use_the_library(void)
     close(ends[1]);
 }
 
-/* The filter that holds the calling thread everywhere but where malloc(3) may have the lock that fork(3) takes. */
+/* Stops the calling thread before each system call, except those that malloc(3) makes while it holds a lock that fork needs. */
 static int hold_everywhere(void)
 {
     const uint32_t left_alone[] = {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_brk, SYS_exit, SYS_rt_sigreturn};
@@ -77,7 +77,7 @@ static void a_child_can(int call)
     CHECK(child >= 0);
     if (child == 0) {
         close(held);
-        alarm(60); /* a lock that nobody holds any more is found out */
+        alarm(60); /* ends a deadlock on a lock whose thread the child does not have */
         use_the_library();
         _exit(0);
     }

@@ -1,6 +1,8 @@
-/* A FUSE file system with one file, "gated": reads, writes and syncs of it are held until the line "go" comes on
- * standard input. Arguments: the folder to mount on, and maybe a block device to be on, like ntfs-3g. Says "ready", then
- * "held" for each held request; ends with its input. Exits with 77 if it may not mount. Speaks to /dev/fuse itself, so that nothing need be installed. */
+/* A FUSE file system with one file, "gated". It holds reads, writes and syncs until it reads the line "go" from standard input.
+ *
+ * Arguments: the directory to mount on; optionally a block device to mount from, as ntfs-3g does. It prints "ready", then "held"
+ * for each held request. It exits at the end of its input, and with 77 if it is not allowed to mount. It uses /dev/fuse
+ * directly, so that the tests need no FUSE library. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -18,7 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* With nothing heard for so long the test has died. (While a read of its own is held, it cannot even do that.) */
+/* Without input for this time, the test is gone. A test whose own read is held cannot exit by itself. */
 enum { PATIENCE_MS = 300000 };
 
 enum { FILE_SIZE = 1 << 20, LARGEST_WRITE = 1 << 17, MOST_HELD = 256, GATED = 2, CANNOT_MOUNT = 77 };
@@ -52,7 +54,7 @@ static void answer(uint64_t unique, int error, const void *body, size_t size)
     parts[1].iov_base = (void *)body;
     parts[1].iov_len = size;
     put = writev(device, parts, size > 0 ? 2 : 1);
-    if (put < 0 && errno != ENOENT) /* ENOENT: its caller was killed */
+    if (put < 0 && errno != ENOENT) /* ENOENT: the calling process was killed */
         fail("answer");
 }
 
@@ -120,7 +122,7 @@ static void hold(uint64_t unique, uint32_t opcode, uint32_t size)
     puts("held");
 }
 
-/* With an error, or as what was asked for. */
+/* Answers all held requests, with an error or with success. */
 static void let_go(int error)
 {
     static char content[LARGEST_WRITE];
@@ -172,14 +174,14 @@ static void serve(const struct fuse_in_header *in, const void *body)
         break;
     case FUSE_FORGET:
     case FUSE_BATCH_FORGET:
-    case FUSE_INTERRUPT: /* the caller has to wait; want no answer */
+    case FUSE_INTERRUPT: /* needs no answer: the request stays held */
         break;
     default:
         answer(in->unique, -ENOSYS, NULL, 0);
     }
 }
 
-/* False when the file system was unmounted. */
+/* Returns false after the file system was unmounted. */
 static int take_request(void)
 {
     static union {
@@ -199,7 +201,7 @@ static void end(int signal)
     ended = 1;
 }
 
-/* A parent that dies while requests of its own are held keeps its end of our standard input: hear of its death. */
+/* A killed parent whose requests are held keeps its end of our standard input open. A signal reports its death. */
 static void end_with_parent(void)
 {
     struct sigaction action;
@@ -210,7 +212,7 @@ static void end_with_parent(void)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
-/* False at the end of standard input. Each line is a "go", or "refuse". */
+/* Returns false at the end of standard input. Each line is "go" or "refuse". */
 static int take_command(void)
 {
     char line[16];
@@ -251,7 +253,7 @@ int main(int argc, char **argv)
             break;
     }
     let_go(0);
-    close(device); /* else the end of one on a block device waits for our answer */
+    close(device); /* otherwise unmounting a block device waits for our answer */
     umount2(argv[1], MNT_DETACH);
     return 0;
 }

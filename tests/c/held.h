@@ -1,4 +1,4 @@
-/* Threads that are held before system calls, by seccomp's user notification (seccomp_unotify(2)). */
+/* Stops threads before system calls, with seccomp_unotify(2). */
 #ifndef HELD_H
 #define HELD_H
 
@@ -13,8 +13,8 @@
 
 #define HELD_SKIPPED "skipped: holding a thread at a system call needs a kernel with SECCOMP_USER_NOTIF_FLAG_CONTINUE (5.5)\n"
 
-/* The calling thread, and those that it starts, wait at the calls that the filter says for who has the descriptor that this
- * returns; a negative number if the kernel refuses. */
+/* Installs the filter for the calling thread and the threads that it starts. They stop before the calls that the filter selects,
+ * until the owner of the returned listener lets them go on. Returns a negative number if the kernel refuses. */
 static inline int hold_here(struct sock_filter *filter, size_t length)
 {
     struct sock_fprog program = {(unsigned short)length, filter};
@@ -23,7 +23,7 @@ static inline int hold_here(struct sock_filter *filter, size_t length)
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
 }
 
-/* A listener that another thread makes and puts there; -1 before that. */
+/* Waits for the listener that another thread stores at `place`, which is -1 before. */
 static inline int listener_of(const int *place)
 {
     while (__atomic_load_n(place, __ATOMIC_ACQUIRE) == -1)
@@ -31,7 +31,7 @@ static inline int listener_of(const int *place)
     return *place;
 }
 
-/* One system call of a thread that is held; 0 if all of them are gone. */
+/* Gets the next system call of a stopped thread. Returns 0 when all these threads have exited. */
 static inline int next_call(int listener, struct seccomp_notif *call)
 {
     struct pollfd waits = {.fd = listener, .events = POLLIN};
@@ -43,11 +43,11 @@ static inline int next_call(int listener, struct seccomp_notif *call)
             return 0;
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, call) == 0)
             return 1;
-        CHECK(errno == EINTR || errno == ENOENT); /* ENOENT: it is gone */
+        CHECK(errno == EINTR || errno == ENOENT); /* ENOENT: the thread has exited */
     }
 }
 
-/* It goes on. */
+/* Lets the thread make its system call. */
 static inline void let_go(int listener, const struct seccomp_notif *call)
 {
     struct seccomp_notif_resp go = {.id = call->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};

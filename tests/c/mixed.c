@@ -1,11 +1,15 @@
-/* Every kind of operation, in rounds, on one context; for runs in which the kernel answers wrongly or forbids a call.
+/* Runs every kind of operation, in rounds, on one context. For tests in which system calls fail.
  *
  *   mixed BACKEND FLAGS FOLDER ROUNDS [NUMBER ERRNO]
  *
- * With NUMBER, that system call answers ERRNO from now on (seccomp). Every operation must yield exactly one event: its right
- * result with the right bytes, or a negative errno. Exits with 0 and says "rounds N, failed M", M rounds with an error;
- * with 3 if no context could be made, saying its errno; with 1 and a sentence if a promise was broken. A hang is
- * ended by whoever started this, at the latest by SIGALRM. */
+ * With NUMBER, a seccomp filter makes that system call fail with ERRNO. Every operation must yield exactly one event: the right
+ * result with the right bytes, or a negative errno. Exit codes:
+ *
+ *   0  prints "rounds N, failed M": M rounds had an error
+ *   1  prints which promise was broken
+ *   3  caio_ctx_new failed; prints its errno
+ *
+ * The caller ends a hang; SIGALRM does at the latest. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -33,7 +37,7 @@ static int buffered, direct, cold, fed[2], dry[2];
 static unsigned char content[PAGES * PAGE], *memory;
 static char path[4096];
 
-/* What this program says is not to be lost to a fault that meets it instead of the library. */
+/* An injected fault may hit this write instead of the library: repeat it, so that no output is lost. */
 static void say(const char *line)
 {
     while (write(1, line, strlen(line)) < 0 && errno == EINTR)
@@ -92,7 +96,7 @@ static void forbid(int number, int error)
         broken("seccomp", errno);
 }
 
-/* MORE_MEMORY: so many bytes of address space more than there are now. */
+/* Limits the address space to its present size plus MORE_MEMORY bytes. */
 static void limit_memory(void)
 {
     const char *more = getenv("MORE_MEMORY");
@@ -126,7 +130,7 @@ static caio_op transfer(int opcode, int fd, int at, unsigned round)
     return op;
 }
 
-/* Writes put what is there already, so that any number of them may fail. */
+/* Writes the bytes that the file already has, so that the content stays right if some writes fail. */
 static caio_op write_back(int fd, int at, unsigned round)
 {
     caio_op op = transfer(CAIO_OP_WRITE, fd, at, round);
@@ -190,7 +194,7 @@ static void make_round(caio_op *ops, struct iovec *parts, struct statx *stat, un
         ops[at].user_data = (uint64_t)at;
 }
 
-/* 1 if the operation failed cleanly. */
+/* Returns 1 if the operation failed with a negative errno. */
 static int judge(const caio_op *op, int64_t result)
 {
     int at = (int)op->user_data;
@@ -209,12 +213,12 @@ static int judge(const caio_op *op, int64_t result)
     return 0;
 }
 
-/* Takes one batch to its end; 1 if something failed cleanly. */
+/* Runs one batch to its end. Returns 1 if something failed with a negative errno. */
 static int run(caio_ctx *ctx, caio_op *ops, int count, int64_t *results)
 {
     caio_event events[OPS];
     int seen[OPS] = {0}, left = count, failed = 0, got, at;
-    /* What is denied may be the waiting itself; then this polls. */
+    /* The denied system call may be the one that waits: then poll instead. */
     int submitted = caio_ctx_submit(ctx, ops, (uint32_t)count);
     if (submitted < 0)
         return 1;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// How a program gets the library.
+/// How a program is linked with the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Link {
     Shared,
@@ -24,7 +24,7 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where cargo put the libraries that this test was built with.
+/// The path of a library that cargo built with this test.
 fn built(name: &str) -> PathBuf {
     let program = std::env::current_exe().expect("this program");
     let path = program.parent().expect("its folder").join(name);
@@ -36,7 +36,7 @@ pub fn shared_library() -> PathBuf {
     built("libcaio.so")
 }
 
-/// A folder of this process, where the library has the name that programs ask for.
+/// A directory of this process in which the library has its soname.
 fn stage() -> &'static Path {
     static STAGE: OnceLock<PathBuf> = OnceLock::new();
     STAGE.get_or_init(|| {
@@ -70,7 +70,7 @@ fn host() -> String {
     format!("{arch}-unknown-linux-{libc}")
 }
 
-/// Compiles one source without a warning, or panics with what the compiler said.
+/// Compiles one source. Panics with the compiler's output if there is a warning.
 pub fn compiles(source: &Path, language: Language, standard: &str) {
     let mut command = compiler(language);
     command.arg(format!("-std={standard}")).arg("-fsyntax-only").args(["-x", dialect(language)]).arg(source);
@@ -114,7 +114,7 @@ pub fn program(name: &str, language: Language, link: Link) -> PathBuf {
     program
 }
 
-/// Builds `tests/c/<name>.c` as a library to be preloaded.
+/// Builds `tests/c/<name>.c` as a library to preload.
 pub fn preload(name: &str) -> PathBuf {
     let library = stage().join(format!("{name}.so"));
     let mut command = compiler(Language::C);
@@ -124,7 +124,7 @@ pub fn preload(name: &str) -> PathBuf {
     library
 }
 
-/// Runs a command to its end; panics with what it said unless it exits with 0.
+/// Runs a command to its end. Panics with its output unless it exits with 0.
 pub fn succeeds(command: &mut Command) -> Output {
     let output = output(command);
     assert!(output.status.success(), "{command:?}: {}\n{}", output.status, said(&output));

@@ -1,4 +1,4 @@
-/* Preloaded: io_submit and io_uring_enter take fewer requests than they are given, as kernels may. */
+/* A library to preload. io_submit and io_uring_enter accept fewer requests than they get, as kernels may do. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

@@ -1,5 +1,5 @@
-/* The descriptor shows an event to whoever knows of it, though the thread that finished the operation is held up before it can
- * write to it. Argument: backend. Run in a folder where files may be made. */
+/* The descriptor is readable once caio_ctx_stats has reported a completion, even if the worker thread is stopped before it
+ * signals the eventfd. Argument: backend. Run it in a writable directory. */
 #include "held.h"
 #include <pthread.h>
 
@@ -7,7 +7,7 @@ static uint32_t backend;
 static int file, held = -1;
 static caio_ctx *ctx;
 
-/* Its worker inherits the filter: it is held before it writes to the descriptor. */
+/* The worker thread inherits the filter, which stops it before it writes to the eventfd. */
 static void *submitter(void *unused)
 {
     struct sock_filter writes[] = {

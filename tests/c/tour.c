@@ -1,5 +1,4 @@
-/* Every function and every opcode once, on the backend whose number is the argument.
- * Run in a folder where files may be made. Also compiled as C++. */
+/* Uses every function and every opcode once. Argument: backend. Run it in a writable directory. It is compiled as C and as C++. */
 #include "check.h"
 
 static void about_the_library(uint32_t backend)
@@ -180,7 +179,7 @@ static void cancelling(caio_ctx *ctx)
     EXPECT(run_op(ctx, op), -ETIMEDOUT);
     EXPECT(caio_ctx_cancel_all(ctx), 0);
     op.timeout_ns = 0;
-    EXPECT(caio_ctx_submit(ctx, &op, 1), 1); /* left to caio_ctx_free */
+    EXPECT(caio_ctx_submit(ctx, &op, 1), 1); /* caio_ctx_free cancels it */
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,4 @@
-/* Says which backend a default context takes, whether the kernel started this program securely (set-uid), and why. */
+/* Prints the backend of a default context, whether the kernel runs this program in secure mode (set-uid), and the probe's text. */
 #include "check.h"
 #include <sys/auxv.h>
 
