@@ -176,7 +176,7 @@ fn say_who_did_it(case: &Case) {
         assert_eq!(stats.done_native, 0, "there is no kernel queue");
     }
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's version");
-    let not_of_files = ["5.9.", "5.10.", "5.11."].iter().any(|version| release.starts_with(version)); // README, Kernels
+    let not_of_files = ["5.9.", "5.10.", "5.11."].iter().any(|version| release.starts_with(version)); // caio-backends(7), KERNEL VERSIONS
     if case.dir.on_disk() && case.engine() == CAIO_BACKEND_URING && !not_of_files {
         // An attempt starts the disk's read, and finds all of it where the disk is done before this processor goes on.
         let all_found = case.variant != Variant::NoInline && stats.done_inline == 64;
