@@ -1,9 +1,9 @@
 #!/bin/bash
-# caio-cp as its user sees it: what is copied, what is said, what is left behind.
+# What the user of caio-cp sees: the copies, the messages and the files that remain.
 suite=caio-cp
 . "$(dirname "$0")/lib.sh"
 
-# What `find` tells of a tree: names, kinds, modes, times, sizes, where links point.
+# Describes a tree: names, kinds, modes, times, sizes and link targets.
 describe() {
     (cd "$1" && find . \( -type d -printf '%p %y %m %T@\n' \) -o -printf '%p %y %m %T@ %s %l\n' | sort)
 }
@@ -51,10 +51,10 @@ copies_the_tree() {
 
 for backend in uring linux thread; do
     if caio-cp -q -b "$backend" tree/a/1 first 2>err; then
-        check "a tree on $backend" copies_the_tree -b "$backend"
-        check "a tree on $backend, one operation at a time" copies_the_tree -b "$backend" -j 1
-        check "a tree on $backend, --direct" copies_the_tree -b "$backend" --direct
-        check "a tree on $backend, --fsync" copies_the_tree -b "$backend" --fsync -j 1024
+        check "copies a tree on $backend" copies_the_tree -b "$backend"
+        check "copies a tree on $backend, one operation at a time" copies_the_tree -b "$backend" -j 1
+        check "copies a tree on $backend, --direct" copies_the_tree -b "$backend" --direct
+        check "copies a tree on $backend, --fsync" copies_the_tree -b "$backend" --fsync -j 1024
     else
         skip "backend $backend" "a kernel and container that allow it ($(cat err))"
     fi
@@ -80,13 +80,13 @@ check "-q says nothing" quiet
 bar() {
     script -qec "caio-cp tree barcopy" /dev/null >shown && grep -q '%' shown && grep -q 'left' shown && same_tree tree barcopy
 }
-if have script; then check "a progress bar on a terminal" bar; else skip "the progress bar" bsdutils; fi
+if have script; then check "shows a progress bar on a terminal" bar; else skip "the progress bar" bsdutils; fi
 
 no_bar() {
     rm -rf copy
     exits 0 caio-cp tree copy && expect "" "$(cat err)"
 }
-check "no progress bar in a file" no_bar
+check "shows no progress bar if standard error is not a terminal" no_bar
 
 options() {
     exits 0 caio-cp --help && grep -q -- --direct out && exits 0 caio-cp --version && grep -q '^caio-cp [0-9.]* (libcaio [0-9.]*)$' out &&
@@ -95,27 +95,27 @@ options() {
         exits 1 caio-cp -x tree x && says "Try 'caio-cp --help'" &&
         exits 1 caio-cp -j 0 tree x && exits 1 caio-cp -j 9x tree x && exits 1 caio-cp -b other tree x && says "unknown backend 'other'"
 }
-check "options and usage errors" options
+check "accepts its options and reports usage errors" options
 
-# Where copies go, as with cp.
+# The destination of a copy is the same as with cp.
 
 into() {
     mkdir into && exits 0 caio-cp tree/a/1 tree/a/b into && cmp tree/a/1 into/1 && same_tree tree/a/b into/b &&
         exits 0 caio-cp tree/. into && cmp tree/a/4096 into/a/4096 &&
         exits 0 caio-cp tree/a/1 into/ && exits 0 caio-cp tree/a/b new/ && same_tree tree/a/b new
 }
-check "into a folder" into
+check "copies into a directory" into
 
 over() {
     echo old >over && ln over other-name && exits 0 caio-cp tree/a/4096 over && cmp tree/a/4096 over && expect old "$(cat other-name)"
 }
-check "over a file, which is replaced and not written into" over
+check "replaces an existing file and does not write into it" over
 
 through_a_link() {
     echo old >pointed && ln -s pointed pointer && exits 0 caio-cp tree/a/4096 pointer && cmp tree/a/4096 pointed && [ -L pointer ] &&
         ln -s nowhere dangling && exits 1 caio-cp tree/a/1 dangling && says "not writing through dangling symlink 'dangling'"
 }
-check "over the file that a link points to" through_a_link
+check "replaces the file that a symbolic link points to" through_a_link
 
 refused() {
     mkdir -p refused/sub && echo x >refused/file && echo y >refused/other &&
@@ -130,14 +130,14 @@ refused() {
         exits 1 caio-cp refused/file new/ghost/ && exits 1 caio-cp refused/file nothing/ && says "Not a directory" &&
         expect x "$(cat refused/file)" && no_temporary_files .
 }
-check "what would harm is refused" refused
+check "refuses a copy that would destroy a source or a special file" refused
 
 goes_on() {
     mkdir -p b1 b2 both && echo 1 >b1/n && echo 2 >b2/n &&
         exits 1 caio-cp missing b1/n b2/n tree/a/1 both && says "cannot stat 'missing': No such file or directory" &&
         says "will not overwrite just-created 'both/n' with 'b2/n'" && expect 1 "$(cat both/n)" && cmp tree/a/1 both/1
 }
-check "goes on after a source that cannot be copied" goes_on
+check "continues after a source that it cannot copy" goes_on
 
 # Kinds of files.
 
@@ -153,29 +153,29 @@ check "a sparse file stays sparse, --direct" sparse --direct
 all_hole() {
     truncate -s 1000001 hole && exits 0 caio-cp hole hole-copy && cmp hole hole-copy && expect 0 "$(stat -c %b hole-copy)"
 }
-check "a file that is all hole" all_hole
+check "copies a file that is one hole" all_hole
 
 no_size() {
     exits 0 caio-cp /proc/version version && [ -s version ] && cmp /proc/version version &&
         exits 0 caio-cp /proc/kallsyms kallsyms && cmp /proc/kallsyms kallsyms
 }
-check "a file that does not tell its size" no_size
+check "copies a file whose size reads as 0" no_size
 
 fifo() {
     mkfifo -m 0620 fifo && touch -d 2003-03-03 fifo && exits 0 caio-cp fifo fifo-copy && expect "p 620 $(stat -c %Y fifo)" \
         "$(find fifo-copy -printf '%y %m ')$(stat -c %Y fifo-copy)"
 }
-check "a FIFO" fifo
+check "copies a FIFO as a FIFO" fifo
 
 special() {
     mkdir special && exits 1 caio-cp /dev/zero tree/a/1 special && says "cannot copy special file '/dev/zero'" && cmp tree/a/1 special/1
 }
-check "a device is left out and said" special
+check "reports a device and does not copy it" special
 
 slash_follows() {
     ln -s tree/a/b folder && exits 0 caio-cp folder as-link && [ -L as-link ] && exits 0 caio-cp folder/ as-folder && same_tree tree/a/b as-folder
 }
-check "a link is copied as a link, with a slash as what it points to" slash_follows
+check "copies a symbolic link as a link, and with a trailing slash its target" slash_follows
 
 set_user_id() {
     cp tree/a/1 program && chown 12345 program && chmod 4755 program && exits 0 caio-cp program program-copy && expect 755 "$(stat -c %a program-copy)" &&
@@ -183,9 +183,9 @@ set_user_id() {
 }
 if [ "$(id -u)" = 0 ]; then check "set-user-ID is kept only with its owner" set_user_id; fi
 
-# What goes wrong: said, the rest goes on, nothing half-written has its final name.
+# After an error: the message, the rest of the copy, and no incomplete file under a final name.
 
-# As somebody whom modes stop: root without the capability to pass them.
+# Runs a command as a user to whom file modes apply: root without the capability to bypass them.
 unprivileged() {
     if [ "$(id -u)" = 0 ]; then setpriv --bounding-set -dac_override,-dac_read_search "$@"; else "$@"; fi
 }
@@ -200,8 +200,8 @@ unwritable() {
     mkdir shut && chmod 555 shut && exits 1 unprivileged caio-cp tree/a/1 shut/x && says "cannot create regular file 'shut/x': Permission denied"
 }
 if unprivileged true 2>/dev/null; then
-    check "unreadable files and folders" unreadable
-    check "a folder that may not be written" unwritable
+    check "reports unreadable files and directories, and copies the rest" unreadable
+    check "reports a directory that is not writable" unwritable
 else
     skip "unreadable files" "the right to drop capabilities, or not to be root"
 fi
@@ -212,7 +212,7 @@ too_large() {
         says "error writing 'limited/5000001': File too large" && cmp tree/a/4096 limited/4096 && cmp tree/a/131073 limited/131073 &&
         expect "131073 4096" "$(echo $(ls -A limited))"
 }
-check "a file too large for the limit" too_large
+check "reports a file above RLIMIT_FSIZE, and copies the rest" too_large
 
 disk_full() {
     unshare -m sh -ec '
@@ -228,12 +228,12 @@ ramfs() {
 no_direct() {
     exits 0 caio-cp --direct /proc/version tree/a/5000001 into && cmp /proc/version into/version && cmp tree/a/5000001 into/5000001
 }
-check "--direct where a source's file system refuses it" no_direct
+check "--direct copies from a file system without O_DIRECT" no_direct
 
 if unshare -m sh -c 'mkdir -p probe && mount -t tmpfs none probe' 2>/dev/null; then
-    check "a full disk" disk_full
-    check "a full disk, --direct" disk_full --direct
-    check "--direct where the target's file system refuses it" ramfs
+    check "reports a full disk, and copies the rest" disk_full
+    check "reports a full disk, and copies the rest, --direct" disk_full --direct
+    check "--direct copies to a file system without O_DIRECT" ramfs
 else
     skip "a full disk" "root and the right to mount"
 fi
@@ -250,10 +250,10 @@ deep() {
     cd "$top" && exits 0 caio-cp deep deep-copy && cd deep-copy &&
         for level in {1..30}; do cd "$long_name" && expect "$level" "$(cat file)" || return; done
 }
-check "paths longer than PATH_MAX" deep
+check "copies paths longer than PATH_MAX" deep
 rm -rf deep deep-copy
 
-# Faults and pauses are put in by strace.
+# strace injects errors and delays.
 
 inject() {
     local fault=$1
@@ -261,7 +261,7 @@ inject() {
     strace -f -qq -o trace --inject="$fault" "$@"
 }
 
-# Reads of one file, in whichever thread and by whichever call; each thread's first two are let through.
+# Injects an error into the reads of one file, in every thread and with every call, from the third read of a thread on.
 inject_reads() {
     local fault=$1
     shift
@@ -312,11 +312,11 @@ synced_before_renamed() {
 }
 
 if have strace; then
-    check "an error in reading" read_error
-    check "a file that shrinks meanwhile" shrinking
-    check "a backend that cannot be had" no_uring
-    check "--direct is O_DIRECT on both sides" goes_direct
-    check "a sparse file where the file system does not tell its holes" no_seek_data
+    check "reports a read error" read_error
+    check "copies what remains of a file that shrinks during the copy" shrinking
+    check "reports a named backend that is not available" no_uring
+    check "--direct uses O_DIRECT on both sides" goes_direct
+    check "keeps a file sparse without SEEK_DATA" no_seek_data
     check "SIGINT in the middle" interrupted INT 130
     check "SIGTERM in the middle" interrupted TERM 143
     check "--fsync: file, rename, folder" synced_before_renamed
@@ -324,5 +324,5 @@ else
     skip "faults and interruption" strace
 fi
 
-check "no temporary file is left" no_temporary_files .
+check "leaves no temporary file" no_temporary_files .
 finish

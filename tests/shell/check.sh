@@ -1,6 +1,6 @@
 #!/bin/bash
-# `make check`: every test there is, then one summary. Goes on after a failure; what misses something from the system says
-# "skipped: ... needs PACKAGE".
+# `make check`: runs every test, then prints one summary. It continues after a failure. A test without a program that it needs
+# prints "skipped: ... needs PACKAGE".
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 log=$(mktemp)
@@ -11,7 +11,7 @@ trap 'exit 130' INT TERM
 cargo=${CARGO:-cargo} make=${MAKE:-make}
 summary=() status=0
 
-# step NAME COMMAND...: what it prints goes to the log too.
+# step NAME COMMAND...: runs one step, and copies its output to the log.
 step() {
     local name=$1 from outcome=ok
     shift
@@ -22,7 +22,7 @@ step() {
     summary+=("$(printf '%-12s %-7s %s' "$name" "$outcome" "$(tail -n "+$from" "$log" | rust_tests)")")
 }
 
-# The sums of what the Rust test programs and pytest say.
+# Adds up the results of the Rust test programs and of pytest.
 rust_tests() {
     awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
          /^PASSED [0-9]+ tests/ { passed += $2 }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What `make install` installs, used as a C and C++ programmer uses it: through pkg-config.
+# Uses the files that `make install` installs as a C or C++ programmer does: through pkg-config.
 suite=install
 . "$(dirname "$0")/lib.sh"
 
@@ -8,14 +8,14 @@ version=$(sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q;}' "$root/Cargo.toml")
 library=$STAGED_LIBS/libcaio.so.$version
 flags() { $PKG_CONFIG --cflags --libs "$@" caio; }
 
-# check_cxx: the same, where there is a C++ compiler.
+# check_cxx: like check, if there is a C++ compiler.
 check_cxx() { if have g++; then check "$@"; fi; }
 have g++ || skip "everything as C++" g++
 
-# The flags of pkg-config are a list: splitting them is meant.
+# The output of pkg-config is a list of flags: split it.
 # shellcheck disable=SC2046
 c() { $CC -std=gnu11 -O1 "${strict[@]}" "$@" $(flags); }
-# C++ has no designated initializers that leave fields to zero without this warning.
+# In C++, designated initializers that omit fields cause this warning.
 # shellcheck disable=SC2046
 cxx() { g++ -std=gnu++20 -O1 "${strict[@]}" -Wno-missing-field-initializers "$@" $(flags); }
 
@@ -27,7 +27,7 @@ all_there() {
     expect "libcaio.so.$version" "$(readlink "$STAGED_LIBS/libcaio.so.0")" && expect libcaio.so.0 "$(readlink "$STAGED_LIBS/libcaio.so")" &&
         expect "$(cd "$root/man" && ls)" "$(cd "$STAGE/share/man" && find . -name '*.[1-9]' -printf '%f\n' | LC_ALL=C sort)"
 }
-check "everything is there" all_there
+check "make install installs every file" all_there
 
 numbers_agree() {
     expect "$version" "$($PKG_CONFIG --modversion caio)" &&
@@ -38,12 +38,12 @@ check "Cargo.toml, caio.pc and caio.h agree on the version" numbers_agree
 marked() {
     readelf -d "$library" >dynamic && grep -q 'SONAME.*\[libcaio\.so\.0\]' dynamic && grep -q 'FLAGS_1.*NODELETE' dynamic && ! grep -q 'TEXTREL' dynamic
 }
-check "the soname, and that the library stays loaded" marked
+check "the library has its soname and stays loaded" marked
 
 exports() {
     nm -D --defined-only "$library" | awk '{ print $3 }' >exported && [ "$(wc -l <exported)" -ge 18 ] && ! grep -v '^caio_' exported
 }
-check "nothing is exported but caio_*" exports
+check "the library exports only caio_*" exports
 
 # The header.
 
@@ -58,7 +58,7 @@ check_cxx "contract_check.c as C++17" compiles g++ c++17 contract_check.cc
 
 for std in c99 c11 c17; do check "the header alone as $std" compiles "$CC" $std alone.c; done
 for std in c++11 c++17 c++20; do check_cxx "the header alone as $std" compiles g++ $std alone.cc; done
-check "the header alone with 32-bit pointers' fields" compiles "$CC -DCAIO_POINTER_32" c11 alone.c
+check "the header alone with the fields of 32-bit pointers" compiles "$CC -DCAIO_POINTER_32" c11 alone.c
 
 # The examples, as C and as C++.
 
@@ -74,7 +74,7 @@ makefile() {
         make -C "$root/c-examples" OUT="$PWD/built" clean && expect "" "$(ls built)"
 }
 mkdir built
-check "c-examples/Makefile" makefile
+check "c-examples/Makefile builds and cleans every example" makefile
 for name in hello readme epoll_loop; do
     check "$name.c as C" c "$root/c-examples/$name.c" -o "$name"
     check_cxx "$name.c as C++" cxx -xc++ "$root/c-examples/$name.c" -xnone -o "$name-cxx"
@@ -121,7 +121,7 @@ for backend in 1 2 3; do
     for how in main exit thread; do check "exit of a live context, $how, backend $backend" ends $backend $how; done
 done
 
-# The static library.
+# Static linking.
 
 # shellcheck disable=SC2046
 static_libc() { $CC "$root/c-examples/hello.c" -o hello-static -static $(flags --static) && hello ./hello-static && ! readelf -d hello-static | grep -q NEEDED; }
@@ -129,21 +129,21 @@ static_libc() { $CC "$root/c-examples/hello.c" -o hello-static -static $(flags -
 static_caio() {
     $CC "$root/c-examples/hello.c" -o hello-archive $(flags --static | sed 's/-lcaio/-l:libcaio.a/') && hello ./hello-archive && ! readelf -d hello-archive | grep -q caio
 }
-check "linked statically in all" static_libc
-check "linked statically with the shared libc" static_caio
+check "a fully static program works" static_libc
+check "a program with the static library and the shared libc works" static_caio
 
-# Where things are found.
+# Installation directories.
 
 own_library() { env -u LD_LIBRARY_PATH "$STAGE/bin/caio-cp" --version; }
-check "caio-cp finds its library without help" own_library
+check "caio-cp finds its library without LD_LIBRARY_PATH" own_library
 
 manual() { man -M "$STAGE/share/man" caio_ctx_poll | grep -q caio_ctx_poll && man -M "$STAGE/share/man" 7 caio | grep -q default_implementation; }
 if have man; then check "man finds the pages" manual; else skip "the manual" man-db; fi
 
 no_cargo() { make -C "$root" install DESTDIR="$work/again" CARGO=false; }
-check "installing again, perhaps as root, builds nothing" no_cargo
+check "a second make install builds nothing" no_cargo
 
-# A prefix of one's own, in a build folder of its own; the configuration follows the prefix.
+# Another prefix, with its own build directory. The configuration directory is below the prefix.
 elsewhere() { CARGO_TARGET_DIR=$work/target make -C "$root" "$@"; }
 a_prefix() {
     elsewhere install PREFIX="$work/prefix" >said 2>&1 && grep -qF "$work/prefix/etc/caio" said || { cat said; return 1; }
@@ -153,13 +153,13 @@ a_prefix() {
         rm -r prefix/etc && ./who >said && ! grep -qx thread said && grep -F "$work/prefix/etc/caio" said
 }
 removed() { elsewhere uninstall PREFIX="$work/prefix" && [ ! -e prefix ]; }
-check "make install PREFIX=..., and the configuration's folder" a_prefix
-check "make uninstall leaves nothing" removed
+check "make install PREFIX=... sets the configuration directory" a_prefix
+check "make uninstall removes every installed file" removed
 
 spared() {
     mkdir -p prefix/lib prefix/share/man && touch prefix/lib/libcaiother.so && elsewhere uninstall PREFIX="$work/prefix" && [ -e prefix/lib/libcaiother.so ]
 }
-check "make uninstall removes nothing else" spared
+check "make uninstall removes no other file" spared
 
 distribution() {
     local folders=(PREFIX=/usr LIBDIR=/usr/lib/some-linux-gnu DESTDIR="$work/package")
@@ -167,6 +167,6 @@ distribution() {
         grep -qF /etc/caio "package/usr/lib/some-linux-gnu/libcaio.so.$version" && ! grep -qF /usr/etc/caio "package/usr/lib/some-linux-gnu/libcaio.so.$version" &&
         ! grep -rqF "$work" package/usr/lib package/usr/bin && elsewhere uninstall "${folders[@]}" && expect "" "$(find package -not -type d)"
 }
-check "folders as a distribution wants them" distribution
+check "make install with DESTDIR and LIBDIR suits a distribution" distribution
 
 finish

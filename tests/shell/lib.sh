@@ -1,20 +1,20 @@
-# What the shell tests share. A suite sets `suite`, sources this, calls `check`, and ends with `finish`.
+# Shared by the shell tests. A suite sets `suite`, sources this file, calls `check`, and ends with `finish`.
 # shellcheck shell=bash
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 passed=0 failed=0 skipped=0
 
-# The staged installation, made now: STAGE, STAGED_LIBS, SCRATCH, and what pkg-config and the loader need.
+# Makes the staged installation. Sets STAGE, STAGED_LIBS, SCRATCH, and the variables of pkg-config and the loader.
 staged=$("${MAKE:-make}" -s --no-print-directory -C "$root" stage-env) || exit 1
 eval "$staged"
 
-# Not /tmp: that may be a tmpfs, and these tests are about files on a disk too.
+# Not in /tmp, which may be a tmpfs: some tests need files on a disk.
 work=$(mktemp -d "$SCRATCH/tests.XXXXXX")
 trap 'chmod -R u+rwx "$work" 2>/dev/null; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 cd "$work" || exit 1
 
-# check WHAT COMMAND...: the command succeeds. What it prints is shown only if it does not.
+# check WHAT COMMAND...: the command must succeed. Shows its output only if it fails.
 check() {
     local what=$1
     shift
@@ -34,7 +34,7 @@ skip() {
     echo "skipped: $suite: $1 needs $2"
 }
 
-# have COMMAND...: whether all are there.
+# have COMMAND...: whether all commands exist.
 have() {
     command -v "$@" >/dev/null 2>&1
 }
@@ -47,7 +47,7 @@ expect() {
     }
 }
 
-# exits STATUS COMMAND...: what it prints goes to the files out and err.
+# exits STATUS COMMAND...: the command must exit with STATUS. Its output goes to the files out and err.
 exits() {
     local wanted=$1 got=0
     shift

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The Python package, in a virtual environment of its own: types, lint, tests. CAIO_TEST_LONG=1 has the tests in their full
-# form (100 000 operations cancelled, 200 interpreters ended, on each implementation); PYTHON chooses the interpreter.
+# Checks types, lint and tests of the Python package in its own virtual environment. PYTHON chooses the interpreter.
+# CAIO_TEST_LONG=1 runs the tests in full: 100 000 operations cancelled and 200 interpreters ended on each implementation.
 . "$(dirname "$0")/python_lib.sh"
 
 if ! command -v "$python" >/dev/null || ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
@@ -27,13 +27,13 @@ sources=.
 if left_behind "$python"; then
     sources=$(old_sources) || exit 1
 fi
-# As users install it: a wheel into site-packages. The default CAIO_IMPL of the tests is none.
+# Install a wheel into site-packages, as users do. The tests run without CAIO_IMPL by default.
 "$venv/bin/pip" install -q --disable-pip-version-check --no-build-isolation --force-reinstall --no-deps "$sources" || exit 1
 run "$venv/bin/ruff" check -q .
 run "$venv/bin/ruff" format -q --check .
 if [ -x "$venv/bin/mypy" ]; then
     run "$venv/bin/mypy" --python-executable "$venv/bin/python"
-    # The stubs say what the native part has; what stubtest has no notion of is left out.
+    # The stubs must match the native module, except for names that stubtest does not support.
     run "$venv/bin/stubtest" --concise --allowlist <(printf '%s\n' 'caio\._auto\.AsyncioContext@.*' \
         'caio\.asyncio_base\.(Context|Operation)Type' 'caio\._native\.__all__') caio
 fi

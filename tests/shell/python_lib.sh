@@ -1,4 +1,4 @@
-# What the checks of the Python package begin with: in its folder, CARGO_TARGET_DIR for what is built there, `python`.
+# Shared by the checks of the Python package. Changes to its directory, and sets CARGO_TARGET_DIR and `python`.
 # shellcheck shell=bash
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../../bindings/python" || exit 1
@@ -8,12 +8,12 @@ export CARGO_TARGET_DIR=$target/python
 unset CAIO_IMPL
 python=${PYTHON:-python3}
 
-# left_behind INTERPRETER: whether it is free-threaded CPython 3.13, which PyO3 supports no more since 0.29.
+# left_behind INTERPRETER: whether it is free-threaded CPython 3.13, which PyO3 has not supported since 0.29.
 left_behind() {
     "$1" -c 'import sys, sysconfig; sys.exit(sys.version_info[:2] != (3, 13) or not sysconfig.get_config_var("Py_GIL_DISABLED"))'
 }
 
-# old_sources: the source distribution, with the PyO3 that still knows such an interpreter; prints where.
+# old_sources: unpacks the source distribution with the last PyO3 that supports such an interpreter. Prints the path.
 old_sources() {
     local folder=$CARGO_TARGET_DIR/old-pyo3
     rm -rf "$folder" && mkdir -p "$folder/unpacked" &&
@@ -23,7 +23,7 @@ old_sources() {
         echo "$folder/unpacked"
 }
 
-# install_requirements PYTHON: what the checks need. Free-threaded interpreters do without what has no wheel for them.
+# install_requirements PYTHON: installs the packages that the checks need. Free-threaded interpreters skip packages without a wheel.
 install_requirements() {
     local requirement install=("$1" -m pip install -q --disable-pip-version-check)
     if ! "$1" -c 'import sys, sysconfig; sys.exit(not sysconfig.get_config_var("Py_GIL_DISABLED"))'; then

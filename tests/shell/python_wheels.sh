@@ -1,8 +1,8 @@
 #!/bin/bash
-# Wheels and source distribution of the Python package, into DIST (target/python/dist), each checked: the tags by auditwheel,
-# the wheels by the tests under each interpreter that is here, the source distribution by building and testing it alone.
-# What cannot be made here is named in a line that begins with "missing:". PYTHONS are interpreters to try beside those that
-# are found; one that was built with musl gets the wheel for that.
+# Builds the wheels and the source distribution of the Python package into DIST (target/python/dist), and checks each.
+# auditwheel checks the tags. Each interpreter of this machine tests its wheel. The source distribution is built and tested alone.
+# A line that begins with "missing:" names what this machine cannot build. PYTHONS names more interpreters to test with.
+# An interpreter that was built with musl gets the musllinux wheel.
 . "$(dirname "$0")/python_lib.sh"
 dist=${DIST:-$CARGO_TARGET_DIR/dist}
 arch=$(uname -m)
@@ -22,7 +22,7 @@ fail() {
     status=1
 }
 
-# wheel NAME TARGET TAG INTERPRETER [OPTION...]: builds one, and has auditwheel say that it is what its tag promises.
+# wheel NAME TARGET TAG INTERPRETER [OPTION...]: builds one wheel, and checks its tag with auditwheel.
 wheel() {
     if ! maturin build --release --zig --target "$2" --compatibility "$3" -i "$4" -o "$dist" "${@:5}" >"$log" 2>&1; then
         fail "$1"
@@ -38,8 +38,8 @@ wheel() {
     fi
 }
 
-# name_libc WHEEL: what zig links needs libc.so, as musl itself calls its library. Wheels of musllinux, and auditwheel, have the
-# name that it has on Alpine; musl's loader takes either for itself.
+# name_libc WHEEL: zig links with libc.so, which is musl's own name for its library. musllinux wheels and auditwheel use the
+# name of Alpine. The loader of musl accepts both.
 name_libc() {
     local unpacked=$CARGO_TARGET_DIR/unpacked
     rm -rf "$unpacked" &&
@@ -48,8 +48,7 @@ name_libc() {
         command wheel pack -d "$dist" "$unpacked"/*/
 }
 
-# try NAME INTERPRETER WHAT: installs it into an environment of its own, from the registry nothing but what it needs, and
-# runs the package's tests there.
+# try NAME INTERPRETER WHAT: installs WHAT and its requirements into a new environment, and runs the tests of the package there.
 try() {
     local venv=$CARGO_TARGET_DIR/venv-try-$1
     if ! "$2" -m venv "$venv" >"$log" 2>&1 ||
@@ -66,7 +65,8 @@ try() {
     fi
 }
 
-# musl_wheel NAME INTERPRETER: where the toolchain has no standard library for musl, Debian's compiler builds it from source.
+# musl_wheel NAME INTERPRETER: builds a musllinux wheel. If the toolchain has no musl target, Debian's compiler builds the
+# standard library from source.
 musl_wheel() {
     local target=$arch-unknown-linux-musl
     if [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
@@ -84,7 +84,7 @@ is_musl() {
     "$1" -c 'import sys, sysconfig; sys.exit("musl" not in sysconfig.get_config_var("SOABI"))' 2>/dev/null
 }
 
-# try_on_musl INTERPRETER: this pip fetches what the tests need, as the interpreter may have no TLS.
+# try_on_musl INTERPRETER: the host's pip downloads the packages for the tests, because the interpreter may have no TLS.
 try_on_musl() {
     local version packages=$CARGO_TARGET_DIR/musl-packages
     version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')

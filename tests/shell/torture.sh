@@ -1,14 +1,14 @@
 #!/bin/bash
-# `make torture`: every script of tests/torture, in full, or with TORTURE=short as `make check` does it. Each appends what it
-# tried, and lost nothing of, to the file TORTURE_TALLY: lines of a number, a tab, and WHAT. Their sums are what
-# tests/RELIABILITY.md says.
+# `make torture`: runs every script of tests/torture, in full, or with TORTURE=short as `make check` does. Each script appends
+# the cases that it ran without a loss to the file TORTURE_TALLY: lines of a number, a tab, and WHAT. tests/RELIABILITY.md
+# gives the sums.
 #
 #   tests/shell/torture.sh [NAME...]
 #
-# In full four run side by side (two of them, the soak and the fuzzer, take as long as they are told and give way to others), each
-# one's output is shown when it ends, and what changes settings of the whole machine runs alone. TORTURE_LANES says how many;
-# with one, output is shown as it comes.
-set -um # a script with all that it starts is a process group
+# In full, TORTURE_LANES scripts run at the same time, by default four. The output of each is shown when it ends; with one
+# lane, it is shown immediately. The soak and the fuzzer run for a fixed time at a low priority. A script that changes
+# settings of the whole machine runs alone.
+set -um # each script and its children are a process group
 cd "$(dirname "$0")/../.." || exit 1
 export TORTURE=${TORTURE:-full} MAKE=${MAKE:-make} CARGO=${CARGO:-cargo}
 lanes=${TORTURE_LANES:-$([ "$TORTURE" = full ] && echo 4 || echo 1)}
@@ -18,7 +18,7 @@ touch "$TORTURE_TALLY"
 declare -A running=() begun=()
 status=0 summary=()
 
-# Whoever is left is killed, with its children.
+# Kills the remaining scripts and their children.
 stop() {
     for pid in "${!running[@]}"; do
         kill -TERM -- "-$pid" 2>/dev/null
@@ -38,7 +38,7 @@ start() {
     running[$!]=$1 begun[$!]=$SECONDS
 }
 
-# Waits for one of those that run.
+# Waits for one running script.
 finish() {
     local pid outcome=ok name took
     wait -n -p pid "${!running[@]}" || outcome=FAILED status=1
@@ -55,7 +55,7 @@ finish_until() {
     while [ ${#running[@]} -gt "$1" ]; do finish; done
 }
 
-# All, those first that run alone, then the longest.
+# All scripts: first those that run alone, then the longest.
 if [ $# = 0 ]; then
     set -- kernel soak fuzz tsan oldkernel emulated model asan
     for script in tests/torture/*.sh; do

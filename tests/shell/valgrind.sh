@@ -1,5 +1,5 @@
 #!/bin/bash
-# The C tests and caio-cp, with the staged installation, under valgrind's memcheck: errors and definite leaks fail.
+# Runs the C tests and caio-cp of the staged installation under valgrind's memcheck. Errors and definite leaks are failures.
 suite=valgrind
 . "$(dirname "$0")/lib.sh"
 
@@ -8,7 +8,7 @@ build() {
     $CC -std=c11 -g -O1 -pthread -o "$1" "$root/tests/c/$1.c" $("$PKG_CONFIG" --cflags --libs caio)
 }
 
-# memcheck STATUS LEAKS PROGRAM...: it exits with STATUS, which an error found by valgrind replaces.
+# memcheck STATUS LEAKS PROGRAM...: the program must exit with STATUS. valgrind changes the status after an error.
 memcheck() {
     local wanted=$1 leaks=$2
     shift 2
@@ -23,7 +23,7 @@ fi
 for program in tour exit_live mixed fork; do
     check "$program is built" build "$program"
 done
-# What the kernel reads into memory by itself is not initialized for valgrind: caio-cp looks at it (is it all zero?).
+# valgrind does not see what io_uring and kernel AIO read into memory. caio-cp uses these bytes: it looks for zeros.
 mkdir -p tree/a && seq 100000 >tree/a/file && ln -s file tree/a/link && truncate -s 1M tree/hole
 copies() {
     memcheck 0 full --undef-value-errors="$2" caio-cp -q -b "$1" -j 8 tree "copy-$1" && diff -r --no-dereference tree "copy-$1"
@@ -40,7 +40,7 @@ for backend in uring:1 linux:2 thread:3; do
     check "tour without inline completion, $name" memcheck 0 full ./tour "$number" $no_inline
     check "all operations, $name" memcheck 0 full --undef-value-errors="$looks" ./mixed "$number" 0 . 2
     check "caio-cp, $name" copies "$name" "$looks"
-    # A child may keep heap memory of a context that its parent made. Of the rings' MADV_DONTFORK valgrind knows nothing.
+    # A child may keep heap memory of its parent's context. valgrind does not know MADV_DONTFORK, which the rings use.
     [ "$name" = uring ] || check "fork, $name" memcheck 0 no ./fork "$number"
     for how in main exit thread; do
         check "exit in $how, $name" memcheck 3 full ./exit_live "$number" $how
