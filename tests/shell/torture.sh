@@ -6,7 +6,7 @@
 #   tests/shell/torture.sh [NAME...]
 #
 # In full, TORTURE_LANES scripts run at the same time, by default four. The output of each is shown when it ends; with one
-# lane, it is shown immediately. The soak and the fuzzer run for a fixed time at a low priority. A script that changes
+# lane, it is shown immediately. The soak and the fuzzer run for a fixed time, the fuzzer at low priority. A script that changes
 # settings of the whole machine runs alone.
 set -um # each script and its children are a process group
 cd "$(dirname "$0")/../.." || exit 1
