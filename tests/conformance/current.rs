@@ -1,4 +1,4 @@
-//! CAIO_OFFSET_CURRENT: the file's own position, and streams that have none (promise 13).
+//! CAIO_OFFSET_CURRENT: the current position of a file, and streams, which have no position (promise 13).
 
 use crate::support::case::Case;
 use crate::support::files::pattern;
@@ -14,17 +14,17 @@ crate::promises! {
         writes_move_the_position,
         explicit_offsets_leave_the_position,
         vectors_move_the_position,
-        appends_wherever_asked_to_write,
-        streams_wait_for_data,
-        streams_move_what_fits,
-        ended_streams_read_nothing,
-        nonblocking_streams_answer_at_once,
-        records_are_neither_lost_nor_mixed,
-        the_controlling_side_of_a_terminal,
-        datagrams_come_one_by_one,
-        whatever_can_be_read_is_waited_for,
+        writes_with_o_append_append,
+        reads_of_streams_wait_for_data,
+        writes_to_streams_move_what_fits,
+        reads_of_ended_streams_return_0,
+        nonblocking_streams_yield_eagain_at_once,
+        records_of_parallel_operations_stay_whole,
+        reads_of_a_pty_master_wait_for_data,
+        one_read_takes_one_datagram,
+        reads_of_pollable_descriptors_wait_for_data,
     }
-    Plan::FOLDERS => { a_cold_file_from_its_start_to_its_end }
+    Plan::FOLDERS => { reads_at_the_position_cover_a_cold_file }
 }
 
 fn position(mut file: &File) -> u64 {
@@ -85,7 +85,7 @@ fn vectors_move_the_position(case: &Case) {
     let ctx = case.ctx();
     assert_eq!(ctx.one(ops::writev(file.as_raw_fd(), &parts, CAIO_OFFSET_CURRENT)), 100);
     assert_eq!(position(&file), 100);
-    // A dup shares the position.
+    // A dup(2) shares the position.
     again.seek(SeekFrom::Start(10)).expect("lseek");
     let (first, second) = ([0u8; 50], [0u8; 70]);
     let parts = [ops::iovec(&first), ops::iovec(&second)];
@@ -98,8 +98,8 @@ fn sys_dup(file: &File) -> File {
     file.try_clone().expect("dup")
 }
 
-/// O_APPEND is as for pwrite(2): the offset is not looked at.
-fn appends_wherever_asked_to_write(case: &Case) {
+/// O_APPEND works as for pwrite(2): Linux ignores the offset.
+fn writes_with_o_append_append(case: &Case) {
     case.dir.file("file", b"start");
     let fd = sys::open(&case.dir.c("file"), libc::O_RDWR | libc::O_APPEND);
     let ctx = case.ctx();
@@ -115,7 +115,7 @@ fn appends_wherever_asked_to_write(case: &Case) {
     assert_eq!(case.dir.content("file"), [b"start+++++".as_slice(), &[b'*'; 100]].concat(), "none over another");
 }
 
-fn streams_wait_for_data(case: &Case) {
+fn reads_of_streams_wait_for_data(case: &Case) {
     for stuck in Stuck::kinds() {
         let ctx = case.ctx();
         ctx.accept(&[stuck.read()]);
@@ -131,8 +131,8 @@ fn streams_wait_for_data(case: &Case) {
     }
 }
 
-/// A blocking WRITE waits until something fits, then moves what fits.
-fn streams_move_what_fits(case: &Case) {
+/// A WRITE waits until something fits, then moves what fits.
+fn writes_to_streams_move_what_fits(case: &Case) {
     let (reader, writer) = sys::pipe();
     let data = pattern(1 << 20);
     let ctx = case.ctx();
@@ -151,8 +151,8 @@ fn streams_move_what_fits(case: &Case) {
     assert_eq!(sys::waiting(&full.reader), 0, "not a byte more than said");
 }
 
-/// It is no ordinary stream: opened anew it is another terminal.
-fn the_controlling_side_of_a_terminal(case: &Case) {
+/// A pty master cannot be opened again: a second open creates another terminal.
+fn reads_of_a_pty_master_wait_for_data(case: &Case) {
     let stuck = Stuck::controller();
     let ctx = case.ctx();
     ctx.accept(&[stuck.read()]);
@@ -172,7 +172,7 @@ fn the_controlling_side_of_a_terminal(case: &Case) {
     assert_eq!(ctx.one(stuck.read()), 5);
 }
 
-fn datagrams_come_one_by_one(case: &Case) {
+fn one_read_takes_one_datagram(case: &Case) {
     let (socket, peer) = sys::socketpair_of(libc::SOCK_DGRAM);
     let mut room = [0; 100];
     let read = ops::read(socket.as_raw_fd(), &mut room, CAIO_OFFSET_CURRENT);
@@ -192,8 +192,8 @@ fn datagrams_come_one_by_one(case: &Case) {
     assert_eq!(room[..5], *b"whole");
 }
 
-/// Descriptors that are neither file, pipe, socket nor terminal.
-fn whatever_can_be_read_is_waited_for(case: &Case) {
+/// Descriptors other than files, pipes, sockets and terminals.
+fn reads_of_pollable_descriptors_wait_for_data(case: &Case) {
     // SAFETY: live strings, and fresh descriptors.
     let (timer, watch) = unsafe {
         let timer = libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC);
@@ -222,7 +222,7 @@ fn whatever_can_be_read_is_waited_for(case: &Case) {
     assert_eq!(ctx.collect(1), [Event { user_data: 0, result: 8 }]);
 }
 
-fn ended_streams_read_nothing(case: &Case) {
+fn reads_of_ended_streams_return_0(case: &Case) {
     let ctx = case.ctx();
     for stuck in [Stuck::pipe(), Stuck::socket()] {
         ctx.accept(&[stuck.read()]);
@@ -235,14 +235,14 @@ fn ended_streams_read_nothing(case: &Case) {
     }
 }
 
-/// Closes the only descriptor of a pipe's or socket's end, while its number stays taken.
+/// Closes the only descriptor of an end of a pipe or socket, but keeps its number in use.
 fn shut(fd: i32) {
     let null = sys::open(c"/dev/null", libc::O_RDWR);
     // SAFETY: no memory involved.
     assert_eq!(unsafe { libc::dup3(null.as_raw_fd(), fd, libc::O_CLOEXEC) }, fd);
 }
 
-fn nonblocking_streams_answer_at_once(case: &Case) {
+fn nonblocking_streams_yield_eagain_at_once(case: &Case) {
     let eagain = -i64::from(libc::EAGAIN);
     let ctx = case.ctx();
     for stuck in Stuck::kinds() {
@@ -257,8 +257,8 @@ fn nonblocking_streams_answer_at_once(case: &Case) {
     assert_eq!(ctx.run(&[write, write.full()]), [eagain; 2]);
 }
 
-/// Many at once, in no order: every record is there once, as with read(2) and write(2) from many threads.
-fn records_are_neither_lost_nor_mixed(case: &Case) {
+/// Many operations at once, in no order: every record appears once, as with read(2) and write(2) in many threads.
+fn records_of_parallel_operations_stay_whole(case: &Case) {
     const RECORDS: usize = 200;
     const SIZE: usize = 512;
     let file = case.dir.file("file", b"");
@@ -283,7 +283,7 @@ fn sorted<'a>(records: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
     records
 }
 
-fn a_cold_file_from_its_start_to_its_end(case: &Case) {
+fn reads_at_the_position_cover_a_cold_file(case: &Case) {
     const SIZE: usize = 200_000;
     let file = case.dir.cold("file", SIZE);
     let mut room = vec![0; 30_000];

@@ -1,4 +1,4 @@
-//! Promise 13: offsets and lengths over 2 and 4 GiB.
+//! Promise 13: offsets_above_4_gib_work and lengths over 2 and 4 GiB.
 
 use crate::support::case::Case;
 use crate::support::files::pattern;
@@ -7,15 +7,19 @@ use crate::support::*;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 crate::promises! {
-    Plan::EVERY => { offsets, lengths_beyond_the_end }
-    Plan::DEFAULT => { reads_of_more_than_one_call_moves, writes_of_more_than_one_call_moves, vectors_of_more_than_one_call_moves }
+    Plan::EVERY => { offsets_above_4_gib_work, lengths_above_4_gib_work }
+    Plan::DEFAULT => {
+        reads_above_the_limit_of_one_call,
+        writes_above_the_limit_of_one_call,
+        vectors_above_the_limit_of_one_call,
+    }
 }
 
 const GIB: u64 = 1 << 30;
-/// What the kernel moves in one call, at most.
+/// The kernel moves at most this many bytes in one call.
 const ONE_CALL: i64 = 0x7fff_f000;
 
-fn offsets(case: &Case) {
+fn offsets_above_4_gib_work(case: &Case) {
     let file = case.dir.sparse("file", 0);
     let fd = file.as_raw_fd();
     let data = pattern(10_000);
@@ -47,8 +51,8 @@ fn offsets(case: &Case) {
     assert_eq!(file.metadata().expect("fstat").len(), 5 * GIB + 1);
 }
 
-/// A length that does not fit 32 bits is no small length.
-fn lengths_beyond_the_end(case: &Case) {
+/// A length above 32 bits is not truncated.
+fn lengths_above_4_gib_work(case: &Case) {
     let file = case.dir.file("file", &pattern(5000));
     let map = Map::new(6 * GIB as usize);
     let ctx = case.ctx();
@@ -60,7 +64,7 @@ fn lengths_beyond_the_end(case: &Case) {
     }
 }
 
-/// An address range of `len` bytes that shows the same 2 MiB over and over.
+/// An address range of `len` bytes that maps the same 2 MiB again and again.
 struct Mirror {
     map: Map,
 }
@@ -81,7 +85,7 @@ impl Mirror {
     }
 }
 
-/// A file in memory that is all hole.
+/// A file in memory that is one hole.
 fn memfd(len: u64) -> OwnedFd {
     // SAFETY: a live string; fresh from the kernel.
     let file = unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"caio".as_ptr(), libc::MFD_CLOEXEC)) };
@@ -89,7 +93,7 @@ fn memfd(len: u64) -> OwnedFd {
     file
 }
 
-fn reads_of_more_than_one_call_moves(case: &Case) {
+fn reads_above_the_limit_of_one_call(case: &Case) {
     let len = 2 * GIB + 12_345;
     let mirror = Mirror::new(len as usize);
     let (zero, file) = (sys::open(c"/dev/zero", libc::O_RDONLY), memfd(len - 1000));
@@ -101,7 +105,7 @@ fn reads_of_more_than_one_call_moves(case: &Case) {
     }
 }
 
-fn writes_of_more_than_one_call_moves(case: &Case) {
+fn writes_above_the_limit_of_one_call(case: &Case) {
     let len = 5 * GIB + 1;
     let mirror = Mirror::new(len as usize);
     let null = sys::open(c"/dev/null", libc::O_WRONLY);
@@ -114,7 +118,7 @@ fn writes_of_more_than_one_call_moves(case: &Case) {
     }
 }
 
-fn vectors_of_more_than_one_call_moves(case: &Case) {
+fn vectors_above_the_limit_of_one_call(case: &Case) {
     let piece = Map::new(3 << 20);
     let parts = vec![libc::iovec { iov_base: piece.start().cast(), iov_len: piece.len() }; 1000];
     let all = 1000 * piece.len() as i64;

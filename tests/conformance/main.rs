@@ -1,7 +1,7 @@
-//! The promises of the C API, stated one by one and run on every backend.
+//! Tests of the promises of the C API; see caio-promises(7). Each test runs on every available backend.
 //!
-//! Every promise is a `fn(&Case)`; `promises!` makes it a test of each backend. A failing test names the backend,
-//! the variant of the context, and the folder. `CAIO_TEST_DIR` names a folder on a disk to test in.
+//! A test is a `fn(&Case)`, and `promises!` registers it for each backend. A failure names the backend, the variant
+//! of the context, and the directory. Set `CAIO_TEST_DIR` to a directory on a disk.
 
 #[path = "../support/mod.rs"]
 #[macro_use]

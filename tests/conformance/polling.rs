@@ -1,4 +1,4 @@
-//! Promises 5 and 6: poll never blocks, and submit_poll is submit and poll in one.
+//! Promises 5 and 6: poll never blocks. submit_poll submits, then polls, in one call.
 
 use crate::support::case::Case;
 use crate::support::stuck::Stuck;
@@ -12,15 +12,15 @@ crate::promises! {
     Plan::EVERY => {
         poll_takes_at_most_max,
         poll_never_blocks,
-        submit_poll_returns_what_is_there,
+        submit_poll_returns_pending_events,
         submit_poll_polls_when_full,
         submit_poll_polls_when_malformed,
-        submit_poll_polls_when_there_is_no_array,
-        submit_poll_of_nothing_is_poll,
+        submit_poll_polls_when_the_operations_are_null,
+        submit_poll_of_no_operation_polls,
         submit_poll_takes_at_most_max,
-        submit_poll_delivers_all_in_the_end,
+        submit_poll_returns_every_event_eventually,
     }
-    Plan::DEFAULT => { null_arguments_are_refused, null_arguments_set_polled }
+    Plan::DEFAULT => { null_arguments_are_einval, null_arguments_set_polled }
 }
 
 fn poll_takes_at_most_max(case: &Case) {
@@ -44,7 +44,7 @@ fn poll_never_blocks(case: &Case) {
     ctx.collect(1);
 }
 
-fn submit_poll_returns_what_is_there(case: &Case) {
+fn submit_poll_returns_pending_events(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     ctx.accept(&[ops::nop().tag(1), ops::nop().tag(2)]);
@@ -81,7 +81,7 @@ fn submit_poll_polls_when_malformed(case: &Case) {
     assert_eq!(ctx.submit_poll(&longest, 8), (-libc::E2BIG, vec![]));
 }
 
-fn submit_poll_polls_when_there_is_no_array(case: &Case) {
+fn submit_poll_polls_when_the_operations_are_null(case: &Case) {
     let ctx = case.ctx();
     ctx.accept(&[ops::nop().tag(1)]);
     until("the event is there", || ctx.stats().completed == 1);
@@ -91,7 +91,7 @@ fn submit_poll_polls_when_there_is_no_array(case: &Case) {
     assert_eq!((answer, polled, event.user_data, event.result), (EINVAL, 1, 1, 0));
 }
 
-fn submit_poll_of_nothing_is_poll(case: &Case) {
+fn submit_poll_of_no_operation_polls(case: &Case) {
     let ctx = case.ctx();
     assert_eq!(ctx.submit_poll(&[], 8), (0, vec![]));
     ctx.accept(&[ops::nop().tag(1)]);
@@ -110,8 +110,8 @@ fn submit_poll_takes_at_most_max(case: &Case) {
     assert_eq!(ctx.collect(8).len(), 8);
 }
 
-/// A loop that calls nothing but submit_poll and poll(2).
-fn submit_poll_delivers_all_in_the_end(case: &Case) {
+/// A loop that calls only submit_poll and poll(2).
+fn submit_poll_returns_every_event_eventually(case: &Case) {
     const COUNT: u64 = 2000;
     let file = case.dir.file("file", &files::pattern(65536));
     let mut rooms = vec![[0; 64]; COUNT as usize];
@@ -139,7 +139,7 @@ fn submit_poll_delivers_all_in_the_end(case: &Case) {
     assert_eq!(ctx.stats().inflight, 0);
 }
 
-fn null_arguments_are_refused(case: &Case) {
+fn null_arguments_are_einval(case: &Case) {
     use caio::capi::*;
     let ctx = case.ctx();
     let (op, mut event, mut polled) = (ops::nop(), caio_event { user_data: 0, result: 0 }, 9);

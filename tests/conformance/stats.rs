@@ -1,4 +1,4 @@
-//! Promise 15: what the counters say.
+//! Promise 15: the counters of caio_ctx_stats.
 
 use crate::support::case::{Case, Variant};
 use crate::support::files::pattern;
@@ -7,12 +7,20 @@ use crate::support::*;
 use std::os::fd::AsRawFd;
 
 crate::promises! {
-    Plan::EVERY => { count_what_happens, add_up, count_finished_not_polled }
-    Plan::FOLDERS => { say_who_did_it, say_that_submit_copies_little, say_that_submit_waits_for_no_device }
-    Plan::EVERY => { say_nothing_is_inline_if_asked }
+    Plan::EVERY => {
+        count_submitted_completed_and_cancelled,
+        done_counters_add_up_to_completed,
+        count_completions_that_are_pending,
+    }
+    Plan::FOLDERS => {
+        tell_native_operations_from_workers,
+        show_that_submit_copies_at_most_1_mib,
+        show_that_submit_does_not_wait_for_a_device,
+    }
+    Plan::EVERY => { count_nothing_inline_with_no_inline }
 }
 
-/// The three ways to be done add up to between `completed - cancelled` and `completed`.
+/// The sum of the three `done_*` counters is between `completed - cancelled` and `completed`.
 fn check(stats: &caio_stats) {
     let done = stats.done_inline + stats.done_native + stats.done_worker;
     assert!(done <= stats.completed, "{done} done of {} completed", stats.completed);
@@ -21,7 +29,7 @@ fn check(stats: &caio_stats) {
     assert_eq!(stats.reserved, [0; 8]);
 }
 
-fn count_what_happens(case: &Case) {
+fn count_submitted_completed_and_cancelled(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     let counts = || {
@@ -46,7 +54,7 @@ fn count_what_happens(case: &Case) {
     assert_eq!(counts(), (0, 5, 5, 2));
 }
 
-fn add_up(case: &Case) {
+fn done_counters_add_up_to_completed(case: &Case) {
     let file = case.dir.file("file", &files::pattern(1 << 20));
     let (fd, stuck) = (file.as_raw_fd(), Stuck::pipe());
     let name = case.dir.c("file");
@@ -70,7 +78,7 @@ fn add_up(case: &Case) {
     assert!((680..=710).contains(&done), "{done}");
 }
 
-fn count_finished_not_polled(case: &Case) {
+fn count_completions_that_are_pending(case: &Case) {
     let ctx = case.ctx();
     ctx.accept(&[ops::nop(); 7]);
     until("all have their events", || ctx.stats().completed == 7);
@@ -81,8 +89,8 @@ fn count_finished_not_polled(case: &Case) {
     assert_eq!(ctx.stats().inflight, 0);
 }
 
-/// NO_INLINE: nothing finishes inside submit, cached or not.
-fn say_nothing_is_inline_if_asked(case: &Case) {
+/// With NO_INLINE, no operation completes inside submit, cached or not.
+fn count_nothing_inline_with_no_inline(case: &Case) {
     let file = case.dir.file("file", &files::pattern(65536));
     let (fd, name) = (file.as_raw_fd(), case.dir.c("file"));
     let (mut room, mut stat, stuck) = ([0; 512], sys::statx_room(), Stuck::pipe());
@@ -105,8 +113,8 @@ fn say_nothing_is_inline_if_asked(case: &Case) {
     assert!(inline > 0 || case.variant == Variant::NoInline, "a NOP and a cached read finish inside submit");
 }
 
-/// Cached or not: a caller that asks for much is not held up while it is copied.
-fn say_that_submit_copies_little(case: &Case) {
+/// Large copies do not delay the caller inside submit, cached or not.
+fn show_that_submit_copies_at_most_1_mib(case: &Case) {
     const SIZE: usize = 64 * 1024;
     let content = pattern(64 * SIZE);
     let file = case.dir.file("file", &content);
@@ -131,8 +139,8 @@ fn say_that_submit_copies_little(case: &Case) {
     assert!(room == content);
 }
 
-/// O_DIRECT may be set at any moment, and then RWF_NOWAIT waits.
-fn say_that_submit_waits_for_no_device(case: &Case) {
+/// The caller may set O_DIRECT at any time. preadv2 with RWF_NOWAIT then waits for the device.
+fn show_that_submit_does_not_wait_for_a_device(case: &Case) {
     const PAGES: usize = 64;
     let content = pattern(PAGES * sys::PAGE);
     let file = case.dir.file("file", &content);
@@ -158,8 +166,8 @@ fn say_that_submit_waits_for_no_device(case: &Case) {
     assert!(inline == 0 || !case.dir.on_disk(), "{inline} reads of the device inside submit");
 }
 
-/// The difference between backends that a caller can see.
-fn say_who_did_it(case: &Case) {
+/// The counters tell the caller which path an operation took.
+fn tell_native_operations_from_workers(case: &Case) {
     let file = case.dir.cold("file", 64 * 65536);
     let mut room = [0; 512];
     let ctx = case.ctx();
@@ -178,7 +186,7 @@ fn say_who_did_it(case: &Case) {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's version");
     let not_of_files = ["5.9.", "5.10.", "5.11."].iter().any(|version| release.starts_with(version)); // caio-backends(7), KERNEL VERSIONS
     if case.dir.on_disk() && case.engine() == CAIO_BACKEND_URING && !not_of_files {
-        // An attempt starts the disk's read, and finds all of it where the disk is done before this processor goes on.
+        // The inline attempt starts a read of the disk, and finds all data if the disk is faster than this CPU.
         let all_found = case.variant != Variant::NoInline && stats.done_inline == 64;
         assert!(stats.done_native > 0 || all_found, "cold reads are io_uring's, not a worker's");
     }

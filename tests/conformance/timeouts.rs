@@ -1,4 +1,4 @@
-//! Promise 8: a timeout cancels, with -ETIMEDOUT if that stopped the operation, and its true result if not.
+//! Promise 8: a timeout cancels. The result is -ETIMEDOUT if that stopped the operation, and the true result otherwise.
 
 use crate::gate::Gate;
 use crate::support::case::Case;
@@ -12,18 +12,18 @@ crate::promises! {
     Plan::EVERY => {
         stop_a_blocked_read,
         stop_a_blocked_write,
-        take_no_bytes,
+        lose_no_bytes,
         break_a_chain,
-        of_many_come_each_at_its_time,
-        that_are_huge_never_come,
-        that_are_long_leave_results_alone,
-        that_are_tiny_stop_or_do_not,
-        can_be_cancelled_before,
-        leave_a_running_disk_operation_alone,
-        stop_what_has_not_begun,
-        leave_a_close_alone,
+        of_many_operations_expire_in_order,
+        of_the_largest_value_never_expire,
+        that_do_not_expire_change_no_result,
+        that_are_short_yield_one_true_event,
+        of_a_cancelled_operation_do_not_expire,
+        do_not_interrupt_a_running_disk_operation,
+        stop_an_operation_that_has_not_started,
+        do_not_stop_a_close,
     }
-    Plan::PLAIN => { of_a_member_run_from_its_start }
+    Plan::PLAIN => { of_a_chain_member_count_from_its_start }
 }
 
 const SHORT: Duration = Duration::from_millis(30);
@@ -50,7 +50,7 @@ fn stop_a_blocked_write(case: &Case) {
     assert_eq!(sys::waiting(&full.reader), 0, "not a byte of it");
 }
 
-fn take_no_bytes(case: &Case) {
+fn lose_no_bytes(case: &Case) {
     let ctx = case.ctx();
     for stuck in Stuck::kinds() {
         assert_eq!(ctx.one(stuck.read().timeout(SHORT)), -ETIMEDOUT);
@@ -68,10 +68,10 @@ fn break_a_chain(case: &Case) {
     assert_eq!(ctx.run(&chain(&ops)), [0, -ETIMEDOUT, -ECANCELED, -ECANCELED]);
 }
 
-fn of_many_come_each_at_its_time(case: &Case) {
+fn of_many_operations_expire_in_order(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
-    // In no order, and far enough apart to tell; the one that is first never comes here.
+    // In no order, and far enough apart to tell. The first one never expires.
     ctx.accept(&[stuck.read().timeout(HOUR).tag(1)]);
     let times = [250u64, 40, 500, 120, 40, 400];
     let start = Instant::now();
@@ -90,7 +90,7 @@ fn of_many_come_each_at_its_time(case: &Case) {
     assert_eq!(came, [40, 40, 120, 250, 400, 500]);
 }
 
-fn that_are_huge_never_come(case: &Case) {
+fn of_the_largest_value_never_expire(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     for nanos in [u64::MAX, u64::MAX - 1, i64::MAX as u64, i64::MAX as u64 + 1, 1 << 62] {
@@ -101,7 +101,7 @@ fn that_are_huge_never_come(case: &Case) {
     }
 }
 
-fn that_are_long_leave_results_alone(case: &Case) {
+fn that_do_not_expire_change_no_result(case: &Case) {
     let file = case.dir.cold("file", 100_000);
     let (mut room, fd) = (vec![0; 50_000], file.as_raw_fd());
     let ctx = case.ctx();
@@ -111,8 +111,8 @@ fn that_are_long_leave_results_alone(case: &Case) {
     assert!(room == pattern(100_000)[10..50_010]);
 }
 
-/// Exactly one event each, and bytes exactly if it says so.
-fn that_are_tiny_stop_or_do_not(case: &Case) {
+/// Each operation yields exactly one event. It moved bytes only if its result is a number of bytes.
+fn that_are_short_yield_one_true_event(case: &Case) {
     let file = case.dir.cold("file", 1 << 20);
     let ctx = case.ctx();
     for round in 0..200u64 {
@@ -127,7 +127,7 @@ fn that_are_tiny_stop_or_do_not(case: &Case) {
     }
 }
 
-fn can_be_cancelled_before(case: &Case) {
+fn of_a_cancelled_operation_do_not_expire(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     ctx.accept(&[stuck.read().timeout(HOUR).tag(3)]);
@@ -135,7 +135,7 @@ fn can_be_cancelled_before(case: &Case) {
     assert_eq!(ctx.collect(1), [Event { user_data: 3, result: -ECANCELED }]);
 }
 
-fn leave_a_running_disk_operation_alone(case: &Case) {
+fn do_not_interrupt_a_running_disk_operation(case: &Case) {
     let Some(mut gate) = Gate::new() else { return };
     let file = gate.file();
     let mut room = vec![0; 4096];
@@ -143,7 +143,7 @@ fn leave_a_running_disk_operation_alone(case: &Case) {
     let read = ops::read(file.as_raw_fd(), &mut room, 0);
     let mut timeout = SHORT;
     ctx.accept(&[read.timeout(timeout)]);
-    // On a busy machine its time may be over before a worker has begun it.
+    // On a busy machine, the timeout may expire before a worker thread starts the operation.
     while !gate.is_held_before_event(&ctx) {
         assert_eq!(ctx.collect(1)[0].result, -ETIMEDOUT);
         timeout *= 2;
@@ -155,8 +155,8 @@ fn leave_a_running_disk_operation_alone(case: &Case) {
     assert_eq!(room, vec![b'g'; 4096]);
 }
 
-/// The only worker is busy for as long as the test wants.
-fn stop_what_has_not_begun(case: &Case) {
+/// The test keeps the only worker thread busy.
+fn stop_an_operation_that_has_not_started(case: &Case) {
     let Some(mut gate) = Gate::new() else { return };
     let (file, folder) = (gate.file(), case.dir.open());
     let ctx = Ctx::new(&caio_options { threads: 1, ..case.options() });
@@ -166,7 +166,7 @@ fn stop_what_has_not_begun(case: &Case) {
     ctx.accept(&ops::chain(&[queued, ops::nop().tag(3)]));
     let mut events = ctx.collect(2);
     events.sort();
-    // A backend that needs no worker for it has made it by then.
+    // A backend that needs no worker thread for it has completed it by then.
     let made = case.dir.join("made").exists();
     let expected = if made { [0, 0] } else { [-ETIMEDOUT, -ECANCELED] };
     assert_eq!((results(&events), events[0].user_data), (expected.to_vec(), 2));
@@ -175,8 +175,8 @@ fn stop_what_has_not_begun(case: &Case) {
     assert_eq!(case.dir.join("made").exists(), made, "what was stopped never runs");
 }
 
-/// Any result of CLOSE but -ECANCELED means that the number is gone, so none may mean that its time was over.
-fn leave_a_close_alone(case: &Case) {
+/// After any result of CLOSE but -ECANCELED, the descriptor is closed. A CLOSE therefore never yields -ETIMEDOUT.
+fn do_not_stop_a_close(case: &Case) {
     let Some(mut gate) = Gate::new() else { return };
     let file = gate.file();
     let (reader, writer) = sys::pipe();
@@ -194,8 +194,8 @@ fn leave_a_close_alone(case: &Case) {
     assert_eq!(sys::read_all(&reader, &mut [0]), 0, "the number is gone");
 }
 
-/// The member waits longer than its timeout, and then has what it needs.
-fn of_a_member_run_from_its_start(case: &Case) {
+/// The chain member waits for its turn longer than its timeout, and then succeeds.
+fn of_a_chain_member_count_from_its_start(case: &Case) {
     const TIMEOUT: Duration = Duration::from_millis(400);
     let (stuck, ready) = (Stuck::pipe(), Stuck::pipe());
     ready.feed(5);
@@ -206,7 +206,7 @@ fn of_a_member_run_from_its_start(case: &Case) {
     let mut events = ctx.collect(2);
     events.sort();
     assert_eq!(results(&events), [1, 5]);
-    // And from its start it runs.
+    // The timeout counts from the start of the member.
     ctx.accept(&chain(&[stuck.byte().tag(1), ready.read().timeout(SHORT).tag(2)]));
     stuck.feed(1);
     let mut events = ctx.collect(2);

@@ -1,4 +1,4 @@
-//! Promise 6: wait sleeps until there is enough, the time is over, a wake came, or a signal handler ran.
+//! Promise 6: wait sleeps until `min_events` completions are pending, the timeout expires, a wake, or a signal handler.
 
 use crate::support::case::Case;
 use crate::support::stuck::Stuck;
@@ -7,27 +7,27 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 crate::promises! {
     Plan::EVERY => {
-        for_none_never_sleeps,
-        for_some_returns_enough,
+        with_min_0_never_sleeps,
+        returns_at_least_min,
         takes_at_most_max,
-        returns_what_there_is_in_time,
+        returns_pending_events_at_the_timeout,
         sleeps_with_nothing_in_flight,
         refuses_min_above_max,
-        is_woken_before,
-        is_woken_once_by_many_wakes,
-        is_woken_with_what_there_is,
-        uses_a_wake_up_even_if_it_need_not_sleep,
+        returns_early_after_an_earlier_wake,
+        several_wakes_count_as_one,
+        a_wake_returns_pending_events,
+        uses_up_a_wake_without_sleeping,
         is_woken_while_it_sleeps,
-        takes_any_timeout,
-        comes_back_for_cold_reads,
+        accepts_any_timeout,
+        wakes_for_cold_reads,
     }
-    Plan::SHARED => { of_many_threads_share_the_events, is_woken_by_events_of_other_threads }
-    Plan::EVERY.alone() => { is_interrupted_by_a_handler }
+    Plan::SHARED => { in_many_threads_shares_the_events, is_woken_by_operations_of_other_threads }
+    Plan::EVERY.alone() => { is_interrupted_by_a_signal_handler }
 }
 
 const MILLISECOND: i64 = 1_000_000;
 
-fn for_none_never_sleeps(case: &Case) {
+fn with_min_0_never_sleeps(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     assert_eq!(ctx.wait(0, 4, -1), Ok(vec![]), "even if told to wait forever");
@@ -38,7 +38,7 @@ fn for_none_never_sleeps(case: &Case) {
     assert_eq!(ctx.wait(0, 0, -1), Ok(vec![]));
 }
 
-fn for_some_returns_enough(case: &Case) {
+fn returns_at_least_min(case: &Case) {
     let file = case.dir.cold("file", 1 << 20);
     let mut rooms = vec![vec![0; 4096]; 20];
     let ctx = case.ctx();
@@ -62,7 +62,7 @@ fn takes_at_most_max(case: &Case) {
     }
 }
 
-fn returns_what_there_is_in_time(case: &Case) {
+fn returns_pending_events_at_the_timeout(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     ctx.accept(&[stuck.read(), ops::nop().tag(1)]);
@@ -91,7 +91,7 @@ fn refuses_min_above_max(case: &Case) {
     ctx.collect(1);
 }
 
-fn is_woken_before(case: &Case) {
+fn returns_early_after_an_earlier_wake(case: &Case) {
     let ctx = case.ctx();
     for _ in 0..3 {
         assert_eq!(ctx.wake(), 0);
@@ -99,7 +99,7 @@ fn is_woken_before(case: &Case) {
     }
 }
 
-fn is_woken_once_by_many_wakes(case: &Case) {
+fn several_wakes_count_as_one(case: &Case) {
     let ctx = case.ctx();
     for _ in 0..5 {
         ctx.wake();
@@ -110,7 +110,7 @@ fn is_woken_once_by_many_wakes(case: &Case) {
     assert!(start.elapsed() >= Duration::from_millis(50), "used up");
 }
 
-fn is_woken_with_what_there_is(case: &Case) {
+fn a_wake_returns_pending_events(case: &Case) {
     let ctx = case.ctx();
     ctx.accept(&[ops::nop().tag(1)]);
     until("the event is there", || ctx.stats().completed == 1);
@@ -118,7 +118,7 @@ fn is_woken_with_what_there_is(case: &Case) {
     assert_eq!(ctx.wait(2, 4, -1), Ok(vec![Event { user_data: 1, result: 0 }]));
 }
 
-fn uses_a_wake_up_even_if_it_need_not_sleep(case: &Case) {
+fn uses_up_a_wake_without_sleeping(case: &Case) {
     let ctx = case.ctx();
     for min in [1, 0] {
         ctx.accept(&[ops::nop()]);
@@ -131,7 +131,7 @@ fn uses_a_wake_up_even_if_it_need_not_sleep(case: &Case) {
     }
 }
 
-/// Woken from another thread (also with SINGLE_THREAD: wake stays open to all), once asleep.
+/// Another thread wakes a sleeping wait, even on a SINGLE_THREAD context: any thread may call wake.
 fn is_woken_while_it_sleeps(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
@@ -149,7 +149,7 @@ fn is_woken_while_it_sleeps(case: &Case) {
     assert_eq!(ctx.wait(1, 4, 20 * MILLISECOND), Ok(vec![]), "each wake is one");
 }
 
-fn takes_any_timeout(case: &Case) {
+fn accepts_any_timeout(case: &Case) {
     let ctx = case.ctx();
     for timeout in [i64::MAX, i64::MAX - 1, i64::MIN, -1, -2, 1 << 62] {
         ctx.accept(&[ops::nop()]);
@@ -159,8 +159,8 @@ fn takes_any_timeout(case: &Case) {
     }
 }
 
-/// Each read awaited by a sleeping wait: no wake-up is lost here either.
-fn comes_back_for_cold_reads(case: &Case) {
+/// A sleeping wait awaits each read: no wake-up is lost.
+fn wakes_for_cold_reads(case: &Case) {
     let file = case.dir.cold("file", 8 << 20);
     let mut room = [0; 512];
     let ctx = case.ctx();
@@ -170,8 +170,8 @@ fn comes_back_for_cold_reads(case: &Case) {
     }
 }
 
-/// Several wait at once: every event goes to one of them, and each wakes somebody.
-fn of_many_threads_share_the_events(case: &Case) {
+/// Several threads wait at once. Each event goes to one of them, and wakes a thread.
+fn in_many_threads_shares_the_events(case: &Case) {
     const COUNT: u32 = 500;
     let ctx = case.ctx();
     let taken = AtomicU32::new(0);
@@ -192,8 +192,8 @@ fn of_many_threads_share_the_events(case: &Case) {
     assert_eq!(ctx.stats().inflight, 0);
 }
 
-/// Threads that sleep before anything is in flight wake for what others submit.
-fn is_woken_by_events_of_other_threads(case: &Case) {
+/// Threads that sleep with nothing in flight wake for the operations of other threads.
+fn is_woken_by_operations_of_other_threads(case: &Case) {
     let ctx = case.ctx();
     std::thread::scope(|scope| {
         let waiters: Vec<_> = (0..3).map(|_| scope.spawn(|| ctx.wait(1, 1, PATIENCE.as_nanos() as i64))).collect();
@@ -204,8 +204,8 @@ fn is_woken_by_events_of_other_threads(case: &Case) {
     });
 }
 
-/// SA_RESTART or not: -EINTR if there is nothing, else what there is.
-fn is_interrupted_by_a_handler(case: &Case) {
+/// With SA_RESTART or without: -EINTR if no completion is pending, otherwise the pending events.
+fn is_interrupted_by_a_signal_handler(case: &Case) {
     for flags in [0, libc::SA_RESTART] {
         install_handler(flags);
         let ctx = case.ctx();
@@ -224,7 +224,7 @@ fn is_interrupted_by_a_handler(case: &Case) {
 extern "C" fn handler(_: i32) {}
 
 fn install_handler(flags: i32) {
-    // SAFETY: the handler does nothing, so it is safe at any moment.
+    // SAFETY: the handler does nothing, so it may run at any time.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as extern "C" fn(i32) as usize;
@@ -233,7 +233,7 @@ fn install_handler(flags: i32) {
     }
 }
 
-/// Signals go on until wait is back: one that comes before it sleeps is no proof.
+/// Sends signals until wait returns: a signal before wait sleeps proves nothing.
 fn waits_under_signals(ctx: &Ctx, min: u32) -> Result<Vec<Event>, i32> {
     // SAFETY: no memory involved.
     let waiter = unsafe { libc::pthread_self() };
