@@ -1,4 +1,4 @@
-//! `caio_ctx_wake`: one flag and one descriptor, signalled by hand so that it works in a signal handler.
+//! `caio_ctx_wake`: a flag and an eventfd, without a lock so that it works in a signal handler.
 
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::eventfd::{EventFd, Signal};
 
-/// Wakes that nobody waited for count as one. Invariant at rest: pending exactly if the descriptor is readable.
+/// Wakes without a waiter count as one. While a wake is pending the descriptor is readable, or a thread that cleared it is
+/// about to use the wake up. A descriptor that is readable without a pending wake is left from one that was used up.
 pub struct Wake<S = EventFd> {
     pending: AtomicBool,
     descriptor: S,
@@ -21,7 +22,7 @@ impl Wake {
 impl<S: Signal> Wake<S> {
     /// Async-signal-safe.
     pub fn wake(&self) {
-        // AcqRel pairs with itself in `consume`: whoever consumes sees what the waker did before.
+        // AcqRel pairs with the swap in `consume`: the woken thread sees what the waker did before.
         if !self.pending.swap(true, Ordering::AcqRel) {
             self.descriptor.add(1);
         }
@@ -29,15 +30,18 @@ impl<S: Signal> Wake<S> {
 
     /// Uses up a wake if there is one.
     pub fn consume(&self) -> bool {
-        let pending = self.pending.swap(false, Ordering::AcqRel);
-        if pending {
-            self.descriptor.clear();
+        // Relaxed: the swap decides; this saves the system call.
+        if !self.pending.load(Ordering::Relaxed) {
+            return false;
         }
-        pending
+        // Cleared first: after the swap, the signal of a newer wake may be there, for another sleeper.
+        self.descriptor.clear();
+        // AcqRel pairs with the swap in `wake`.
+        self.pending.swap(false, Ordering::AcqRel)
     }
 
-    /// The descriptor was readable but nothing pending: a signal came after its wake was consumed. Consume again after
-    /// this, before sleeping: what was cleared may have been a newer wake's.
+    /// The descriptor was readable but no wake pending: its signal came after the wake was used up. Call
+    /// [`Self::consume`] again before sleeping: the signal may have been that of a newer wake.
     pub fn settle(&self) {
         self.descriptor.clear();
     }
@@ -60,7 +64,7 @@ mod tests {
         Arc::new(Wake { pending: AtomicBool::new(false), descriptor: Counter::new() })
     }
 
-    /// What a sleeper does between two sleeps; false if it would go on sleeping.
+    /// A sleeper's steps between two sleeps; false if it would sleep again.
     fn look(wake: &Wake<Counter>) -> bool {
         if wake.consume() {
             return true;
@@ -81,6 +85,20 @@ mod tests {
             let early = look(&wake);
             waker.join().unwrap();
             assert!(early || look(&wake), "a sleeper would sleep on though it was woken");
+        });
+    }
+
+    #[test]
+    fn a_pending_wake_shows_to_the_other_sleepers() {
+        loom::model(|| {
+            let wake = wake();
+            wake.wake();
+            let other = wake.clone();
+            let sleeper = thread::spawn(move || other.consume());
+            wake.wake();
+            sleeper.join().unwrap();
+            let pending = wake.pending.load(Ordering::SeqCst);
+            assert!(!pending || wake.descriptor.is_readable(), "a sleeper would sleep on though a wake is pending");
         });
     }
 
