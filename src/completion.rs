@@ -5,8 +5,10 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::fork_list::{ForkList, Place};
 use crate::notice::Notice;
 use crate::op::{Code, Op};
+use crate::sys::fs;
 use crate::sys::mem::room;
 
 /// What became of one operation.
@@ -41,6 +43,8 @@ impl Sink for Nowhere {
 /// Who clears it must look for native completions afterwards: their signal may be what was cleared.
 pub struct Completions {
     waiting: VecDeque<Finished>,
+    /// Lists the descriptors that opens left in events.
+    fds: Arc<ForkList>,
     notice: Arc<Notice>,
     /// This library has written to the descriptor since it was last cleared, or is about to.
     signalled: bool,
@@ -62,20 +66,14 @@ pub struct Completions {
 #[derive(Clone, Copy)]
 pub struct Finished {
     pub event: Event,
-    /// The result is a descriptor that nobody owns until the event is taken.
-    opened: bool,
-}
-
-impl Finished {
-    pub fn of(op: &Op, result: i64) -> Self {
-        let opened = op.code == Code::Openat && result >= 0;
-        Self { event: Event { user_data: op.user_data, result }, opened }
-    }
+    /// The result is a descriptor, which is the context's until the event is taken.
+    opened: Option<Place>,
 }
 
 impl Completions {
-    pub fn new(capacity: usize) -> Result<Self> {
+    pub fn new(capacity: usize, fds: Arc<ForkList>) -> Result<Self> {
         Ok(Self {
+            fds,
             waiting: room(capacity)?.into(),
             notice: Arc::new(Notice::new()?),
             signalled: false,
@@ -103,6 +101,25 @@ impl Completions {
 
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// The event of an operation, which [`Self::push`] follows for.
+    pub fn finished(&self, op: &Op, result: i64) -> Finished {
+        let opened = op.code == Code::Openat && result >= 0;
+        let (result, opened) = if opened { self.list(result) } else { (result, None) };
+        Finished { event: Event { user_data: op.user_data, result }, opened }
+    }
+
+    #[cold]
+    fn list(&self, fd: i64) -> (i64, Option<Place>) {
+        match self.fds.add(fd as RawFd) {
+            Ok(place) => (fd, Some(place)),
+            Err(errno) => {
+                // A child of fork(2) could not close it.
+                fs::close(fd as RawFd).ok();
+                (errno.as_result(), None)
+            }
+        }
     }
 
     /// Adds an event; [`Self::tell`] follows before the lock is given back, unless it is taken before.
@@ -174,8 +191,11 @@ impl Completions {
     /// Moves events out, oldest first; returns how many.
     pub fn take(&mut self, sink: &mut impl Sink) -> u32 {
         let count = self.waiting.len().min(sink.room() as usize);
-        for finished in self.waiting.drain(..count) {
-            sink.put(finished.event);
+        for Finished { event, opened } in self.waiting.drain(..count) {
+            if let Some(place) = opened {
+                self.fds.remove(place);
+            }
+            sink.put(event);
         }
         if self.waiting.is_empty() {
             self.tellings += 1;
@@ -187,9 +207,10 @@ impl Completions {
     /// Drops all events; returns how many, and hands the descriptors in them to `close`.
     pub fn discard(&mut self, mut close: impl FnMut(RawFd)) -> u32 {
         let count = self.waiting.len() as u32;
-        for finished in self.waiting.drain(..) {
-            if finished.opened {
-                close(finished.event.result as RawFd);
+        for Finished { event, opened } in self.waiting.drain(..) {
+            if let Some(place) = opened {
+                self.fds.remove(place);
+                close(event.result as RawFd);
             }
         }
         count

@@ -6,7 +6,7 @@
 //!
 //! This crate is the C library `libcaio`; its interface is [`capi`], from which `include/caio.h` is
 //! generated. Imports run downward only:
-//! capi → context → {route, backend, completion} → sys → libc.
+//! capi → context → {route, backend, completion, fork_list} → sys → libc.
 
 #![deny(unsafe_code)]
 
@@ -18,6 +18,7 @@ mod completion;
 mod context;
 mod error;
 mod exec;
+mod fork_list;
 mod notice;
 mod op;
 mod route;

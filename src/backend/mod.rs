@@ -78,10 +78,10 @@ impl Native {
     }
 
     /// The descriptor that a child of fork(2) must close.
-    pub fn fd(&self) -> RawFd {
+    pub fn fd(&self) -> Option<RawFd> {
         match self {
-            Self::Uring(uring) => uring.fd(),
-            Self::None | Self::Aio(_) => -1,
+            Self::Uring(uring) => Some(uring.fd()),
+            Self::None | Self::Aio(_) => None,
         }
     }
 

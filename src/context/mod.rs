@@ -18,13 +18,14 @@ mod wake;
 mod workers;
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use self::cancel::Meant;
 use crate::backend::{self, Wants};
 use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
+use crate::fork_list::ForkList;
 use crate::notice::Notice;
 use crate::op::{Op, Plain};
 use crate::route::Router;
@@ -109,11 +110,9 @@ struct Shared {
     wake: Wake,
     eventfd: RawFd,
     max_requests: u32,
-    fds: Descriptors,
+    /// All descriptors that the context holds.
+    fds: Arc<ForkList>,
 }
-
-/// The numbers of a context's descriptors, for a forked child to close without taking a lock.
-struct Descriptors([AtomicI32; 12]);
 
 const DEFAULT_REQUESTS: u32 = 512;
 
@@ -122,13 +121,15 @@ impl Context {
         let Options { backend, max_requests, threads, single_thread, sqpoll, no_inline } = options;
         let max_requests = if max_requests == 0 { DEFAULT_REQUESTS } else { max_requests };
         let workers = if threads == 0 { pool::DEFAULT_WORKERS } else { threads };
-        let done = Completions::new(max_requests as usize)?;
+        let fds = Arc::new(ForkList::new());
+        let done = Completions::new(max_requests as usize, fds.clone())?;
         let wake = Wake::new()?;
         let (eventfd, notice) = (done.fd(), done.notice());
         let native = backend::choose(backend, &Wants { max_requests, workers, single_thread, sqpoll, eventfd })?;
         let kind = native.kind();
-        let fds = Descriptors::default();
-        [eventfd, wake.as_raw_fd(), native.fd()].into_iter().for_each(|fd| fds.remember(fd));
+        for fd in [Some(eventfd), Some(wake.as_raw_fd()), native.fd()].into_iter().flatten() {
+            fds.add(fd)?;
+        }
         let router = Router::new(kind, backend == 0, no_inline);
         let state = State::new(max_requests, workers, done, native, &router)?;
         let shared = Arc::new_cyclic(|this| Shared {
@@ -252,31 +253,4 @@ impl Context {
 
 fn none_is_an_error(found: u32) -> Result<u32> {
     if found == 0 { Err(Errno(libc::ENOENT)) } else { Ok(found) }
-}
-
-impl Default for Descriptors {
-    fn default() -> Self {
-        Self([const { AtomicI32::new(-1) }; 12])
-    }
-}
-
-impl Descriptors {
-    /// Notes a descriptor that lives as long as the context. If there were no place left, a child would keep it open.
-    fn remember(&self, fd: RawFd) {
-        // Relaxed: read only by a child, after fork(2), or by nobody.
-        let free = |place: &&AtomicI32| place.compare_exchange(-1, fd, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if fd >= 0 {
-            self.0.iter().find(free);
-        }
-    }
-
-    fn close_all(&self) {
-        for place in &self.0 {
-            let fd = place.swap(-1, Ordering::Relaxed);
-            if fd >= 0 {
-                // Nobody can be told of a failure, and the number is gone either way.
-                crate::sys::fs::close(fd).ok();
-            }
-        }
-    }
 }

@@ -11,6 +11,7 @@ use super::state::{By, State, stopped_result};
 use crate::error::{Errno, Result};
 use crate::exec::blocking::Scratch;
 use crate::exec::nonblocking::{self, Attempt, Way};
+use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::sync::Mutex;
 use crate::sys::epoll::{Epoll, Interest, Ready};
@@ -23,8 +24,8 @@ const NO_MEMORY: Errno = Errno(libc::ENOMEM);
 
 /// How others reach the poller.
 pub struct PollerHandle {
-    pub timer: TimerFd,
-    poke: EventFd,
+    pub timer: Listed<TimerFd>,
+    poke: Listed<EventFd>,
     handle: Mutex<Option<thread::Handle>>,
 }
 
@@ -46,17 +47,16 @@ impl Shared {
     }
 
     fn start_poller(&self) -> Result<()> {
-        let epoll = Epoll::new()?;
-        let ends = Arc::new(PollerHandle { timer: TimerFd::new()?, poke: EventFd::new()?, handle: Mutex::new(None) });
+        let epoll = self.fds.hold(Epoll::new()?)?;
+        let (timer, poke) = (self.fds.hold(TimerFd::new()?)?, self.fds.hold(EventFd::new()?)?);
+        let ends = Arc::new(PollerHandle { timer, poke, handle: Mutex::new(None) });
         for fd in [ends.timer.as_raw_fd(), ends.poke.as_raw_fd()] {
             epoll.add(fd, Interest { read: true, write: false })?;
         }
-        let fds = [epoll.as_raw_fd(), ends.timer.as_raw_fd(), ends.poke.as_raw_fd()];
         let shared = self.this.upgrade().ok_or(Errno(libc::EAGAIN))?;
         let poller = Poller::new(shared, ends.clone(), epoll)?;
         let handle = thread::spawn(c"caio-poller", move || poller.run())?;
         *ends.handle.lock() = Some(handle);
-        fds.into_iter().for_each(|fd| self.fds.remember(fd));
         self.state.lock().poller = Some(ends);
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Shared {
 struct Poller {
     shared: Arc<Shared>,
     ends: Arc<PollerHandle>,
-    epoll: Epoll,
+    epoll: Listed<Epoll>,
     watches: HashMap<RawFd, Watch>,
     spare_watches: Vec<Watch>,
     arrivals: VecDeque<Waiting>,
@@ -108,7 +108,7 @@ enum Leave {
 }
 
 impl Poller {
-    fn new(shared: Arc<Shared>, ends: Arc<PollerHandle>, epoll: Epoll) -> Result<Self> {
+    fn new(shared: Arc<Shared>, ends: Arc<PollerHandle>, epoll: Listed<Epoll>) -> Result<Self> {
         Ok(Self {
             shared,
             ends,

@@ -17,6 +17,7 @@ use super::{Counters, Shared};
 use crate::backend::Native;
 use crate::completion::{Completions, Finished, Sink};
 use crate::error::{Errno, Result};
+use crate::fork_list::Listed;
 use crate::op::{Code, Op};
 use crate::route::{Held, HitRate, Router};
 use crate::sys::epoll::Epoll;
@@ -65,7 +66,7 @@ pub struct State {
     #[allow(clippy::vec_box)] // moved in and out at every submit
     pub spare: Vec<Box<Batch>>,
     /// Edge-triggered watchers of the descriptor, used again.
-    pub spare_epolls: Vec<Epoll>,
+    pub spare_epolls: Vec<Listed<Epoll>>,
 }
 
 /// Who finished an operation.
@@ -113,9 +114,9 @@ impl State {
     /// Notes an event, counts it, and frees the slot; then the chain goes on or breaks.
     pub fn finish(&mut self, index: u32, result: i64, by: By) {
         let Slot { op, next, .. } = &self.slab[index];
-        let (next, event) = (*next, Finished::of(op, result));
-        let goes_on = next != NONE && op.succeeded_in_full(result) && !self.closing;
-        self.note_quietly(event, by);
+        let (next, finished) = (*next, self.done.finished(op, result));
+        let goes_on = next != NONE && op.succeeded_in_full(finished.event.result) && !self.closing;
+        self.note_quietly(finished, by);
         self.slab.release(index);
         if goes_on {
             self.pool.chain_goes_on();
@@ -129,7 +130,7 @@ impl State {
 
     /// The event of an operation that has no slot any more.
     pub fn note(&mut self, op: &Op, result: i64, by: By) {
-        self.note_quietly(Finished::of(op, result), by);
+        self.note_quietly(self.done.finished(op, result), by);
         self.done.hurry();
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Shared;
 use crate::completion::Sink;
 use crate::error::{Errno, Result};
+use crate::fork_list::Listed;
 use crate::sys::epoll::Epoll;
 use crate::sys::{eventfd, timerfd};
 
@@ -64,7 +65,7 @@ impl Shared {
 struct Sleeper<'a> {
     shared: &'a Shared,
     /// Watches the context's descriptor for news while it is readable anyway.
-    edges: Option<Epoll>,
+    edges: Option<Listed<Epoll>>,
 }
 
 impl Sleeper<'_> {
@@ -81,10 +82,9 @@ impl Sleeper<'_> {
         self.edges.is_some()
     }
 
-    fn new_edges(&self) -> Result<Epoll> {
-        let epoll = Epoll::new()?;
+    fn new_edges(&self) -> Result<Listed<Epoll>> {
+        let epoll = self.shared.fds.hold(Epoll::new()?)?;
         epoll.add_edges(self.shared.eventfd)?;
-        self.shared.fds.remember(epoll.as_raw_fd());
         Ok(epoll)
     }
 
@@ -97,7 +97,7 @@ impl Sleeper<'_> {
 
     /// True if a wake was used up; EINTR if a signal handler ran.
     fn sleep(&self, timeout: Option<Duration>) -> Result<bool> {
-        let events = self.edges.as_ref().map_or(self.shared.eventfd, Epoll::as_raw_fd);
+        let events = self.edges.as_ref().map_or(self.shared.eventfd, |edges| edges.as_raw_fd());
         let [_, wake] = eventfd::sleep_until_readable([events, self.shared.wake.as_raw_fd()], timeout)?;
         if !wake {
             return Ok(false);

@@ -15,7 +15,10 @@ crate::promises! {
         a_child_frees_while_the_parent_waits,
         a_grandchild_is_told_too,
     }
-    Plan::SHARED.alone() => { while_another_thread_works }
+    Plan::SHARED.alone() => {
+        while_another_thread_works,
+        a_child_closes_every_descriptor_of_the_context,
+    }
 }
 
 const DEAD: i32 = -libc::EOWNERDEAD;
@@ -242,6 +245,39 @@ fn while_another_thread_works(case: &Case) {
         }
         stop.store(true, std::sync::atomic::Ordering::SeqCst);
     });
+}
+
+/// Those of the poller, of many sleeping waiters, and of opens whose completions are pending.
+fn a_child_closes_every_descriptor_of_the_context(case: &Case) {
+    const WAITERS: usize = 20;
+    const OPENS: usize = 40;
+    const POLLER: usize = 3;
+    let stuck = Stuck::pipe();
+    let before = process::descriptors();
+    let ctx = case.ctx();
+    let idle = process::descriptors().len();
+    ctx.accept(&[stuck.read()]);
+    ctx.accept(&[ops::openat(libc::AT_FDCWD, c"/dev/null", libc::O_RDONLY, 0); OPENS]);
+    until("all are open", || ctx.stats().completed == OPENS as u64);
+    std::thread::scope(|scope| {
+        let waiters = [(); WAITERS].map(|()| scope.spawn(|| ctx.wait(100, 100, -1)));
+        let open = idle + POLLER + OPENS + WAITERS;
+        until("each waiter has a descriptor of its own", || process::descriptors().len() == open);
+        let code = process::fork(|| {
+            free(ctx.raw());
+            i32::from(process::descriptors() != before)
+        });
+        assert_eq!(code.code(), 0, "the child keeps a descriptor of the context, or closed another");
+        for waiter in waiters {
+            while !waiter.is_finished() {
+                ctx.wake();
+            }
+            for event in waiter.join().expect("no panic").expect("woken") {
+                drop(sys::owned(event.result));
+            }
+        }
+    });
+    assert_eq!(ctx.cancel_all(), 1);
 }
 
 /// A context that another thread uses.

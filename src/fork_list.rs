@@ -1,0 +1,157 @@
+//! The descriptors that a context holds, as a list that a child of fork(2) can read.
+//!
+//! The child closes its copies of them when it frees the context. Another thread of the parent may have held any lock at
+//! the moment of the fork, so the child reads and writes only atomics, and allocates nothing.
+
+use std::ops::Deref;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::error::{Errno, Result};
+use crate::sync::Mutex;
+use crate::sys::fs;
+use crate::sys::mem::room;
+
+/// Grows by blocks that never move, each twice as large as the one before.
+pub struct ForkList {
+    blocks: [OnceLock<Vec<AtomicI32>>; BLOCKS],
+    /// The places that hold no descriptor. There is always room for all of them. The child does not use it.
+    free: Mutex<Vec<u32>>,
+}
+
+/// Where a descriptor stands in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u32);
+
+/// A descriptor that is in the list until it is closed.
+pub struct Listed<T> {
+    list: Arc<ForkList>,
+    place: Place,
+    descriptor: T,
+}
+
+const FIRST_BLOCK: usize = 16;
+/// Enough for more descriptors than a process may have (`fs.nr_open` is 2^20 unless raised).
+const BLOCKS: usize = 20;
+const EMPTY: RawFd = -1;
+
+impl ForkList {
+    pub fn new() -> Self {
+        Self { blocks: [const { OnceLock::new() }; BLOCKS], free: Mutex::new(Vec::new()) }
+    }
+
+    /// Adds a descriptor that closes with the context, or that [`Self::remove`] follows for. Fails with ENOMEM.
+    pub fn add(&self, fd: RawFd) -> Result<Place> {
+        let mut free = self.free.lock();
+        if free.is_empty() {
+            self.grow(&mut free)?;
+        }
+        let place = Place(free.pop().ok_or(Errno(libc::ENOMEM))?);
+        // Relaxed: fork(2) orders it before all that the child does.
+        self.cell(place).store(fd, Ordering::Relaxed);
+        Ok(place)
+    }
+
+    /// Call it before the descriptor is closed: the child must not close a number that means another file.
+    pub fn remove(&self, place: Place) {
+        // Relaxed: as in `add`.
+        self.cell(place).store(EMPTY, Ordering::Relaxed);
+        self.free.lock().push(place.0);
+    }
+
+    /// Lists a descriptor until it is dropped. If that fails, the descriptor is closed.
+    pub fn hold<T: AsRawFd>(self: &Arc<Self>, descriptor: T) -> Result<Listed<T>> {
+        let place = self.add(descriptor.as_raw_fd())?;
+        Ok(Listed { list: self.clone(), place, descriptor })
+    }
+
+    /// In a child of fork(2): closes its copies.
+    pub fn close_all(&self) {
+        for cell in self.blocks.iter().filter_map(OnceLock::get).flatten() {
+            let fd = cell.swap(EMPTY, Ordering::Relaxed);
+            if fd != EMPTY {
+                // The number is free even after a failure.
+                fs::close(fd).ok();
+            }
+        }
+    }
+
+    fn grow(&self, free: &mut Vec<u32>) -> Result<()> {
+        let (at, block) =
+            self.blocks.iter().enumerate().find(|(_, block)| block.get().is_none()).ok_or(Errno(libc::ENOMEM))?;
+        let (start, len) = (block_start(at), FIRST_BLOCK << at);
+        let mut cells = room(len)?;
+        cells.resize_with(len, || AtomicI32::new(EMPTY));
+        free.try_reserve_exact(start + len).map_err(|_| Errno(libc::ENOMEM))?;
+        if block.set(cells).is_ok() {
+            free.extend((start..start + len).rev().map(|place| place as u32));
+        }
+        Ok(())
+    }
+
+    fn cell(&self, place: Place) -> &AtomicI32 {
+        let place = place.0 as usize;
+        let at = (place / FIRST_BLOCK + 1).ilog2() as usize;
+        &self.blocks[at].get().expect("a place is in a block")[place - block_start(at)]
+    }
+}
+
+/// The first place of a block.
+fn block_start(at: usize) -> usize {
+    FIRST_BLOCK * ((1 << at) - 1)
+}
+
+impl<T> Deref for Listed<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.descriptor
+    }
+}
+
+impl<T> Drop for Listed<T> {
+    fn drop(&mut self) {
+        self.list.remove(self.place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn listed(list: &ForkList) -> HashSet<RawFd> {
+        let cells = list.blocks.iter().filter_map(OnceLock::get).flatten();
+        cells.map(|cell| cell.load(Ordering::Relaxed)).filter(|fd| *fd != EMPTY).collect()
+    }
+
+    #[test]
+    fn every_descriptor_has_a_place() {
+        let list = ForkList::new();
+        let places: Vec<Place> = (0..5000).map(|fd| list.add(fd).unwrap()).collect();
+        assert_eq!(listed(&list), (0..5000).collect());
+        for place in &places[100..] {
+            list.remove(*place);
+        }
+        assert_eq!(listed(&list), (0..100).collect());
+    }
+
+    #[test]
+    fn places_are_used_again() {
+        let list = ForkList::new();
+        for fd in 0..1000 {
+            let place = list.add(fd).unwrap();
+            list.remove(place);
+        }
+        assert!(list.blocks[1].get().is_none());
+    }
+
+    #[test]
+    fn a_closed_descriptor_is_not_listed() {
+        let list = Arc::new(ForkList::new());
+        let held = list.hold(std::fs::File::open("/dev/null").unwrap()).unwrap();
+        assert_eq!(listed(&list), [held.as_raw_fd()].into());
+        drop(held);
+        assert!(listed(&list).is_empty());
+    }
+}
