@@ -1,4 +1,4 @@
-//! Promise 3: submit does not wait for data to be read, written or synced. And who works meanwhile (promise 10).
+//! Promises 3 and 10: submit never waits for data to be read, written or synced. Blocked operations hold up no others.
 
 use crate::gate::Gate;
 use crate::support::case::Case;
@@ -34,7 +34,7 @@ fn submit_returns_while_the_disk_waits(case: &Case) {
     ];
     let ctx = case.ctx();
     for (op, result) in waiting {
-        // It comes back, though nothing has gone yet.
+        // Submit returns although the operation cannot end yet.
         ctx.accept(&[op.tag(1)]);
         gate.await_held();
         assert_eq!(ctx.poll(1), [], "opcode {}", op.opcode);
@@ -59,7 +59,7 @@ fn submit_returns_while_streams_wait(case: &Case) {
     assert_eq!(results(&ctx.collect(6)), [-ECANCELED; 6]);
 }
 
-/// However many operations are blocked on pipes and sockets, disk operations go on; with one worker thread, too.
+/// Disk operations proceed however many operations wait for pipes and sockets, even with one worker thread.
 fn streams_do_not_hold_up_the_disk(case: &Case) {
     const MANY: usize = 64;
     let file = case.dir.cold("file", 1 << 20);
@@ -95,7 +95,7 @@ fn streams_do_not_hold_up_the_disk(case: &Case) {
     assert!(ctx.collect(3 * MANY).iter().all(|event| event.result == -ECANCELED));
 }
 
-/// Members of chains that wait take no thread from those that can run.
+/// Chain members that have not started occupy no thread.
 fn waiting_operations_do_not_hold_up_streams(case: &Case) {
     let (stuck, other) = (Stuck::pipe(), Stuck::pipe());
     let file = case.dir.file("file", &pattern(100));
@@ -112,7 +112,7 @@ fn waiting_operations_do_not_hold_up_streams(case: &Case) {
     assert_eq!(ctx.collect(200).len(), 200);
 }
 
-/// Opens that block, and syncs that take long, must not starve reads and writes of a file.
+/// Blocked opens and slow syncs do not starve reads and writes of a file.
 fn slow_operations_do_not_hold_up_the_rest(case: &Case) {
     const SLOW: usize = 16;
     let Some(mut gate) = Gate::new() else { return };
@@ -129,7 +129,7 @@ fn slow_operations_do_not_hold_up_the_rest(case: &Case) {
     gate.await_held();
     assert_eq!(ctx.run_beside(ops::read(file.as_raw_fd(), &mut room, 0)), 65536);
     assert_eq!(ctx.run_beside(ops::write(file.as_raw_fd(), &room, 4096)), 65536);
-    // Now the opens and the syncs may end; the kernel syncs one after the other.
+    // Let the opens and the syncs end. The kernel makes one sync after the other.
     let other_end = sys::open(&fifo, libc::O_RDWR);
     let mut events = Vec::new();
     until("all is done", || {

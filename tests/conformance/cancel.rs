@@ -1,4 +1,4 @@
-//! Promise 8: cancel asks, says how many it found, and each still yields its one event.
+//! Promise 8: cancel asks operations to stop and returns how many it found. Each still yields its one event.
 
 use crate::gate::Gate;
 use crate::support::case::Case;
@@ -10,32 +10,32 @@ use std::os::fd::AsRawFd;
 
 crate::promises! {
     Plan::EVERY => {
-        by_user_data,
-        by_descriptor,
-        all_of_them,
-        finds_nothing_where_nothing_is,
-        counts_what_it_finds,
-        counts_only_what_uses_the_descriptor,
-        takes_no_bytes,
-        moves_no_bytes_of_a_blocked_write,
-        reaches_waiting_members,
-        breaks_the_chain_behind,
-        leaves_other_operations_alone,
-        leaves_a_running_disk_operation_alone,
-        stops_what_has_not_begun,
-        leaves_a_close_open_or_closed,
-        of_a_blocked_open,
-        tells_the_truth_in_a_race,
-        again_finds_it_still_or_not,
+        stops_operations_by_user_data,
+        stops_operations_by_descriptor,
+        stops_all_operations,
+        finds_no_completed_operation,
+        returns_how_many_it_found,
+        by_descriptor_finds_only_its_users,
+        takes_no_bytes_from_a_stream,
+        writes_no_bytes_of_a_blocked_write,
+        stops_members_that_have_not_started,
+        stops_the_rest_of_the_chain,
+        does_not_affect_other_operations,
+        does_not_interrupt_a_running_disk_operation,
+        stops_an_operation_that_has_not_started,
+        of_a_close_yields_a_true_result,
+        of_a_blocked_open_leaks_nothing,
+        yields_the_true_result_in_a_race,
+        finds_a_running_operation_until_it_completes,
     }
-    Plan::FOLDERS => { tells_the_truth_about_cold_reads }
-    Plan::ALONE => { again_and_again_takes_no_memory }
+    Plan::FOLDERS => { yields_the_true_result_of_cold_reads }
+    Plan::ALONE => { repeated_uses_no_more_memory }
 }
 
 const CURRENT: u64 = CAIO_OFFSET_CURRENT;
 const NONE: i32 = -libc::ENOENT;
 
-fn by_user_data(case: &Case) {
+fn stops_operations_by_user_data(case: &Case) {
     let ctx = case.ctx();
     for stuck in Stuck::kinds() {
         ctx.accept(&[stuck.read().tag(1), stuck.read().full().tag(2), stuck.read().tag(3)]);
@@ -47,7 +47,7 @@ fn by_user_data(case: &Case) {
     assert_eq!(ctx.stats().cancelled, 9);
 }
 
-fn by_descriptor(case: &Case) {
+fn stops_operations_by_descriptor(case: &Case) {
     let (stuck, other) = (Stuck::pipe(), Stuck::socket());
     let ctx = case.ctx();
     ctx.accept(&[stuck.read().tag(1), other.read().tag(2), stuck.read().tag(3)]);
@@ -59,7 +59,7 @@ fn by_descriptor(case: &Case) {
     assert_eq!(ctx.collect(1), [Event { user_data: 2, result: 2 }]);
 }
 
-fn all_of_them(case: &Case) {
+fn stops_all_operations(case: &Case) {
     let kinds = Stuck::kinds();
     let ctx = case.ctx();
     for stuck in &kinds {
@@ -70,7 +70,7 @@ fn all_of_them(case: &Case) {
     assert_eq!(ctx.cancel_all(), 0, "0 if there is none");
 }
 
-fn finds_nothing_where_nothing_is(case: &Case) {
+fn finds_no_completed_operation(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     assert_eq!((ctx.cancel(0), ctx.cancel_fd(0), ctx.cancel_fd(-1), ctx.cancel_all()), (NONE, NONE, NONE, 0));
@@ -83,7 +83,7 @@ fn finds_nothing_where_nothing_is(case: &Case) {
     assert_eq!(ctx.collect(2).len(), 2);
 }
 
-fn counts_what_it_finds(case: &Case) {
+fn returns_how_many_it_found(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     for count in [1, 2, 5, 100] {
@@ -93,7 +93,7 @@ fn counts_what_it_finds(case: &Case) {
     }
 }
 
-fn counts_only_what_uses_the_descriptor(case: &Case) {
+fn by_descriptor_finds_only_its_users(case: &Case) {
     let (stuck, folder) = (Stuck::pipe(), case.dir.open());
     let fd = folder.as_raw_fd();
     let mut stat = sys::statx_room();
@@ -115,7 +115,7 @@ fn counts_only_what_uses_the_descriptor(case: &Case) {
     assert!(!case.dir.join("never").exists());
 }
 
-fn takes_no_bytes(case: &Case) {
+fn takes_no_bytes_from_a_stream(case: &Case) {
     let ctx = case.ctx();
     for stuck in Stuck::kinds() {
         ctx.accept(&[stuck.read(), stuck.read().full()]);
@@ -127,7 +127,7 @@ fn takes_no_bytes(case: &Case) {
     }
 }
 
-fn moves_no_bytes_of_a_blocked_write(case: &Case) {
+fn writes_no_bytes_of_a_blocked_write(case: &Case) {
     let full = Full::pipe();
     let ctx = case.ctx();
     ctx.accept(&[ops::write(full.fd(), b"never", CURRENT), ops::write(full.fd(), b"never", CURRENT).full()]);
@@ -138,8 +138,8 @@ fn moves_no_bytes_of_a_blocked_write(case: &Case) {
     assert_eq!(sys::waiting(&full.reader), 0);
 }
 
-/// A member that waits yields its event at once; what runs before it goes on.
-fn reaches_waiting_members(case: &Case) {
+/// A chain member that has not started yields its event at once. The members before it continue.
+fn stops_members_that_have_not_started(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     ctx.accept(&chain(&[stuck.byte().tag(1), ops::nop().tag(2), ops::nop().tag(3), ops::nop().tag(4)]));
@@ -150,7 +150,7 @@ fn reaches_waiting_members(case: &Case) {
     assert_eq!(results(&events), [1, 0, -ECANCELED, -ECANCELED], "and the rest of its chain with it");
 }
 
-fn breaks_the_chain_behind(case: &Case) {
+fn stops_the_rest_of_the_chain(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     ctx.accept(&chain(&[stuck.byte().tag(1), ops::nop().tag(2), ops::nop().tag(3)]));
@@ -159,7 +159,7 @@ fn breaks_the_chain_behind(case: &Case) {
     assert_eq!(ctx.stats().cancelled, 3);
 }
 
-fn leaves_other_operations_alone(case: &Case) {
+fn does_not_affect_other_operations(case: &Case) {
     let stuck = Stuck::pipe();
     let others: Vec<Stuck> = (0..20).map(|_| Stuck::socket()).collect();
     let ctx = case.ctx();
@@ -174,7 +174,7 @@ fn leaves_other_operations_alone(case: &Case) {
     }
 }
 
-fn leaves_a_running_disk_operation_alone(case: &Case) {
+fn does_not_interrupt_a_running_disk_operation(case: &Case) {
     let Some(mut gate) = Gate::new() else { return };
     let file = gate.file();
     let (mut room, data) = (vec![0; 4096], vec![b'w'; 4096]);
@@ -191,8 +191,8 @@ fn leaves_a_running_disk_operation_alone(case: &Case) {
     assert_eq!(room, vec![b'g'; 4096]);
 }
 
-/// The only worker is busy for as long as the test wants.
-fn stops_what_has_not_begun(case: &Case) {
+/// The test keeps the only worker thread busy.
+fn stops_an_operation_that_has_not_started(case: &Case) {
     let Some(mut gate) = Gate::new() else { return };
     let (file, folder) = (gate.file(), case.dir.open());
     let ctx = Ctx::new(&caio_options { threads: 1, ..case.options() });
@@ -202,7 +202,7 @@ fn stops_what_has_not_begun(case: &Case) {
     let found = ctx.cancel(2);
     let result = ctx.collect(1)[0].result;
     let made = case.dir.join("made").exists();
-    // A backend that needs no worker for it may have made it by then.
+    // A backend that needs no worker thread for it may have completed it by then.
     assert!(matches!((found, result, made), (1, _, false) | (_, 0, true)), "{found} found, {result}, made: {made}");
     assert_eq!(result, if made { 0 } else { -ECANCELED });
     gate.go();
@@ -210,8 +210,8 @@ fn stops_what_has_not_begun(case: &Case) {
     assert_eq!(case.dir.join("made").exists(), made, "what was stopped never runs");
 }
 
-/// -ECANCELED means still open; any other result means the number is gone.
-fn leaves_a_close_open_or_closed(case: &Case) {
+/// After -ECANCELED, the descriptor is still open. After any other result, it is closed.
+fn of_a_close_yields_a_true_result(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     for round in 0..50 {
@@ -240,8 +240,8 @@ fn leaves_a_close_open_or_closed(case: &Case) {
     }
 }
 
-/// It may not stop it, but there is one event, and no descriptor is lost.
-fn of_a_blocked_open(case: &Case) {
+/// The cancel may not stop it, but there is one event, and no descriptor leaks.
+fn of_a_blocked_open_leaks_nothing(case: &Case) {
     let fifo = case.dir.c("fifo");
     crate::errno::make_fifo(&fifo);
     let ctx = case.ctx();
@@ -255,13 +255,13 @@ fn of_a_blocked_open(case: &Case) {
         assert_eq!(sys::plain(&ops::close(result as i32)), 0);
     }
     let mut room = [0];
-    // Once nobody has it open for writing, a read says end of file; before, that there is nothing.
+    // A read returns end of file once no descriptor is open for writing, and -EAGAIN before.
     until("the other end is closed", || sys::plain(&ops::read(reader.as_raw_fd(), &mut room, CURRENT)) == 0);
     drop(ctx);
 }
 
-/// Cancel comes while the operation finishes: one event, and if nothing was found, the true one is there already.
-fn tells_the_truth_in_a_race(case: &Case) {
+/// The cancel runs while the operation completes: one event. If the cancel finds nothing, the event is already pending.
+fn yields_the_true_result_in_a_race(case: &Case) {
     let file = case.dir.file("file", &files::pattern(1 << 20));
     let ctx = case.ctx();
     for round in 0..500usize {
@@ -284,7 +284,7 @@ fn judge(found: i32, result: i64, room: &[u8], at: usize) {
     }
 }
 
-fn again_finds_it_still_or_not(case: &Case) {
+fn finds_a_running_operation_until_it_completes(case: &Case) {
     let Some(mut gate) = Gate::new() else { return };
     let file = gate.file();
     let ctx = case.ctx();
@@ -298,7 +298,7 @@ fn again_finds_it_still_or_not(case: &Case) {
     assert_eq!((ctx.cancel(1), ctx.cancel_all()), (NONE, 0));
 }
 
-fn tells_the_truth_about_cold_reads(case: &Case) {
+fn yields_the_true_result_of_cold_reads(case: &Case) {
     const DEPTH: usize = 64;
     let file = case.dir.cold("file", DEPTH * 16384);
     let mut rooms = vec![vec![0xee; 4096]; DEPTH];
@@ -318,12 +318,12 @@ fn tells_the_truth_about_cold_reads(case: &Case) {
     assert_eq!(ctx.poll(1), []);
 }
 
-/// However fast one asks again, who has to stop the operations is not kept from it, and nothing piles up.
-fn again_and_again_takes_no_memory(case: &Case) {
+/// Repeated cancels neither delay the thread that stops the operations nor use more memory.
+fn repeated_uses_no_more_memory(case: &Case) {
     const READS: usize = 64;
     let (ctx, stuck) = (case.ctx(), Stuck::pipe());
     ctx.accept(&vec![stuck.read(); READS]);
-    // What came after them is done: the poller has them.
+    // A later operation has completed, so the poller thread has received the reads.
     let last = Stuck::pipe();
     ctx.accept(&[last.read()]);
     last.feed(1);

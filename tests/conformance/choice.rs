@@ -1,17 +1,17 @@
-//! Promise 12: which backend a context gets; and the functions that need no context.
+//! Promise 12: the choice of the backend; and the functions without a context.
 
 use crate::support::case::Case;
 use crate::support::*;
 use std::ffi::CStr;
 
 crate::promises! {
-    Plan::EVERY => { a_named_backend_is_used, defaults_are_what_they_say }
-    Plan::ALONE => { auto_honours_the_environment, auto_falls_through_what_is_unknown }
+    Plan::EVERY => { a_named_backend_is_used, defaults_are_as_documented }
+    Plan::ALONE => { auto_honours_the_environment, auto_ignores_unknown_values }
     Plan::DEFAULT => {
-        auto_takes_the_first_that_works,
+        auto_takes_the_first_available_backend,
         names_are_known,
-        the_probe_always_says_something,
-        the_probe_cuts_to_size,
+        the_probe_always_fills_why,
+        the_probe_truncates_to_size,
         errors_have_texts,
         the_version_is_the_headers,
     }
@@ -21,11 +21,11 @@ fn a_named_backend_is_used(case: &Case) {
     assert_eq!(case.ctx().backend(), case.engine() as i32);
 }
 
-fn defaults_are_what_they_say(case: &Case) {
+fn defaults_are_as_documented(case: &Case) {
     let ctx = case.ctx();
     assert_eq!(ctx.max_requests(), 512);
     let mut raw = std::ptr::null_mut();
-    // SAFETY: NULL is all defaults; freed once.
+    // SAFETY: NULL means all defaults; freed once.
     unsafe {
         assert_eq!(caio::capi::caio_ctx_new(std::ptr::null(), &mut raw), 0);
         assert_eq!(caio::capi::caio_ctx_max_requests(raw), 512);
@@ -35,24 +35,24 @@ fn defaults_are_what_they_say(case: &Case) {
 }
 
 fn set_environment(value: &str) {
-    // SAFETY: this process has no other thread that looks at its environment.
+    // SAFETY: no other thread of this process reads the environment.
     unsafe { std::env::set_var("CAIO_IMPL", value) };
 }
 
-/// The first of uring, linux, thread that works on this machine.
-fn first_that_works() -> u32 {
+/// The first of uring, linux and thread that is available on this machine.
+fn first_available() -> u32 {
     BACKENDS.into_iter().find(|backend| probe(*backend).0 == 0).expect("threads work everywhere")
 }
 
-fn auto_takes_the_first_that_works(_: &Case) {
+fn auto_takes_the_first_available_backend(_: &Case) {
     if std::env::var_os("CAIO_IMPL").is_some() {
         return skipped("the choice without CAIO_IMPL, which is set");
     }
-    // A file of defaults, where there is one, comes first; the probe's text tells.
+    // A default_implementation file comes first. The text of the probe mentions it.
     let (result, why) = probe(CAIO_BACKEND_AUTO);
     assert_eq!(result, 0, "{why}");
     let taken = Ctx::on(CAIO_BACKEND_AUTO).backend() as u32;
-    assert!(taken == first_that_works() || why.contains("default_implementation"), "{why}");
+    assert!(taken == first_available() || why.contains("default_implementation"), "{why}");
     assert!(why.contains(backend_name(taken)), "the sentence names it: {why}");
 }
 
@@ -62,13 +62,13 @@ fn auto_honours_the_environment(case: &Case) {
     assert_eq!(Ctx::on(CAIO_BACKEND_AUTO).backend(), engine as i32);
     let (result, why) = probe(CAIO_BACKEND_AUTO);
     assert!(result == 0 && why.contains(name) && why.contains("CAIO_IMPL"), "{why}");
-    // A backend that is named is not moved by it.
+    // A named backend ignores it.
     for backend in backends() {
         assert_eq!(Ctx::on(backend).backend(), backend as i32);
     }
 }
 
-fn auto_falls_through_what_is_unknown(_: &Case) {
+fn auto_ignores_unknown_values(_: &Case) {
     set_environment("thread");
     assert_eq!(Ctx::on(CAIO_BACKEND_AUTO).backend(), CAIO_BACKEND_THREAD as i32);
     for unknown in ["warp", "URING", "uring2", " ", "1"] {
@@ -77,7 +77,7 @@ fn auto_falls_through_what_is_unknown(_: &Case) {
         let (result, why) = probe(CAIO_BACKEND_AUTO);
         assert_eq!(result, 0);
         assert!(why.contains("CAIO_IMPL") && why.contains(unknown.trim()), "the text says so: {why}");
-        assert!(taken == first_that_works() || why.contains("default_implementation"), "{why}");
+        assert!(taken == first_available() || why.contains("default_implementation"), "{why}");
     }
     // SAFETY: as above.
     unsafe { std::env::remove_var("CAIO_IMPL") };
@@ -91,7 +91,7 @@ fn names_are_known(_: &Case) {
     }
 }
 
-fn the_probe_always_says_something(case: &Case) {
+fn the_probe_always_fills_why(case: &Case) {
     for backend in [CAIO_BACKEND_AUTO, case.backend, 4, u32::MAX] {
         let (result, why) = probe(backend);
         assert_eq!(result, if backend > CAIO_BACKEND_THREAD { -libc::EINVAL } else { 0 }, "{why}");
@@ -99,11 +99,11 @@ fn the_probe_always_says_something(case: &Case) {
     }
 }
 
-fn the_probe_cuts_to_size(case: &Case) {
+fn the_probe_truncates_to_size(case: &Case) {
     let whole = probe(case.backend).1;
     for size in 1..=whole.len() + 2 {
         let mut why = vec![0x55u8; size + 8];
-        // SAFETY: longer than said.
+        // SAFETY: longer than `size`.
         let result = unsafe { caio::capi::caio_backend_probe(case.backend, why.as_mut_ptr().cast(), size) };
         assert_eq!(result, 0);
         let text = CStr::from_bytes_until_nul(&why[..size]).expect("NUL-terminated within its size");
@@ -113,7 +113,7 @@ fn the_probe_cuts_to_size(case: &Case) {
     }
 }
 
-/// How much of something is used may change between two looks.
+/// Numbers in use may change between two probes.
 fn without_numbers(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_ascii_digit()).collect()
 }

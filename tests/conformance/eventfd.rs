@@ -1,4 +1,4 @@
-//! Promise 4: the descriptor is readable whenever an event waits, and no wake-up is ever lost.
+//! Promise 4: the descriptor is readable whenever a completion is pending, and no wake-up is ever lost.
 
 use crate::support::case::Case;
 use crate::support::files::pattern_at;
@@ -10,13 +10,13 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 crate::promises! {
     Plan::EVERY => {
         is_one_close_on_exec_and_nonblocking,
-        is_readable_while_an_event_waits,
+        is_readable_while_a_completion_is_pending,
         is_not_readable_after_fewer_than_max,
-        stays_readable_when_more_wait,
+        stays_readable_while_completions_are_pending,
         is_not_readable_after_wait_took_all,
-        shows_the_same_through_a_dup,
+        has_the_same_readiness_in_a_dup,
         works_with_select,
-        is_not_disturbed_by_submit_poll,
+        is_not_signalled_for_events_of_submit_poll,
     }
     Plan::FOLDERS => {
         loses_no_wake_up_level_triggered,
@@ -35,7 +35,7 @@ fn is_one_close_on_exec_and_nonblocking(case: &Case) {
     assert_eq!(ctx.eventfd(), fd, "always the same");
 }
 
-fn is_readable_while_an_event_waits(case: &Case) {
+fn is_readable_while_a_completion_is_pending(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     assert!(!ctx.readable());
@@ -63,7 +63,7 @@ fn is_not_readable_after_fewer_than_max(case: &Case) {
     }
 }
 
-fn stays_readable_when_more_wait(case: &Case) {
+fn stays_readable_while_completions_are_pending(case: &Case) {
     let ctx = case.ctx();
     for _ in 0..20 {
         ctx.accept(&[ops::nop(); 5]);
@@ -73,7 +73,7 @@ fn stays_readable_when_more_wait(case: &Case) {
             assert!(ctx.readable(), "one more waits");
         }
         assert_eq!(ctx.poll(1).len(), 1);
-        // It returned as many as it might, so that it need not know whether there are more.
+        // A full array does not show whether more completions are pending.
         assert_eq!(ctx.poll(1), []);
         assert!(!ctx.readable());
     }
@@ -93,7 +93,7 @@ fn is_not_readable_after_wait_took_all(case: &Case) {
     }
 }
 
-fn shows_the_same_through_a_dup(case: &Case) {
+fn has_the_same_readiness_in_a_dup(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     let copy = sys::dup(ctx.eventfd());
@@ -119,7 +119,7 @@ fn works_with_select(case: &Case) {
 
 fn select(fd: RawFd, seconds: u64) -> i32 {
     if fd >= libc::FD_SETSIZE as i32 {
-        // Too many descriptors for select(2) in this process: poll(2) then.
+        // The number is too large for select(2): use poll(2).
         return sys::readable(fd, Some(Duration::from_secs(seconds))).into();
     }
     let mut timeout = libc::timeval { tv_sec: seconds as libc::time_t, tv_usec: 0 };
@@ -132,8 +132,8 @@ fn select(fd: RawFd, seconds: u64) -> i32 {
     }
 }
 
-/// For what submit_poll returns itself the descriptor does not move: not even an edge is seen.
-fn is_not_disturbed_by_submit_poll(case: &Case) {
+/// submit_poll does not signal the descriptor for the events that it returns: epoll sees no edge.
+fn is_not_signalled_for_events_of_submit_poll(case: &Case) {
     let file = case.dir.file("file", &files::pattern(65536));
     let ctx = case.ctx();
     let epoll = Epoll::over(ctx.eventfd(), libc::EPOLLIN | libc::EPOLLET);
@@ -145,7 +145,7 @@ fn is_not_disturbed_by_submit_poll(case: &Case) {
         if events.is_empty() {
             assert!(epoll.wait(PATIENCE), "it comes later, and says so");
             assert_eq!(ctx.collect(1)[0].result, 512);
-            // The wake-up may have been for events that are gone by now.
+            // The wake-up may belong to an event that is already taken.
             epoll.wait(Duration::ZERO);
         } else {
             at_once += 1;
@@ -176,14 +176,14 @@ impl Epoll {
         let mut event = libc::epoll_event { events: 0, u64: 0 };
         // SAFETY: room for one event.
         let ready = unsafe { libc::epoll_wait(self.0.as_raw_fd(), &mut event, 1, timeout.as_millis() as i32) };
-        // As every loop must be ready for: io_uring's completions interrupt epoll_wait, too.
+        // Every loop must accept EINTR: completions of io_uring interrupt epoll_wait.
         let interrupted = ready < 0 && sys::errno() == libc::EINTR;
         assert!(ready >= 0 || interrupted, "epoll_wait: {}", std::io::Error::last_os_error());
         if interrupted { self.wait(timeout) } else { ready == 1 }
     }
 }
 
-/// Reads of cold pages, each awaited by a sleeping epoll_wait.
+/// Reads of cold pages. A sleeping epoll_wait awaits each.
 struct Cold<'a> {
     case: &'a Case,
     file: File,
@@ -192,7 +192,7 @@ struct Cold<'a> {
 
 impl<'a> Cold<'a> {
     const PAGES: usize = 256;
-    /// Far enough from the last one that nothing was read ahead.
+    /// Far enough from the previous page that the kernel did not read it ahead.
     const STEP: usize = 16 * 4096;
 
     fn new(case: &'a Case) -> Self {
@@ -218,7 +218,7 @@ impl<'a> Cold<'a> {
     }
 }
 
-/// One at a time: the wake-up of the only event may not be lost, and a spurious one is rare.
+/// One operation at a time: its wake-up is not lost, and spurious wake-ups are rare.
 fn one_by_one(case: &Case, trigger: i32, rounds: usize) {
     let mut cold = Cold::new(case);
     let mut room = vec![0; 1024];
@@ -247,7 +247,7 @@ fn loses_no_wake_up_edge_triggered(case: &Case) {
     one_by_one(case, libc::EPOLLET, 2 * Cold::PAGES);
 }
 
-/// Several in flight, edge-triggered, each wake-up followed by polls until one returns fewer than it might.
+/// Several operations in flight, edge-triggered without re-arming: each wake-up polls until it gets fewer than `max`.
 fn loses_no_wake_up_at_depth(case: &Case) {
     const DEPTH: usize = 8;
     let mut cold = Cold::new(case);

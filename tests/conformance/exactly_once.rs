@@ -10,14 +10,14 @@ use std::os::fd::AsRawFd;
 
 crate::promises! {
     Plan::FOLDERS => { for_thousands_of_mixed_operations }
-    Plan::EVERY => { for_whatever_is_cancelled, for_a_context_that_is_always_full }
+    Plan::EVERY => { for_cancelled_operations, for_a_context_that_is_always_full }
 }
 
 const COUNT: usize = 3000;
 const SIZE: usize = 512;
 const PAGES: usize = 256;
 
-/// Operations of every kind, and what their results may be.
+/// Operations of every kind, and the results that they may have.
 struct Mix {
     file: File,
     folder: File,
@@ -77,7 +77,7 @@ impl Mix {
     }
 }
 
-/// Which operations have had their event.
+/// The operations whose events are taken.
 struct Seen(Vec<bool>);
 
 impl Seen {
@@ -109,8 +109,8 @@ fn for_thousands_of_mixed_operations(case: &Case) {
     assert_eq!((stats.submitted, stats.completed, stats.inflight), (COUNT as u64, COUNT as u64, 0));
 }
 
-/// Blocked, waiting, timed out, running and finished ones, under a rain of cancels.
-fn for_whatever_is_cancelled(case: &Case) {
+/// Blocked, waiting, timed-out, running and completed operations, while threads cancel them.
+fn for_cancelled_operations(case: &Case) {
     const ROUNDS: u64 = 60;
     let stuck = Stuck::kinds();
     let file = case.dir.file("file", &files::pattern(65536));

@@ -1,4 +1,4 @@
-//! What a context costs: memory, time, threads and descriptors. Each in a process of its own.
+//! The cost of a context: memory, time, threads and descriptors. Each test runs in its own process.
 
 use crate::support::case::{Case, Variant};
 use crate::support::stuck::Stuck;
@@ -7,25 +7,25 @@ use std::os::fd::AsRawFd;
 
 crate::promises! {
     Plan::EVERY.alone() => {
-        no_thread_before_it_is_needed,
-        no_more_workers_than_allowed,
+        no_thread_starts_before_it_is_needed,
+        workers_stay_within_the_limit,
         every_descriptor_is_close_on_exec,
-        a_context_is_small_and_quick,
+        a_context_uses_little_memory_and_time,
     }
-    Plan::DEFAULT.alone() => { idle_workers_go_away }
+    Plan::DEFAULT.alone() => { idle_workers_exit }
 }
 
-/// SQPOLL asks for a thread of the kernel's.
-fn asked_for(case: &Case) -> usize {
+/// SQPOLL requests a kernel thread.
+fn requested_threads(case: &Case) -> usize {
     usize::from(case.variant == Variant::Sqpoll)
 }
 
-fn no_thread_before_it_is_needed(case: &Case) {
+fn no_thread_starts_before_it_is_needed(case: &Case) {
     let file = case.dir.file("file", &files::pattern(65536));
     let mut room = [0; 512];
     let before = process::threads();
     let ctx = case.ctx();
-    let most = before + asked_for(case);
+    let most = before + requested_threads(case);
     assert!(process::threads() <= most, "caio_ctx_new started a thread");
     ctx.poll(1);
     let _ = ctx.wait(1, 1, 1);
@@ -42,7 +42,7 @@ fn no_thread_before_it_is_needed(case: &Case) {
     }
 }
 
-fn no_more_workers_than_allowed(case: &Case) {
+fn workers_stay_within_the_limit(case: &Case) {
     const MANY: usize = 64;
     let folder = case.dir.open();
     let stuck: Vec<Stuck> = (0..MANY).map(|_| Stuck::pipe()).collect();
@@ -57,8 +57,9 @@ fn no_more_workers_than_allowed(case: &Case) {
     }
     assert_eq!(results(&ctx.collect(MANY)), [0; MANY]);
     most = most.max(process::threads());
-    // Beside the workers: one that watches streams, and io_uring's own.
-    let others = 2 + asked_for(case) + if case.engine() == CAIO_BACKEND_URING { 2 * threads as usize + 8 } else { 0 };
+    // Besides the workers: the poller thread, and the threads of io_uring.
+    let others =
+        2 + requested_threads(case) + if case.engine() == CAIO_BACKEND_URING { 2 * threads as usize + 8 } else { 0 };
     assert!(most <= before + threads as usize + others, "{} threads more, {threads} workers allowed", most - before);
     assert_eq!(ctx.cancel_all() as usize, MANY);
     ctx.collect(MANY);
@@ -97,8 +98,8 @@ fn every_descriptor_is_close_on_exec(case: &Case) {
     assert!(left.iter().all(|fd| process::is_close_on_exec(*fd)), "what is kept for later contexts: {left:?}");
 }
 
-/// Under 256 KiB of resident memory, and a time far below what a user notices.
-fn a_context_is_small_and_quick(case: &Case) {
+/// Below 256 KiB of resident memory, and a creation time that a user does not notice.
+fn a_context_uses_little_memory_and_time(case: &Case) {
     const COUNT: usize = 64;
     let use_it = |ctx: &Ctx| assert_eq!(ctx.run(&[ops::nop(); 4]), [0; 4]);
     use_it(&case.ctx());
@@ -108,12 +109,12 @@ fn a_context_is_small_and_quick(case: &Case) {
     contexts.iter().for_each(use_it);
     let cost = process::resident().saturating_sub(resident) / COUNT;
     assert!(cost < 256 << 10, "a context costs {cost} bytes");
-    // Promised is 1 ms; a busy machine may take ten times that.
+    // The goal is 1 ms. A busy machine may take ten times as long.
     assert!(each < Duration::from_millis(10), "making one takes {each:?}");
 }
 
-/// In a time that a test can wait for.
-fn idle_workers_go_away(case: &Case) {
+/// They exit soon enough for a test to wait.
+fn idle_workers_exit(case: &Case) {
     let folder = case.dir.open();
     let before = process::threads();
     let ctx = case.ctx();

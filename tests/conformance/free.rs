@@ -1,4 +1,4 @@
-//! Promise 9: free cancels what it can, waits for the rest, and leaves nothing behind.
+//! Promise 9: free cancels what it can stop, waits for the rest, and leaves nothing behind.
 
 use crate::gate::Gate;
 use crate::support::case::Case;
@@ -10,23 +10,23 @@ use std::sync::mpsc;
 
 crate::promises! {
     Plan::EVERY => {
-        with_nothing_in_flight,
-        with_events_unpolled,
+        returns_with_nothing_in_flight,
+        drops_events_that_are_not_taken,
         does_not_wait_for_other_contexts,
-        with_blocked_streams,
-        with_waiting_members,
+        stops_operations_on_streams,
+        stops_chain_members_that_have_not_started,
         does_not_wait_for_a_blocked_open,
-        right_after_submit,
+        returns_right_after_submit,
     }
     Plan::SHARED => { waits_for_running_disk_operations }
-    Plan::FOLDERS => { with_a_deep_queue }
-    Plan::EVERY.alone() => { closes_every_descriptor, closes_what_opens_later }
-    Plan::PLAIN.alone() => { is_not_needed_before_exit, by_the_thousand_leaves_nothing }
+    Plan::FOLDERS => { returns_memory_of_a_deep_queue }
+    Plan::EVERY.alone() => { closes_every_descriptor, closes_descriptors_of_later_opens }
+    Plan::PLAIN.alone() => { is_not_needed_before_exit, of_a_thousand_contexts_leaves_nothing }
 }
 
 const CURRENT: u64 = CAIO_OFFSET_CURRENT;
 
-fn with_nothing_in_flight(case: &Case) {
+fn returns_with_nothing_in_flight(case: &Case) {
     for _ in 0..20 {
         drop(case.ctx());
         let ctx = case.ctx();
@@ -34,7 +34,7 @@ fn with_nothing_in_flight(case: &Case) {
     }
 }
 
-fn with_events_unpolled(case: &Case) {
+fn drops_events_that_are_not_taken(case: &Case) {
     let file = case.dir.file("file", &files::pattern(5000));
     let mut room = vec![0; 5000];
     let ctx = case.ctx();
@@ -57,8 +57,8 @@ fn does_not_wait_for_other_contexts(case: &Case) {
     assert_eq!(busy.collect(1)[0].result, 0);
 }
 
-/// It returns, and nobody reads or writes for it any more.
-fn with_blocked_streams(case: &Case) {
+/// Free returns, and the library no longer reads or writes the streams.
+fn stops_operations_on_streams(case: &Case) {
     for stuck in Stuck::kinds() {
         let full = Full::pipe();
         let ctx = case.ctx();
@@ -73,7 +73,7 @@ fn with_blocked_streams(case: &Case) {
     }
 }
 
-fn with_waiting_members(case: &Case) {
+fn stops_chain_members_that_have_not_started(case: &Case) {
     let stuck = Stuck::pipe();
     let never = case.dir.c("never");
     let ctx = case.ctx();
@@ -85,7 +85,7 @@ fn with_waiting_members(case: &Case) {
     assert!(!case.dir.join("never").exists(), "what had not started never does");
 }
 
-/// A FIFO that nobody writes to. The path, too, was the library's own.
+/// A FIFO without a writer. The library uses its own copy of the path.
 fn does_not_wait_for_a_blocked_open(case: &Case) {
     let fifo = case.dir.c("fifo");
     crate::errno::make_fifo(&fifo);
@@ -98,7 +98,7 @@ fn does_not_wait_for_a_blocked_open(case: &Case) {
         assert_eq!(ctx.run_beside(ops::nop()), 0);
         drop(ctx);
         drop(path);
-        // Succeeds if an open for reading still blocks, or never with ENXIO: both are fine.
+        // Succeeds if an open for reading still blocks, and fails with ENXIO otherwise. Both are right.
         sys::plain(&ops::openat(libc::AT_FDCWD, &fifo, libc::O_WRONLY | libc::O_NONBLOCK | libc::O_CLOEXEC, 0))
     };
     if writer >= 0 {
@@ -109,7 +109,7 @@ fn does_not_wait_for_a_blocked_open(case: &Case) {
     }
 }
 
-/// Has a pipe no end to read from?
+/// Is the read end of a pipe closed?
 fn broken(writer: i32) -> bool {
     let mut poll = libc::pollfd { fd: writer, events: 0, revents: 0 };
     // SAFETY: one live pollfd.
@@ -117,8 +117,8 @@ fn broken(writer: i32) -> bool {
     poll.revents & libc::POLLERR != 0
 }
 
-/// Whatever stage the operations are in.
-fn right_after_submit(case: &Case) {
+/// The operations are in any state.
+fn returns_right_after_submit(case: &Case) {
     let file = case.dir.file("file", &files::pattern(1 << 20));
     let stuck = Stuck::pipe();
     for round in 0..50u64 {
@@ -135,7 +135,7 @@ fn right_after_submit(case: &Case) {
     }
 }
 
-/// A read, a write and a sync that run: free returns after their ends, and not before.
+/// A running read, write or sync: free returns only after it has ended.
 fn waits_for_running_disk_operations(case: &Case) {
     let Some(mut gate) = Gate::new() else { return };
     let file = gate.file();
@@ -160,8 +160,8 @@ fn waits_for_running_disk_operations(case: &Case) {
     assert_eq!(room, vec![b'g'; 4096], "it ended as if nothing was");
 }
 
-/// Disk reads in flight: afterwards memory and descriptors may go at once.
-fn with_a_deep_queue(case: &Case) {
+/// Disk reads in flight: after free, their memory and descriptors belong to the caller.
+fn returns_memory_of_a_deep_queue(case: &Case) {
     const DEPTH: usize = 256;
     for _ in 0..3 {
         let file = case.dir.cold("file", DEPTH * 16384);
@@ -174,7 +174,7 @@ fn with_a_deep_queue(case: &Case) {
         drop(ctx);
         drop(file);
         let before = map.bytes().to_vec();
-        // Something else comes and goes; whoever still wrote here would be seen.
+        // Other work runs meanwhile. A late write to this memory would be visible.
         let other = case.ctx();
         assert_eq!(other.run(&[ops::nop(); 20]), [0; 20]);
         assert!(map.bytes() == before, "nobody writes here any more");
@@ -187,7 +187,7 @@ fn closes_every_descriptor(case: &Case) {
     let stuck = Stuck::pipe();
     let open = ops::openat(libc::AT_FDCWD, &name, libc::O_RDONLY, 0);
     let mut room = [0; 7];
-    // What the process keeps for all contexts comes with the first.
+    // The first context allocates what the process keeps for all contexts.
     drop(case.ctx());
     let before = process::descriptors();
     for _ in 0..5 {
@@ -199,7 +199,7 @@ fn closes_every_descriptor(case: &Case) {
     }
 }
 
-fn closes_what_opens_later(case: &Case) {
+fn closes_descriptors_of_later_opens(case: &Case) {
     let fifo = case.dir.c("fifo");
     crate::errno::make_fifo(&fifo);
     drop(case.ctx());
@@ -207,7 +207,7 @@ fn closes_what_opens_later(case: &Case) {
     let ctx = case.ctx();
     ctx.accept(&[ops::openat(libc::AT_FDCWD, &fifo, libc::O_RDONLY, 0)]);
     drop(ctx);
-    // Lets an open that still blocks go on.
+    // Lets an open that still blocks continue.
     drop(sys::open(&fifo, libc::O_RDWR));
     until("no descriptor is left", || process::descriptors() == before);
 }
@@ -220,7 +220,7 @@ fn is_not_needed_before_exit(case: &Case) {
         let raw = case.ctx().into_raw();
         let reads: Vec<caio_op> =
             rooms.iter_mut().zip(0..).map(|(room, at)| ops::read(file.as_raw_fd(), room, at * 4096)).collect();
-        // SAFETY: a live context; the memory lives until the process's end.
+        // SAFETY: a live context; the memory lives until the process ends.
         let accepted = unsafe {
             caio::capi::caio_ctx_submit(raw, [stuck.read(), ops::fsync(file.as_raw_fd())].as_ptr(), 2)
                 + caio::capi::caio_ctx_submit(raw, reads.as_ptr(), 32)
@@ -231,7 +231,7 @@ fn is_not_needed_before_exit(case: &Case) {
     assert_eq!(code.code(), 7);
 }
 
-fn by_the_thousand_leaves_nothing(case: &Case) {
+fn of_a_thousand_contexts_leaves_nothing(case: &Case) {
     let file = case.dir.file("file", b"content");
     let work = |count: u32| {
         for _ in 0..count {

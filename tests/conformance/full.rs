@@ -1,4 +1,4 @@
-//! CAIO_FLAG_FULL: all of `len`, or end of file; and what it says when it is stopped on the way (promises 8 and 13).
+//! CAIO_FLAG_FULL: all of `len`, or end of file; and the result of a transfer that is stopped (promises 8 and 13).
 
 use crate::support::case::Case;
 use crate::support::files::pattern;
@@ -11,16 +11,16 @@ crate::promises! {
         reads_all_of_a_stream,
         reads_a_stream_to_its_end,
         writes_all_to_a_stream,
-        fills_vectors_across_pieces,
-        empties_vectors_across_pieces,
+        fills_vectors_from_several_pieces,
+        writes_vectors_in_several_pieces,
         stops_at_the_end_of_a_file,
-        yields_the_bytes_when_a_nonblocking_stream_stops,
+        yields_the_bytes_before_eagain,
         yields_the_bytes_when_cancelled,
         yields_the_bytes_when_timed_out,
         yields_the_bytes_when_the_reader_is_gone,
     }
-    Plan::PLAIN => { a_stopped_one_breaks_its_chain }
-    Plan::FOLDERS => { transfers_files }
+    Plan::PLAIN => { breaks_its_chain_when_stopped }
+    Plan::FOLDERS => { transfers_all_of_a_file }
 }
 
 const CURRENT: u64 = CAIO_OFFSET_CURRENT;
@@ -65,7 +65,7 @@ fn writes_all_to_a_stream(case: &Case) {
     }
 }
 
-fn fills_vectors_across_pieces(case: &Case) {
+fn fills_vectors_from_several_pieces(case: &Case) {
     let (reader, writer) = sys::pipe();
     let rooms = [vec![0; 5], vec![], vec![0; 1], vec![0; 40], vec![0; 14]];
     let parts: Vec<libc::iovec> = rooms.iter().map(|room| ops::iovec(room)).collect();
@@ -79,7 +79,7 @@ fn fills_vectors_across_pieces(case: &Case) {
     assert_eq!(rooms.concat(), pattern(60));
 }
 
-fn empties_vectors_across_pieces(case: &Case) {
+fn writes_vectors_in_several_pieces(case: &Case) {
     let full = Full::pipe();
     let data = pattern(300_000);
     let parts: Vec<libc::iovec> = data.chunks(7001).map(ops::iovec).collect();
@@ -104,8 +104,8 @@ fn stops_at_the_end_of_a_file(case: &Case) {
     assert_eq!(rooms.concat()[..4900], pattern(5000)[100..]);
 }
 
-/// Bytes are never taken and then dropped, and EAGAIN is told when there are none.
-fn yields_the_bytes_when_a_nonblocking_stream_stops(case: &Case) {
+/// Bytes taken from a stream are never lost. The result is -EAGAIN only if no byte was moved.
+fn yields_the_bytes_before_eagain(case: &Case) {
     let ctx = case.ctx();
     for stuck in Stuck::kinds() {
         sys::set_nonblocking(stuck.fd());
@@ -154,7 +154,7 @@ fn yields_the_bytes_when_timed_out(case: &Case) {
     assert_eq!(ctx.run(&reads.map(|read| read.timeout(Duration::from_millis(20)))), [-ETIMEDOUT; 3]);
 }
 
-fn a_stopped_one_breaks_its_chain(case: &Case) {
+fn breaks_its_chain_when_stopped(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     stuck.feed(20);
@@ -173,7 +173,7 @@ fn yields_the_bytes_when_the_reader_is_gone(case: &Case) {
     assert_eq!(ctx.one(ops::write(writer.as_raw_fd(), &data, CURRENT).full()), -i64::from(libc::EPIPE));
 }
 
-fn transfers_files(case: &Case) {
+fn transfers_all_of_a_file(case: &Case) {
     let data = pattern(3_000_000);
     let file = case.dir.file("file", b"");
     let fd = file.as_raw_fd();

@@ -1,4 +1,4 @@
-//! A file whose reads, writes and syncs run for as long as a test wants: a disk as slow as need be.
+//! A file whose reads, writes and syncs run until the test lets them end, as on a slow disk.
 
 use crate::c;
 use crate::support::files::{Dir, Folder};
@@ -18,10 +18,10 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Mounts the file system of one file, or says why it cannot.
+    /// Mounts the file system of one file, or prints why it cannot.
     pub fn new() -> Option<Self> {
         static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-        // Where there is no compiler, it was made before.
+        // Without a compiler, the program is already built.
         let made = || std::env::var_os("CAIO_FUSE_GATE").map(PathBuf::from);
         let program =
             PROGRAM.get_or_init(|| made().unwrap_or_else(|| c::program("fuse_gate", c::Language::C, c::Link::Not)));
@@ -55,7 +55,7 @@ impl Gate {
         assert_eq!(self.line(), "held");
     }
 
-    /// Waits as [`Gate::await_held`] does, or until the context has an event: then false.
+    /// Waits like [`Gate::await_held`]. Returns false if the context has a pending completion first.
     pub fn is_held_before_event(&mut self, ctx: &Ctx) -> bool {
         let moment = Some(Duration::from_millis(1));
         while self.says.buffer().is_empty() && !sys::readable(self.says.get_ref().as_raw_fd(), moment) {
@@ -67,7 +67,7 @@ impl Gate {
         true
     }
 
-    /// Lets everything that runs now come to its end.
+    /// Lets every running operation end.
     pub fn go(&mut self) {
         self.orders.as_mut().expect("a pipe").write_all(b"go\n").expect("the gate's server");
     }

@@ -1,4 +1,4 @@
-//! Promise 7: an operation after a LINK one starts only when that one has succeeded in full.
+//! Promise 7: an operation after one with LINK starts only after that one has succeeded in full.
 
 use crate::support::case::Case;
 use crate::support::files::pattern;
@@ -10,23 +10,23 @@ use std::os::fd::{AsRawFd, IntoRawFd};
 crate::promises! {
     Plan::EVERY => {
         run_in_order,
-        carry_every_opcode,
+        link_every_opcode,
         break_on_failure,
         break_on_every_kind_of_error,
         break_on_short_transfer,
         break_at_end_of_file_with_full,
-        go_on_after_empty_transfer,
-        go_on_after_full_transfer,
+        continue_after_an_empty_transfer,
+        continue_after_a_transfer_in_full,
         do_not_start_a_member_early,
-        tell_of_a_step_before_one_that_takes_long,
+        signal_a_step_before_a_slow_one,
         of_one_call_are_independent,
-        of_the_longest_length,
+        of_max_requests_operations_work,
         leave_a_cancelled_close_open,
     }
     Plan::FOLDERS => { write_then_read_back, break_on_short_cold_read }
 }
 
-/// Each folder can be made only inside the one before.
+/// Each directory is created inside the previous one.
 fn run_in_order(case: &Case) {
     let ctx = case.ctx();
     for length in [2, 3, 7, 16] {
@@ -43,7 +43,7 @@ fn run_in_order(case: &Case) {
     }
 }
 
-fn carry_every_opcode(case: &Case) {
+fn link_every_opcode(case: &Case) {
     let (name, folder, moved) = (case.dir.c("file"), case.dir.c("folder"), case.dir.c("moved"));
     let file = case.dir.file("file", b"");
     let (fd, closing) = (file.as_raw_fd(), sys::dup(file.as_raw_fd()));
@@ -93,7 +93,7 @@ fn break_on_failure(case: &Case) {
     }
 }
 
-/// Errors found before the operation starts (bad memory, bad descriptor) break a chain as any other.
+/// Errors found before the operation starts (bad memory, bad descriptor) break a chain like any other error.
 fn break_on_every_kind_of_error(case: &Case) {
     let file = case.dir.file("file", b"content");
     let (reader, _writer) = sys::pipe();
@@ -157,7 +157,7 @@ fn break_at_end_of_file_with_full(case: &Case) {
     }
 }
 
-fn go_on_after_empty_transfer(case: &Case) {
+fn continue_after_an_empty_transfer(case: &Case) {
     let file = case.dir.file("file", b"");
     let (fd, none) = (file.as_raw_fd(), &mut []);
     let ctx = case.ctx();
@@ -172,7 +172,7 @@ fn go_on_after_empty_transfer(case: &Case) {
     assert_eq!(ctx.run(&chain(&ops)), [0; 6], "nothing of nothing is in full");
 }
 
-fn go_on_after_full_transfer(case: &Case) {
+fn continue_after_a_transfer_in_full(case: &Case) {
     let file = case.dir.file("file", &pattern(50));
     let stuck = Stuck::pipe();
     let mut room = [0; 50];
@@ -199,7 +199,7 @@ fn do_not_start_a_member_early(case: &Case) {
         ops::mkdirat(libc::AT_FDCWD, &name, 0o700).tag(3),
     ]);
     ctx.accept(&ops);
-    // Others come and go meanwhile.
+    // Other operations complete meanwhile.
     for _ in 0..20 {
         ctx.accept(&[ops::nop().tag(9)]);
         assert_eq!(ctx.collect(1)[0].user_data, 9);
@@ -213,15 +213,15 @@ fn do_not_start_a_member_early(case: &Case) {
     assert_eq!(sys::waiting(&reader), 1);
 }
 
-/// Also after many chains that ended soon: a library may leave a step to be told with its chain's end, but not for ever.
-fn tell_of_a_step_before_one_that_takes_long(case: &Case) {
+/// Readiness for an intermediate step may lag by up to 1 ms, but it comes, even after many short chains.
+fn signal_a_step_before_a_slow_one(case: &Case) {
     const QUICK: usize = 100;
     let fifo = case.dir.c("fifo");
     crate::errno::make_fifo(&fifo);
     let file = case.dir.file("steps", b"");
     let ctx = case.ctx();
     let write = |tag| ops::write(file.as_raw_fd(), b"step", 0).tag(tag);
-    // Opening waits for somebody who writes.
+    // The open waits for a writer.
     let open = ops::openat(libc::AT_FDCWD, &fifo, libc::O_RDONLY | libc::O_CLOEXEC, 0).tag(2);
     for _ in 0..10 {
         let quick: Vec<caio_op> = (0..QUICK).flat_map(|_| chain(&[write(0), write(0)])).collect();
@@ -235,13 +235,13 @@ fn tell_of_a_step_before_one_that_takes_long(case: &Case) {
     }
 }
 
-/// A broken chain touches neither its neighbours nor single operations.
+/// A broken chain affects neither other chains nor single operations.
 fn of_one_call_are_independent(case: &Case) {
     let missing = case.dir.c("missing");
     let ctx = case.ctx();
     let bad = ops::unlinkat(libc::AT_FDCWD, &missing);
     let (mut ops, mut expected) = (Vec::new(), Vec::new());
-    // Reproducible disorder: lengths 1 to 6, broken at a place that goes round.
+    // Lengths from 1 to 6, each broken at a different member.
     for number in 0..60 {
         let length = number % 6 + 1;
         let broken = number % 7;
@@ -260,7 +260,7 @@ fn of_one_call_are_independent(case: &Case) {
     assert_eq!(ctx.run(&ops), expected);
 }
 
-fn of_the_longest_length(case: &Case) {
+fn of_max_requests_operations_work(case: &Case) {
     for max in [1, 2, 33, 512] {
         let ctx = case.ctx_of(max);
         assert_eq!(ctx.run(&chain(&vec![ops::nop(); max as usize])), vec![0; max as usize]);

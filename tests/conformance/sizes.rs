@@ -1,19 +1,19 @@
-//! Promise 14 and the conventions: structs that carry their size, reserved fields, unknown values.
+//! Promise 14: structs that carry their size, reserved fields, unknown values.
 
 use crate::support::case::Case;
 use crate::support::*;
 
 crate::promises! {
     Plan::DEFAULT => {
-        options_that_are_too_small,
-        options_that_are_larger,
-        options_with_unknown_values,
-        options_of_any_worth,
-        stats_that_are_smaller,
-        stats_that_are_larger,
-        structs_of_the_promised_size,
+        options_with_a_small_size_are_einval,
+        options_with_an_unknown_tail_are_e2big,
+        options_with_unknown_values_are_einval,
+        options_accept_every_valid_value,
+        stats_fill_only_size_bytes,
+        stats_with_an_unknown_tail_are_e2big,
+        structs_have_the_documented_size,
     }
-    Plan::EVERY => { hints_of_any_value }
+    Plan::EVERY => { hints_accept_every_value }
 }
 
 const EINVAL: i32 = -libc::EINVAL;
@@ -23,27 +23,27 @@ fn refused(options: &caio_options) -> i32 {
     Ctx::try_new(options).err().unwrap_or(0)
 }
 
-fn options_that_are_too_small(case: &Case) {
+fn options_with_a_small_size_are_einval(case: &Case) {
     for size in 0..size_of::<caio_options>() as u32 {
         assert_eq!(refused(&caio_options { size, ..case.options() }), EINVAL, "size {size}");
     }
 }
 
-/// A struct of a version to come, with `tail` behind what this one knows.
+/// A struct of a later version: `tail` follows the fields of this version.
 #[repr(C)]
 struct Larger<T> {
     known: T,
     tail: [u8; 200],
 }
 
-fn options_that_are_larger(case: &Case) {
+fn options_with_an_unknown_tail_are_e2big(case: &Case) {
     for extra in [1u32, 4, 8, 64, 200] {
         let size = 64 + extra;
         let mut larger = Larger { known: caio_options { size, ..case.options() }, tail: [0; 200] };
         assert_eq!(try_larger(&larger), 0, "a tail of {extra} zeros");
         larger.tail[extra as usize - 1] = 1;
         assert_eq!(try_larger(&larger), E2BIG, "a tail that means something");
-        // What lies behind the size is not looked at.
+        // The library ignores bytes after `size`.
         if let Some(behind) = larger.tail.get_mut(extra as usize) {
             *behind = 1;
             larger.tail[extra as usize - 1] = 0;
@@ -54,7 +54,7 @@ fn options_that_are_larger(case: &Case) {
 
 fn try_larger(larger: &Larger<caio_options>) -> i32 {
     let mut raw = std::ptr::null_mut();
-    // SAFETY: as many bytes as the size says are there; the context is freed once.
+    // SAFETY: `size` bytes are readable; the context is freed once.
     unsafe {
         let result = caio::capi::caio_ctx_new((&raw const *larger).cast(), &mut raw);
         caio::capi::caio_ctx_free(raw);
@@ -62,7 +62,7 @@ fn try_larger(larger: &Larger<caio_options>) -> i32 {
     }
 }
 
-fn options_with_unknown_values(case: &Case) {
+fn options_with_unknown_values_are_einval(case: &Case) {
     let good = case.options();
     for backend in [4, 5, 1000, u32::MAX] {
         assert_eq!(refused(&caio_options { backend, ..good }), EINVAL, "backend {backend}");
@@ -78,7 +78,7 @@ fn options_with_unknown_values(case: &Case) {
     }
 }
 
-fn options_of_any_worth(case: &Case) {
+fn options_accept_every_valid_value(case: &Case) {
     for threads in [0, 1, 2, 1000, u32::MAX] {
         let ctx = Ctx::new(&caio_options { threads, ..case.options() });
         assert_eq!(ctx.run(&[ops::nop(), ops::fsync(-1)]), [0, -EBADF], "{threads} threads");
@@ -90,13 +90,13 @@ fn options_of_any_worth(case: &Case) {
     }
 }
 
-fn stats_that_are_smaller(case: &Case) {
+fn stats_fill_only_size_bytes(case: &Case) {
     let ctx = case.ctx();
     ctx.run(&[ops::nop(); 3]);
     for size in 0..=size_of::<caio_stats>() {
         let mut bytes = vec![0xaau64; 16];
         let stats: *mut caio_stats = bytes.as_mut_ptr().cast();
-        // SAFETY: 128 bytes, more than the size says.
+        // SAFETY: 128 bytes, at least `size`.
         let result = unsafe {
             stats.cast::<u32>().write(size as u32);
             caio::capi::caio_ctx_stats(ctx.raw(), stats)
@@ -115,7 +115,7 @@ fn stats_that_are_smaller(case: &Case) {
     }
 }
 
-fn stats_that_are_larger(case: &Case) {
+fn stats_with_an_unknown_tail_are_e2big(case: &Case) {
     let ctx = case.ctx();
     ctx.run(&[ops::nop(); 3]);
     for (last, expected) in [(0, 0), (1, E2BIG)] {
@@ -123,7 +123,7 @@ fn stats_that_are_larger(case: &Case) {
         larger.known.size = 328;
         larger.known.submitted = 77;
         larger.tail[199] = last;
-        // SAFETY: as many bytes as the size says.
+        // SAFETY: `size` bytes.
         let result = unsafe { caio::capi::caio_ctx_stats(ctx.raw(), (&raw mut larger).cast()) };
         assert_eq!((result, larger.known.size), (expected, 328));
         assert_eq!(larger.known.submitted, if last == 0 { 3 } else { 77 });
@@ -131,15 +131,15 @@ fn stats_that_are_larger(case: &Case) {
     }
 }
 
-fn structs_of_the_promised_size(_: &Case) {
+fn structs_have_the_documented_size(_: &Case) {
     assert_eq!(size_of::<caio_op>(), 64);
     assert_eq!(size_of::<caio_options>(), 64);
     assert_eq!(size_of::<caio_event>(), 16);
     assert_eq!(size_of::<caio_stats>(), 128);
 }
 
-/// `ioprio` is a hint: nonsense changes nothing.
-fn hints_of_any_value(case: &Case) {
+/// `ioprio` is a hint: an invalid value changes no result.
+fn hints_accept_every_value(case: &Case) {
     use std::os::fd::AsRawFd;
     let file = case.dir.cold("file", 1 << 20);
     let mut room = [0; 100];

@@ -1,4 +1,4 @@
-//! Promise 2: what submit accepts, and what it says when it does not.
+//! Promise 2: which operations submit accepts, and its errors.
 
 use crate::support::case::Case;
 use crate::support::ops::chain;
@@ -14,28 +14,28 @@ crate::promises! {
     Plan::EVERY => {
         accepts_all_that_fit,
         accepts_a_prefix_when_full,
-        counts_until_polled,
+        counts_operations_until_their_events_are_taken,
         accepts_chains_whole_or_not_at_all,
-        refuses_chains_that_never_fit,
-        stops_before_the_malformed,
-        refuses_a_chain_with_a_malformed_member,
-        refuses_link_on_the_last,
-        says_malformed_before_full,
-        takes_nothing_of_nothing,
+        gives_e2big_for_chains_above_max_requests,
+        stops_before_a_malformed_operation,
+        gives_einval_for_a_chain_with_a_malformed_member,
+        gives_einval_for_link_on_the_last,
+        gives_einval_precedence_over_eagain,
+        of_no_operation_returns_0,
         follows_its_model,
     }
     Plan::DEFAULT => {
-        refuses_unknown_opcodes_and_flags,
-        refuses_every_unused_field,
-        takes_every_used_field,
-        refuses_full_without_a_transfer,
-        returns_user_data_untouched,
-        serves_every_max_requests,
+        gives_einval_for_unknown_opcodes_and_flags,
+        gives_einval_for_every_unused_field,
+        accepts_every_used_field,
+        gives_einval_for_full_without_a_transfer,
+        returns_user_data_unchanged,
+        supports_every_max_requests,
     }
-    Plan::EVERY => { copies_operations_and_paths, never_modifies_iovecs, leaves_errno_alone }
+    Plan::EVERY => { copies_operations_and_paths, never_modifies_iovecs, does_not_change_errno }
 }
 
-/// An operation that no version of the library takes.
+/// A malformed operation.
 fn malformed() -> caio_op {
     ops::nop().len(1)
 }
@@ -64,7 +64,7 @@ fn accepts_a_prefix_when_full(case: &Case) {
     ctx.collect(2);
 }
 
-fn counts_until_polled(case: &Case) {
+fn counts_operations_until_their_events_are_taken(case: &Case) {
     let ctx = case.ctx_of(2);
     ctx.accept(&nops(2));
     until("both are finished", || ctx.stats().completed == 2);
@@ -85,7 +85,7 @@ fn accepts_chains_whole_or_not_at_all(case: &Case) {
     ctx.collect(4);
 }
 
-fn refuses_chains_that_never_fit(case: &Case) {
+fn gives_e2big_for_chains_above_max_requests(case: &Case) {
     let ctx = case.ctx_of(4);
     assert_eq!(ctx.submit(&chain(&nops(5))), E2BIG);
     let ops = [nops(1), chain(&nops(5)), nops(1)].concat();
@@ -95,7 +95,7 @@ fn refuses_chains_that_never_fit(case: &Case) {
     assert_eq!(ctx.run(&chain(&nops(4))), [0; 4], "as long as max_requests is not too long");
 }
 
-fn stops_before_the_malformed(case: &Case) {
+fn stops_before_a_malformed_operation(case: &Case) {
     let ctx = case.ctx_of(8);
     let ops = [nops(2), vec![malformed()], nops(1)].concat();
     assert_eq!(ctx.submit(&ops), 2);
@@ -105,7 +105,7 @@ fn stops_before_the_malformed(case: &Case) {
     assert_eq!(ctx.stats().submitted, 3);
 }
 
-fn refuses_a_chain_with_a_malformed_member(case: &Case) {
+fn gives_einval_for_a_chain_with_a_malformed_member(case: &Case) {
     let never = case.dir.c("never");
     let ctx = case.ctx_of(8);
     for bad in 0..3 {
@@ -120,7 +120,7 @@ fn refuses_a_chain_with_a_malformed_member(case: &Case) {
     assert!(!case.dir.join("never").exists(), "nothing of a refused chain runs");
 }
 
-fn refuses_link_on_the_last(case: &Case) {
+fn gives_einval_for_link_on_the_last(case: &Case) {
     let ctx = case.ctx_of(8);
     assert_eq!(ctx.submit(&[ops::nop().link()]), EINVAL);
     assert_eq!(ctx.submit(&[ops::nop().link(), ops::nop().link()]), EINVAL);
@@ -130,7 +130,7 @@ fn refuses_link_on_the_last(case: &Case) {
     ctx.collect(1);
 }
 
-fn says_malformed_before_full(case: &Case) {
+fn gives_einval_precedence_over_eagain(case: &Case) {
     let ctx = case.ctx_of(2);
     ctx.accept(&nops(2));
     assert_eq!(ctx.submit(&[malformed()]), EINVAL);
@@ -141,7 +141,7 @@ fn says_malformed_before_full(case: &Case) {
     ctx.collect(2);
 }
 
-fn takes_nothing_of_nothing(case: &Case) {
+fn of_no_operation_returns_0(case: &Case) {
     let ctx = case.ctx_of(1);
     let null = std::ptr::null();
     // SAFETY: a live context; a count of 0 never touches its array.
@@ -157,7 +157,7 @@ fn takes_nothing_of_nothing(case: &Case) {
     assert_eq!(ctx.stats().submitted, 1);
 }
 
-/// Thousands of random calls against the rules written down anew.
+/// Compares thousands of random calls with a model of the rules.
 fn follows_its_model(case: &Case) {
     let mut random = Random::new(case.backend);
     for max in [1, 2, 3, 5, 8] {
@@ -185,7 +185,7 @@ fn follows_its_model(case: &Case) {
     }
 }
 
-/// What submit may answer. (Two errors at once leave it the choice, except that malformed goes before full.)
+/// The possible return values of submit. With two errors, either is right, but -EINVAL takes precedence over -EAGAIN.
 fn model(ops: &[caio_op], max: usize, inside: usize) -> Vec<i32> {
     let mut accepted = 0;
     while accepted < ops.len() {
@@ -213,13 +213,13 @@ fn chain_length(ops: &[caio_op]) -> usize {
     last.map_or(ops.len(), |last| last + 1)
 }
 
-/// `.` fine, `x` malformed, `-` linked to the next.
+/// `.` well-formed, `x` malformed, `-` linked to the next.
 fn shape(ops: &[caio_op]) -> String {
     let name = |op: &caio_op| if op.len != 0 { "x" } else { "." };
     ops.iter().map(|op| name(op).to_owned() + if op.flags & CAIO_FLAG_LINK != 0 { "-" } else { " " }).collect()
 }
 
-fn refuses_unknown_opcodes_and_flags(case: &Case) {
+fn gives_einval_for_unknown_opcodes_and_flags(case: &Case) {
     let ctx = case.ctx();
     for opcode in 16..=255 {
         assert_eq!(ctx.submit(&[op(opcode, -1)]), EINVAL, "opcode {opcode}");
@@ -231,7 +231,7 @@ fn refuses_unknown_opcodes_and_flags(case: &Case) {
     }
 }
 
-/// A way to set one field.
+/// Sets one field.
 type Setter = fn(caio_op) -> caio_op;
 
 const FIELDS: [(&str, Setter); 6] = [
@@ -243,7 +243,7 @@ const FIELDS: [(&str, Setter); 6] = [
     ("buf2", |op| op.buf2(c"/missing/y".as_ptr())),
 ];
 
-/// The contract's list of what each opcode uses, beside `user_data flags timeout_ns ioprio` and `fd`.
+/// The fields that each opcode uses, besides `user_data`, `flags`, `timeout_ns`, `ioprio` and `fd`.
 const USED: [(u8, &[&str]); 16] = [
     (CAIO_OP_NOP, &[]),
     (CAIO_OP_READ, &["buf", "len", "offset", "sys_flags"]),
@@ -263,7 +263,7 @@ const USED: [(u8, &[&str]); 16] = [
     (CAIO_OP_MKDIRAT, &["buf", "mode"]),
 ];
 
-fn refuses_every_unused_field(case: &Case) {
+fn gives_einval_for_every_unused_field(case: &Case) {
     let ctx = case.ctx();
     for (opcode, used) in USED {
         for (field, set) in FIELDS.iter().filter(|(field, _)| !used.contains(field)) {
@@ -273,8 +273,8 @@ fn refuses_every_unused_field(case: &Case) {
     assert_eq!(ctx.stats().submitted, 0);
 }
 
-/// Every used field set, on a descriptor that is none: accepted, and an event.
-fn takes_every_used_field(case: &Case) {
+/// Every used field is set, and the descriptor is invalid: submit accepts the operation, and it yields an event.
+fn accepts_every_used_field(case: &Case) {
     let ctx = case.ctx();
     for (opcode, used) in USED {
         let plain = op(opcode, -1).ioprio(7).timeout(PATIENCE);
@@ -287,7 +287,7 @@ fn takes_every_used_field(case: &Case) {
     }
 }
 
-fn refuses_full_without_a_transfer(case: &Case) {
+fn gives_einval_for_full_without_a_transfer(case: &Case) {
     let ctx = case.ctx();
     for (opcode, _) in USED {
         let transfers = [CAIO_OP_READ, CAIO_OP_WRITE, CAIO_OP_READV, CAIO_OP_WRITEV].contains(&opcode);
@@ -299,7 +299,7 @@ fn refuses_full_without_a_transfer(case: &Case) {
     }
 }
 
-fn returns_user_data_untouched(case: &Case) {
+fn returns_user_data_unchanged(case: &Case) {
     let ctx = case.ctx();
     let tags = [0, 1, u64::from(u32::MAX), 1 << 32, i64::MAX as u64, 1 << 63, u64::MAX - 1, u64::MAX];
     let ops: Vec<caio_op> = tags.iter().map(|tag| ops::nop().tag(*tag)).collect();
@@ -311,7 +311,7 @@ fn returns_user_data_untouched(case: &Case) {
     assert!(ctx.collect(5).iter().all(|event| event.user_data == 7), "the same one for many is fine");
 }
 
-fn serves_every_max_requests(case: &Case) {
+fn supports_every_max_requests(case: &Case) {
     for max in [1, 2, 3, 512, 513, 4096, 32768] {
         let ctx = case.ctx_of(max);
         assert_eq!(ctx.max_requests(), max as i32);
@@ -326,7 +326,7 @@ fn serves_every_max_requests(case: &Case) {
     }
 }
 
-/// The array and the paths may change as soon as submit returned: nothing has run yet here.
+/// The caller may reuse the array and the paths when submit returns. No operation has run by then.
 fn copies_operations_and_paths(case: &Case) {
     let stuck = Stuck::pipe();
     let (mut first, mut second) =
@@ -349,7 +349,7 @@ fn copies_operations_and_paths(case: &Case) {
     assert!(case.dir.join("second").is_dir());
 }
 
-/// Neither while FULL goes on from the middle of an array, nor anywhere else: it lies in read-only memory.
+/// The array is in read-only memory, also while FULL continues from the middle of it.
 fn never_modifies_iovecs(case: &Case) {
     let (reader, writer) = sys::pipe();
     let mut room = vec![0; 40];
@@ -374,14 +374,14 @@ fn never_modifies_iovecs(case: &Case) {
     assert_eq!(case.dir.content("file"), files::pattern(40));
 }
 
-/// Neither what is wrong with an operation nor what is tried for it shows in the caller's errno.
-fn leaves_errno_alone(case: &Case) {
+/// Neither a failing operation nor an internal attempt changes errno of the caller.
+fn does_not_change_errno(case: &Case) {
     const MARK: i32 = 4242;
     let file = case.dir.file("file", &files::pattern(5000));
     let (fd, nowhere, mut room) = (file.as_raw_fd(), sys::nowhere(), [0; 16]);
     let (pipe, socket) = (Stuck::pipe(), Stuck::socket());
     let mark = || {
-        // SAFETY: this thread's errno, which the calls in between would change.
+        // SAFETY: errno of this thread.
         unsafe { *libc::__errno_location() = MARK }
     };
     mark();

@@ -1,4 +1,4 @@
-//! FSYNC and FDSYNC: what they cover (promise 7), however many ask at once.
+//! FSYNC and FDSYNC cover the writes that completed before (promise 7), however many are submitted at once.
 
 use crate::gate::Gate;
 use crate::support::case::Case;
@@ -8,19 +8,19 @@ use std::os::fd::AsRawFd;
 
 crate::promises! {
     Plan::EVERY => {
-        cover_what_was_written_before,
-        of_many_who_wait_are_stopped_alone,
-        go_on_without_the_first_who_waited,
-        do_not_wait_for_a_write_that_gets_nowhere,
-        of_both_kinds_and_many_files,
-        that_fail_tell_everybody,
-        carry_their_own_chains,
+        cover_writes_that_completed_before,
+        that_wait_are_cancelled_one_by_one,
+        run_although_the_first_of_the_group_is_cancelled,
+        do_not_wait_for_a_write_without_progress,
+        of_both_kinds_and_many_files_succeed,
+        that_fail_fail_for_the_whole_group,
+        continue_or_break_their_own_chains,
     }
-    Plan::SHARED => { are_waited_for_by_free }
+    Plan::SHARED => { hold_up_free_until_they_end }
 }
 
-/// A sync that ran already when another was asked for does not serve it: writes may have come between.
-fn cover_what_was_written_before(case: &Case) {
+/// A sync that is already running does not serve a later one: writes may have completed in between.
+fn cover_writes_that_completed_before(case: &Case) {
     for sync in [ops::fsync, ops::fdsync] {
         let Some(mut gate) = Gate::new() else { return };
         let file = gate.file();
@@ -31,7 +31,7 @@ fn cover_what_was_written_before(case: &Case) {
         ctx.accept(&[sync.tag(2), sync.tag(3)]);
         gate.go();
         assert_eq!(ctx.collect(1), [Event { user_data: 1, result: 0 }]);
-        // A second call, for one of the others or for both.
+        // A second system call serves one of the others or both.
         gate.await_held();
         let mut rest = Vec::new();
         until("the others are synced", || {
@@ -44,7 +44,7 @@ fn cover_what_was_written_before(case: &Case) {
     }
 }
 
-fn of_many_who_wait_are_stopped_alone(case: &Case) {
+fn that_wait_are_cancelled_one_by_one(case: &Case) {
     let Some(mut gate) = Gate::new() else { return };
     let file = gate.file();
     let sync = ops::fsync(file.as_raw_fd());
@@ -68,8 +68,8 @@ fn of_many_who_wait_are_stopped_alone(case: &Case) {
     assert_eq!(rest, [1, 4].map(|user_data| Event { user_data, result: 0 }));
 }
 
-/// The one who was to be run for all is cancelled before it is.
-fn go_on_without_the_first_who_waited(case: &Case) {
+/// The operation that stands for the group is cancelled before it runs.
+fn run_although_the_first_of_the_group_is_cancelled(case: &Case) {
     let Some(mut gate) = Gate::new() else { return };
     let (slow, file) = (gate.file(), case.dir.file("file", b"content"));
     let sync = ops::fdsync(file.as_raw_fd());
@@ -87,9 +87,9 @@ fn go_on_without_the_first_who_waited(case: &Case) {
     assert_eq!(events, [1, 4, 5].map(|user_data| Event { user_data, result: 0 }));
 }
 
-/// A sync lets writes go first that others are linked to, so that it serves them too; not one that waits itself, here for
-/// its bytes: they are in a slow file that is mapped.
-fn do_not_wait_for_a_write_that_gets_nowhere(case: &Case) {
+/// A sync waits for writes that other syncs are linked to, and then serves these too. It does not wait for a write
+/// without progress: here, the bytes of the write are in a mapped file that is slow.
+fn do_not_wait_for_a_write_without_progress(case: &Case) {
     let Some(mut gate) = Gate::new() else { return };
     let file = case.dir.file("file", b"content");
     let (sync, slow) = (ops::fdsync(file.as_raw_fd()), sys::Map::of(&gate.file(), sys::PAGE));
@@ -102,7 +102,7 @@ fn do_not_wait_for_a_write_that_gets_nowhere(case: &Case) {
     assert_eq!(ctx.collect(2), [Event { user_data: 1, result: 4096 }, Event { user_data: 2, result: 0 }]);
 }
 
-fn of_both_kinds_and_many_files(case: &Case) {
+fn of_both_kinds_and_many_files_succeed(case: &Case) {
     let files: Vec<_> = (0..5).map(|number| case.dir.file(&format!("file{number}"), b"content")).collect();
     let ctx = case.ctx();
     for _ in 0..5 {
@@ -121,7 +121,7 @@ fn of_both_kinds_and_many_files(case: &Case) {
     }
 }
 
-fn that_fail_tell_everybody(case: &Case) {
+fn that_fail_fail_for_the_whole_group(case: &Case) {
     let (pipe, _other) = sys::pipe();
     let ctx = case.ctx();
     for (fd, errno) in [(-1, libc::EBADF), (pipe.as_raw_fd(), libc::EINVAL)] {
@@ -130,7 +130,7 @@ fn that_fail_tell_everybody(case: &Case) {
     }
 }
 
-fn carry_their_own_chains(case: &Case) {
+fn continue_or_break_their_own_chains(case: &Case) {
     let file = case.dir.file("file", b"content");
     let (good, bad) = (ops::fsync(file.as_raw_fd()), ops::fsync(-1));
     let ctx = case.ctx();
@@ -144,7 +144,7 @@ fn carry_their_own_chains(case: &Case) {
     assert_eq!(ctx.run(&batch), expected);
 }
 
-fn are_waited_for_by_free(case: &Case) {
+fn hold_up_free_until_they_end(case: &Case) {
     let Some(mut gate) = Gate::new() else { return };
     let file = gate.file();
     let sync = ops::fsync(file.as_raw_fd());

@@ -1,4 +1,4 @@
-//! Promise 10: any thread may call anything, submitters may exit at once; SINGLE_THREAD is the exception.
+//! Promise 10: any thread may call any function, and a submitting thread may exit at once; SINGLE_THREAD.
 
 use crate::support::case::{Case, Variant};
 use crate::support::files::pattern;
@@ -12,19 +12,19 @@ crate::promises! {
     Plan::SHARED => {
         any_may_submit_and_any_may_poll,
         a_submitter_may_exit_at_once,
-        what_an_operation_wrote_is_visible_to_who_polls,
-        nobody_hears_full_of_an_empty_context,
+        data_is_visible_to_the_thread_that_takes_the_event,
+        submit_never_finds_an_empty_context_full,
     }
-    Plan::SHARED.everywhere() => { operations_of_dead_threads_read_cold_files }
+    Plan::SHARED.everywhere() => { operations_of_exited_threads_complete }
     Plan::DEFAULT => {
         single_is_picked_by_the_first_call,
-        single_refuses_others,
-        single_leaves_wake_stats_and_getters_open,
+        single_gives_other_threads_eperm,
+        single_lets_any_thread_call_wake_stats_and_getters,
         single_is_not_picked_by_wake_stats_and_getters,
-        single_may_be_made_by_another,
+        single_may_be_created_in_another_thread,
     }
-    Plan::ALONE => { single_freed_elsewhere_leaks }
-    Plan::EVERY.alone() => { the_librarys_own_block_all_signals }
+    Plan::ALONE => { single_leaks_if_freed_in_another_thread }
+    Plan::EVERY.alone() => { of_the_library_block_all_signals }
 }
 
 fn any_may_submit_and_any_may_poll(case: &Case) {
@@ -61,7 +61,7 @@ fn any_may_submit_and_any_may_poll(case: &Case) {
     assert!(all.iter().copied().eq(0..SUBMITTERS * EACH), "each once");
 }
 
-/// One of each way, submitted by a thread that is gone before they finish.
+/// One operation of each path, submitted by a thread that exits before they complete.
 fn a_submitter_may_exit_at_once(case: &Case) {
     let file = case.dir.file("file", &pattern(100_000));
     let fd = file.as_raw_fd();
@@ -99,7 +99,7 @@ fn a_submitter_may_exit_at_once(case: &Case) {
 /// Operations whose memory outlives them.
 struct Shared<'a>(&'a [caio_op]);
 
-// SAFETY: the test keeps what they point to until their events.
+// SAFETY: the test keeps the memory that they point to until their events.
 unsafe impl Sync for Shared<'_> {}
 
 impl Shared<'_> {
@@ -108,8 +108,8 @@ impl Shared<'_> {
     }
 }
 
-/// Nobody cancelled them, so they end as if their thread still lived.
-fn operations_of_dead_threads_read_cold_files(case: &Case) {
+/// No thread cancelled them, so they complete as if the submitting thread still existed.
+fn operations_of_exited_threads_complete(case: &Case) {
     const DEPTH: usize = 64;
     for _ in 0..4 {
         let file = case.dir.cold("file", DEPTH * 65536);
@@ -131,7 +131,7 @@ fn operations_of_dead_threads_read_cold_files(case: &Case) {
     }
 }
 
-fn what_an_operation_wrote_is_visible_to_who_polls(case: &Case) {
+fn data_is_visible_to_the_thread_that_takes_the_event(case: &Case) {
     let file = case.dir.file("file", &pattern(4096));
     let ctx = case.ctx();
     for _ in 0..200 {
@@ -148,8 +148,8 @@ fn what_an_operation_wrote_is_visible_to_who_polls(case: &Case) {
     }
 }
 
-/// What one thread submits in vain takes no room from another.
-fn nobody_hears_full_of_an_empty_context(case: &Case) {
+/// A submission that fails takes no room from another thread.
+fn submit_never_finds_an_empty_context_full(case: &Case) {
     const ROUNDS: usize = 3000;
     let ctx = case.ctx_of(4);
     let stop = AtomicBool::new(false);
@@ -177,14 +177,14 @@ fn single(case: &Case) -> Ctx {
     Ctx::new(&caio_options { flags: CAIO_CTX_SINGLE_THREAD, ..case.options() })
 }
 
-/// What `call` says in another thread.
+/// The result of `call` in another thread.
 fn elsewhere<T: Send>(call: impl FnOnce() -> T + Send) -> T {
     scope(|scope| scope.spawn(call).join()).expect("another thread")
 }
 
 type Call = (&'static str, fn(&Ctx) -> i32);
 
-/// All that only the one thread may call.
+/// The functions that only the owning thread may call.
 const GUARDED: [Call; 7] = [
     ("submit", |ctx| ctx.submit(&[ops::nop()])),
     ("submit_poll", |ctx| ctx.submit_poll(&[ops::nop()], 4).0),
@@ -208,7 +208,7 @@ fn single_is_picked_by_the_first_call(case: &Case) {
     }
 }
 
-fn single_refuses_others(case: &Case) {
+fn single_gives_other_threads_eperm(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = single(case);
     ctx.accept(&[stuck.read().tag(77)]);
@@ -220,7 +220,7 @@ fn single_refuses_others(case: &Case) {
     assert_eq!(ctx.collect(1), [Event { user_data: 77, result: 5 }]);
 }
 
-fn single_leaves_wake_stats_and_getters_open(case: &Case) {
+fn single_lets_any_thread_call_wake_stats_and_getters(case: &Case) {
     let (ctx, engine) = (single(case), case.engine() as i32);
     ctx.one(ops::nop());
     elsewhere(|| {
@@ -238,12 +238,12 @@ fn single_is_not_picked_by_wake_stats_and_getters(case: &Case) {
     assert!(ctx.eventfd() >= 0 && ctx.backend() > 0 && ctx.max_requests() > 0);
     elsewhere(|| assert_eq!(ctx.wait(1, 1, -1), Ok(vec![])));
     assert_eq!(ctx.submit(&[ops::nop()]), EPERM, "the other was first");
-    // Its thread is gone, and so the context leaks here.
+    // The owning thread has exited, so the context leaks here.
     std::mem::forget(ctx);
 }
 
-/// Made in one thread, used and freed in another.
-fn single_may_be_made_by_another(case: &Case) {
+/// Created in one thread, used and freed in another.
+fn single_may_be_created_in_another_thread(case: &Case) {
     let ctx = single(case);
     elsewhere(|| {
         assert_eq!(ctx.one(ops::nop()), 0);
@@ -251,8 +251,8 @@ fn single_may_be_made_by_another(case: &Case) {
     });
 }
 
-/// It leaks rather than touch what it may not: even the descriptor stays.
-fn single_freed_elsewhere_leaks(case: &Case) {
+/// Free in another thread leaks the context: even its descriptor stays open.
+fn single_leaks_if_freed_in_another_thread(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = single(case);
     ctx.accept(&[stuck.byte()]);
@@ -263,8 +263,8 @@ fn single_freed_elsewhere_leaks(case: &Case) {
     assert_eq!(case.ctx().one(ops::nop()), 0, "others live on");
 }
 
-/// So that the application's handlers run where it expects them; and none is installed.
-fn the_librarys_own_block_all_signals(case: &Case) {
+/// Signal handlers run only in threads of the application. The library installs none.
+fn of_the_library_block_all_signals(case: &Case) {
     let handlers = status("/proc/self/status", "SigCgt:");
     let before = tasks();
     let file = case.dir.cold("file", 1 << 20);
@@ -283,7 +283,7 @@ fn the_librarys_own_block_all_signals(case: &Case) {
     let started: Vec<String> = tasks().into_iter().filter(|task| !before.contains(task)).collect();
     for task in &started {
         let blocked = status(&format!("/proc/self/task/{task}/status"), "SigBlk:");
-        // Not SIGKILL and SIGSTOP, which nobody can block, and not the two that the C library keeps.
+        // No thread can block SIGKILL and SIGSTOP. The C library keeps two signals for itself.
         let kept = [libc::SIGKILL, libc::SIGSTOP, 32, 33].iter().fold(0u64, |kept, signal| kept | 1 << (signal - 1));
         assert_eq!(blocked | kept, u64::MAX, "thread {task} has signals unblocked");
     }
@@ -299,7 +299,7 @@ fn tasks() -> Vec<String> {
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
 
-/// A mask of signals in a status file; all of them if the thread is gone by now.
+/// A signal mask of a status file. All signals if the thread has exited.
 fn status(path: &str, field: &str) -> u64 {
     let Ok(text) = std::fs::read_to_string(path) else { return u64::MAX };
     let line = text.lines().find_map(|line| line.strip_prefix(field)).expect("the field");

@@ -1,4 +1,4 @@
-//! Promise 13: on a regular file READ is short only where pread(2) would be.
+//! Promise 13: on a regular file, READ is short only where pread(2) would be.
 
 use crate::support::case::Case;
 use crate::support::files::{cached_pages, pattern, pattern_at};
@@ -11,7 +11,7 @@ crate::promises! {
     Plan::FOLDERS => {
         reads_of_half_cached_files_are_whole,
         reads_are_short_at_the_end_only,
-        reads_alone_touch_their_memory_only,
+        reads_touch_only_their_memory,
         direct_transfers_are_whole,
         reads_of_threads_that_exit_are_whole,
     }
@@ -19,10 +19,10 @@ crate::promises! {
 
 const LEN: usize = 64 * PAGE;
 
-/// A cold file, but for these pages of it.
+/// A cold file of which only these pages are cached.
 fn half_cached(case: &Case, pages: &[usize]) -> File {
     let file = case.dir.cold("file", LEN);
-    // SAFETY: no memory involved. Nothing is read ahead.
+    // SAFETY: no memory involved. POSIX_FADV_RANDOM turns read-ahead off.
     unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_RANDOM) };
     for page in pages {
         let mut byte = [0];
@@ -32,7 +32,7 @@ fn half_cached(case: &Case, pages: &[usize]) -> File {
     file
 }
 
-/// What a look at the cache alone would answer is short: that is no end of file.
+/// preadv2 with RWF_NOWAIT returns only the cached part. That is not the end of the file.
 fn reads_of_half_cached_files_are_whole(case: &Case) {
     let ctx = case.ctx();
     for pages in [&[0][..], &[5], &[0, 2, 15]] {
@@ -46,7 +46,7 @@ fn reads_of_half_cached_files_are_whole(case: &Case) {
                 2 => ops::readv(fd, &parts, 0),
                 _ => ops::read(fd, &mut room, 0).full(),
             };
-            // Alone, or at the head of a chain, which a short transfer would break.
+            // Alone, or first in a chain, which a short transfer would break.
             let batch = if linked { ops::chain(&[read, ops::nop()]) } else { vec![read, ops::nop()] };
             let results = ctx.run(&batch);
             assert_eq!(results, [16 * PAGE as i64, 0], "way {way}, linked: {linked}, pages {pages:?} cached");
@@ -55,7 +55,7 @@ fn reads_of_half_cached_files_are_whole(case: &Case) {
     }
 }
 
-/// io_uring gives up what a thread left half done when it exited.
+/// io_uring ends a request early if the submitting thread exits.
 fn reads_of_threads_that_exit_are_whole(case: &Case) {
     const ROUNDS: usize = 30;
     let ctx = Ctx::new(&caio_options { flags: CAIO_CTX_NO_INLINE, ..case.options() });
@@ -74,9 +74,9 @@ fn reads_of_threads_that_exit_are_whole(case: &Case) {
     }
 }
 
-/// An operation on its way to another thread.
+/// An operation to send to another thread.
 struct Handed(caio_op);
-// SAFETY: what it points to outlives it.
+// SAFETY: the memory that it points to outlives it.
 unsafe impl Sync for Handed {}
 
 fn reads_are_short_at_the_end_only(case: &Case) {
@@ -98,8 +98,8 @@ fn reads_are_short_at_the_end_only(case: &Case) {
     }
 }
 
-/// Of all lengths and places; where the memory ends too early, as the plain call says.
-fn reads_alone_touch_their_memory_only(case: &Case) {
+/// Reads of many lengths to many addresses. With a partly inaccessible buffer, the result is that of the plain call.
+fn reads_touch_only_their_memory(case: &Case) {
     const MEMORY: usize = 3 * PAGE;
     let content = pattern(LEN);
     let file = case.dir.file("file", &content);
@@ -127,7 +127,7 @@ fn reads_alone_touch_their_memory_only(case: &Case) {
     }
 }
 
-/// Many at once past the cache, and one that ends with the file.
+/// Many O_DIRECT transfers at once, and one that reaches the end of the file.
 fn direct_transfers_are_whole(case: &Case) {
     case.dir.file("file", &pattern(LEN + 1000));
     let Some(file) = open_direct(case) else {

@@ -8,16 +8,16 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 crate::promises! {
     Plan::EVERY => {
-        numbers_that_are_none,
+        numbers_that_are_not_open,
         files_and_folders,
         streams_without_blocking,
-        streams_at_an_offset,
-        devices_and_the_rest,
+        streams_at_an_offset_yield_espipe,
+        devices_and_other_kinds,
     }
     Plan::DEFAULT => { a_stream_at_an_offset_keeps_its_bytes }
 }
 
-/// Reads, syncs, paths and refused changes; then writes. Nothing of it blocks if the descriptor does not.
+/// Reads, syncs, paths and failing changes; then writes. None of these blocks if the descriptor does not.
 fn all(matrix: &mut Matrix, name: &str, fd: RawFd) {
     transfers(matrix, name, fd, CAIO_OP_READ, &OFFSETS);
     others(matrix, name, fd);
@@ -29,7 +29,7 @@ const OFFSETS: [u64; 7] =
 
 /// READ and READV, or WRITE and WRITEV.
 fn transfers(matrix: &mut Matrix, name: &str, fd: RawFd, opcode: u8, offsets: &[u64]) {
-    // As a number: 1, which an eventfd takes.
+    // The number 1, which an eventfd accepts.
     let room = 1u128.to_le_bytes();
     let vectored = if opcode == CAIO_OP_READ { CAIO_OP_READV } else { CAIO_OP_WRITEV };
     for offset in offsets {
@@ -45,7 +45,7 @@ fn transfers(matrix: &mut Matrix, name: &str, fd: RawFd, opcode: u8, offsets: &[
     }
 }
 
-/// What neither reads nor writes, and leaves the descriptor as it is.
+/// Operations that neither read nor write, and do not change the descriptor.
 fn others(matrix: &mut Matrix, name: &str, fd: RawFd) {
     let path = c"missing/x";
     let mut stat = sys::statx_room();
@@ -76,7 +76,7 @@ fn others(matrix: &mut Matrix, name: &str, fd: RawFd) {
     }
 }
 
-fn numbers_that_are_none(case: &Case) {
+fn numbers_that_are_not_open(case: &Case) {
     let mut matrix = Matrix::new(case);
     for fd in [-1, 1_000_000, i32::MAX, i32::MIN, libc::AT_FDCWD] {
         let name = format!("descriptor {fd}");
@@ -122,7 +122,7 @@ pub fn make_fifo(path: &CString) {
     assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0, "mkfifo: {}", sys::errno());
 }
 
-/// Both ends of each, those to read from first.
+/// Both ends of each kind, the read end first.
 fn streams(case: &Case) -> Vec<(&'static str, OwnedFd)> {
     let ((pipe, into), (socket, peer), (controller, terminal)) = (sys::pipe(), sys::socketpair(), sys::terminal());
     vec![
@@ -164,8 +164,8 @@ fn streams_without_blocking(case: &Case) {
     matrix.says("write to a broken pipe", ops::write(ended[1].1.as_raw_fd(), b"x", u64::MAX), libc::EPIPE);
 }
 
-/// Blocking ones: a wrong backend would block here, or take what is not its own.
-fn streams_at_an_offset(case: &Case) {
+/// Blocking streams: a wrong backend would block here, or take bytes.
+fn streams_at_an_offset_yield_espipe(case: &Case) {
     let mut matrix = Matrix::new(case);
     let explicit = &OFFSETS[..6];
     for (name, fd) in streams(case) {
@@ -193,7 +193,7 @@ fn a_stream_at_an_offset_keeps_its_bytes(case: &Case) {
     }
 }
 
-fn devices_and_the_rest(case: &Case) {
+fn devices_and_other_kinds(case: &Case) {
     let nonblocking = libc::O_RDWR | libc::O_NONBLOCK;
     let mut open: Vec<(&str, OwnedFd)> = vec![
         ("/dev/null", sys::open(c"/dev/null", libc::O_RDWR)),

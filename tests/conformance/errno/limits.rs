@@ -1,4 +1,4 @@
-//! What the process or the machine does not allow.
+//! Limits of the process and the machine.
 
 use crate::support::case::Case;
 use crate::support::sys::PAGE;
@@ -7,14 +7,19 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 crate::promises! {
-    Plan::EVERY.alone() => { files_too_big, the_signal_of_a_file_too_big, no_more_descriptors, credentials_when_it_runs }
-    Plan::DEFAULT => { disks_too_small }
+    Plan::EVERY.alone() => {
+        files_above_the_size_limit,
+        sigxfsz_reaches_only_the_submitting_thread,
+        opens_above_the_descriptor_limit,
+        operations_use_the_current_credentials,
+    }
+    Plan::DEFAULT => { writes_to_a_full_disk }
 }
 
 const EFBIG: i64 = libc::EFBIG as i64;
 
-/// RLIMIT_FSIZE: what fits is written, and then EFBIG.
-fn files_too_big(case: &Case) {
+/// RLIMIT_FSIZE: a write up to the limit is short. A write past it is EFBIG.
+fn files_above_the_size_limit(case: &Case) {
     const LIMIT: u64 = 64 << 10;
     // SAFETY: no handler is installed.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
@@ -40,8 +45,8 @@ fn files_too_big(case: &Case) {
     process::limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY);
 }
 
-/// SIGXFSZ comes as write(2) would send it: to the thread that submits or to none of the application's, at most once.
-fn the_signal_of_a_file_too_big(case: &Case) {
+/// SIGXFSZ reaches the submitting thread or no thread of the application, at most once.
+fn sigxfsz_reaches_only_the_submitting_thread(case: &Case) {
     static RAISED: AtomicI32 = AtomicI32::new(0);
     static ELSEWHERE: AtomicI32 = AtomicI32::new(0);
     static SUBMITTER: AtomicI32 = AtomicI32::new(0);
@@ -73,8 +78,8 @@ fn the_signal_of_a_file_too_big(case: &Case) {
     bystander.join().expect("no panic");
 }
 
-/// RLIMIT_NOFILE: no descriptor for the caller, and everything else goes on.
-fn no_more_descriptors(case: &Case) {
+/// RLIMIT_NOFILE: an open fails, and all other operations continue.
+fn opens_above_the_descriptor_limit(case: &Case) {
     let file = case.dir.file("file", b"content");
     let name = case.dir.c("file");
     let open = ops::openat(libc::AT_FDCWD, &name, libc::O_RDONLY, 0);
@@ -95,8 +100,8 @@ fn no_more_descriptors(case: &Case) {
     drop(taken);
 }
 
-/// Paths are resolved with the process's credentials at that time, not with those of when the context was made.
-fn credentials_when_it_runs(case: &Case) {
+/// An operation runs with the credentials that the process has then, not with those at the creation of the context.
+fn operations_use_the_current_credentials(case: &Case) {
     // SAFETY: no memory involved.
     if unsafe { libc::geteuid() } != 0 {
         return skipped("credentials that change need root");
@@ -128,8 +133,8 @@ fn set_mode(case: &Case, name: &str, mode: u32) {
     assert_eq!(unsafe { libc::chmod(path.as_ptr(), mode) }, 0, "chmod: {}", sys::errno());
 }
 
-/// A tmpfs of its own that holds 16 pages, seen by this descriptor only.
-fn disks_too_small(case: &Case) {
+/// A tmpfs of 16 pages that only this descriptor can reach.
+fn writes_to_a_full_disk(case: &Case) {
     let Some(folder) = small_disk() else {
         return skipped("a full disk needs root, to mount a tmpfs");
     };
@@ -152,7 +157,7 @@ fn disks_too_small(case: &Case) {
     }
 }
 
-/// fsopen(2) and its kin: mounts nothing that anybody else sees.
+/// fsopen(2) and fsmount(2), which do not change the mounts of other processes.
 fn small_disk() -> Option<i32> {
     const FSCONFIG_SET_STRING: u32 = 1;
     const FSCONFIG_CMD_CREATE: u32 = 6;

@@ -7,13 +7,21 @@ use crate::support::*;
 use std::os::fd::{AsRawFd, RawFd};
 
 crate::promises! {
-    Plan::EVERY => { buffers, vectors, vectors_of_bad_buffers, bad_memory_and_bad_descriptors, streams, far_too_long_for_a_stream, far_too_long_with_flags }
+    Plan::EVERY => {
+        buffers,
+        vectors,
+        vectors_of_bad_buffers,
+        bad_memory_and_bad_descriptors,
+        streams_keep_their_bytes,
+        far_too_long_for_a_stream,
+        far_too_long_for_a_stream_with_flags,
+    }
     Plan::FOLDERS => { bad_buffers_on_a_cold_file, misaligned_direct_transfers }
 }
 
 const EFAULT: i32 = libc::EFAULT;
 
-/// Memory that can be read and written up to its middle, and not at all from there.
+/// Memory whose first half is accessible and whose second half is not.
 fn half() -> Map {
     Map::new(4 * PAGE).forbid(2 * PAGE)
 }
@@ -88,7 +96,7 @@ fn vectors_of_bad_buffers(case: &Case) {
     let fd = file.as_raw_fd();
     let room = [0; 100];
     let (half, good) = (half(), ops::iovec(&room));
-    // Reads of any length end here, too.
+    // Reads of any length end in this memory, too.
     let large = Map::new(64 * PAGE).forbid(63 * PAGE);
     let part = |start: *mut u8, len: usize| libc::iovec { iov_base: start.cast(), iov_len: len };
     let bad = [
@@ -114,7 +122,7 @@ fn vectors_of_bad_buffers(case: &Case) {
     }
 }
 
-/// Which of two errors is told is the kernel's order, not ours.
+/// With two errors, the kernel decides which one the result is.
 fn bad_memory_and_bad_descriptors(case: &Case) {
     let name = case.dir.c("file");
     case.dir.file("file", &files::pattern(100));
@@ -139,7 +147,7 @@ fn bad_memory_and_bad_descriptors(case: &Case) {
     }
 }
 
-/// No buffer is that long: read(2) and write(2) say so at once, of a stream that has nothing to give too.
+/// No buffer has this length: read(2) and write(2) fail at once, even on an empty stream.
 fn far_too_long_for_a_stream(case: &Case) {
     let (empty, ready) = (stuck::Stuck::kinds(), stuck::Stuck::kinds());
     let mut matrix = Matrix::new(case);
@@ -159,8 +167,8 @@ fn far_too_long_for_a_stream(case: &Case) {
     }
 }
 
-/// The call with flags cuts the length, and so waits for the pipe; submit does not.
-fn far_too_long_with_flags(case: &Case) {
+/// preadv2(2) with flags truncates the length and waits for the pipe. Submit does not wait.
+fn far_too_long_for_a_stream_with_flags(case: &Case) {
     let mut room = [0u8; 64];
     let (empty, ready) = (stuck::Stuck::pipe(), stuck::Stuck::pipe());
     let mut far =
@@ -173,8 +181,8 @@ fn far_too_long_with_flags(case: &Case) {
     assert_eq!(ctx.collect(1)[0].result, plain);
 }
 
-/// Nothing may be taken from a stream for memory that cannot hold it, and nothing lost.
-fn streams(case: &Case) {
+/// A read into bad memory takes no bytes from a stream.
+fn streams_keep_their_bytes(case: &Case) {
     let half = half();
     let ctx = case.ctx();
     for stuck in [stuck::Stuck::pipe(), stuck::Stuck::socket()] {

@@ -1,5 +1,5 @@
-//! Promise 2: what is wrong with the file or the memory comes as the event's result, with the errno that the plain
-//! system call gives, on every backend alike.
+//! Promise 2: errors of the file or of the memory are the result of the event. They are the errno of the plain system
+//! call, on every backend.
 
 mod descriptors;
 mod limits;
@@ -13,7 +13,7 @@ use crate::support::case::Case;
 use crate::support::*;
 use std::fmt::Display;
 
-/// Operations, each beside its plain system call; all differences are told at once.
+/// Compares operations with their plain system calls, and reports all differences at the end.
 struct Matrix {
     ctx: Ctx,
     now: String,
@@ -26,11 +26,11 @@ impl Matrix {
         Self { ctx: case.ctx(), now: String::new(), checked: 0, wrong: Vec::new() }
     }
 
-    /// The operation's result is the plain system call's: alone, in a chain, and with FULL.
-    /// It must be one that can be done again and again.
+    /// Compares the result with that of the plain system call: alone, in a chain, and with FULL.
+    /// The operation must be repeatable.
     fn same(&mut self, what: impl Display, op: caio_op) {
         self.now = what.to_string();
-        // Each starts at the same position: where a transfer stops half way may depend on it (Linux 5.10).
+        // Start each at the same position: a partial transfer may depend on it (Linux 5.10).
         let place = seek(op.fd, 0, libc::SEEK_CUR);
         let plain = settled(&op, sys::plain(&op));
         seek(op.fd, place, libc::SEEK_SET);
@@ -46,7 +46,7 @@ impl Matrix {
         }
     }
 
-    /// As `same`, and what the plain system call says is known.
+    /// Like `same`, with the errno that the plain system call must have.
     fn says(&mut self, what: impl Display, op: caio_op, errno: i32) {
         let plain = settled(&op, sys::plain(&op));
         assert_eq!(plain, -i64::from(errno), "{what}: the test is wrong about the system call");
@@ -73,13 +73,13 @@ impl Drop for Matrix {
     }
 }
 
-/// The new position, or -1 where there is none.
+/// The new position, or -1 if the file has none.
 fn seek(fd: i32, offset: i64, whence: i32) -> i64 {
     // SAFETY: no memory involved.
     unsafe { libc::lseek64(fd, offset, whence) }
 }
 
-/// A new descriptor is closed and counts as 0: its number is nobody's promise.
+/// Closes a new descriptor and returns 0 for it, because its number may differ.
 fn settled(op: &caio_op, result: i64) -> i64 {
     if op.opcode == CAIO_OP_OPENAT && result >= 0 {
         return sys::plain(&ops::close(result as i32));
@@ -87,7 +87,7 @@ fn settled(op: &caio_op, result: i64) -> i64 {
     result
 }
 
-/// Is the result with FULL the one without?
+/// Is the result the same with FULL as without?
 fn finishes_alike(op: &caio_op, plain: i64) -> bool {
     match op.opcode {
         CAIO_OP_READ | CAIO_OP_WRITE => plain <= 0 || plain as u64 == op.len,

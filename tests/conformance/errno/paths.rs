@@ -10,14 +10,14 @@ use std::os::fd::AsRawFd;
 
 crate::promises! {
     Plan::EVERY => { unreadable_paths, wrong_paths, wrong_things, wrong_flags, statx_buffers }
-    Plan::EVERY.alone() => { resolved_when_it_runs }
-    Plan::FOLDERS => { results_beside_the_plain_calls }
+    Plan::EVERY.alone() => { paths_are_resolved_when_the_operation_runs }
+    Plan::FOLDERS => { results_match_the_plain_calls }
 }
 
-/// A file that is there.
+/// A file that exists.
 const EXISTING: &CStr = c"existing";
 
-/// Every opcode that takes a path, with this one (and, for renames, in both places).
+/// Every opcode with a path, applied to this path. For renames, as old and as new path.
 fn every(path: *const u8, dir: i32, stat: &mut libc::statx) -> Vec<(&'static str, caio_op)> {
     let exchange = i64::from(libc::RENAME_EXCHANGE);
     let at = |opcode| op(opcode, dir).buf(path);
@@ -32,7 +32,7 @@ fn every(path: *const u8, dir: i32, stat: &mut libc::statx) -> Vec<(&'static str
     ]
 }
 
-/// As `every`, for paths at which nothing can be made or removed.
+/// Like `every`, with operations that create or remove, for paths where both fail.
 fn every_and_changes(path: *const u8, dir: i32, stat: &mut libc::statx) -> Vec<(&'static str, caio_op)> {
     let at = |opcode| op(opcode, dir).buf(path);
     let mut ops = every(path, dir, stat);
@@ -72,7 +72,7 @@ fn unreadable_paths(case: &Case) {
     for (what, path, errno) in paths {
         for (call, op) in every_and_changes(path, dir.as_raw_fd(), &mut stat) {
             match errno {
-                // A path that cannot be read is said first of all.
+                // An unreadable path takes precedence over the flag.
                 Some(_) if call == "unlinkat in vain" => {}
                 Some(errno) => matrix.says(format_args!("{call} of {what}"), op, errno),
                 None => matrix.same(format_args!("{call} of {what}"), op),
@@ -221,8 +221,8 @@ fn statx_buffers(case: &Case) {
     }
 }
 
-/// As the process is at that time: its working folder, and what is there by then.
-fn resolved_when_it_runs(case: &Case) {
+/// The library resolves a path when the operation runs: with the working directory and the files of that time.
+fn paths_are_resolved_when_the_operation_runs(case: &Case) {
     let stuck = stuck::Stuck::pipe();
     let mut stat = sys::statx_room();
     let ctx = case.ctx();
@@ -240,8 +240,8 @@ fn resolved_when_it_runs(case: &Case) {
     std::env::set_current_dir("/").expect("chdir");
 }
 
-/// What succeeds does what the plain call does.
-fn results_beside_the_plain_calls(case: &Case) {
+/// Successful operations have the effect of the plain call.
+fn results_match_the_plain_calls(case: &Case) {
     let dir = case.dir.open();
     let fd = dir.as_raw_fd();
     let file = case.dir.file("file", &files::pattern(5000));
@@ -254,7 +254,7 @@ fn results_beside_the_plain_calls(case: &Case) {
     assert_eq!(ctx.one(ops::statx(file.as_raw_fd(), c"", &mut ours).sys(libc::AT_EMPTY_PATH.into())), 0);
     assert_eq!(ours.stx_ino, plain.stx_ino);
 
-    // SAFETY: no memory involved. The mask is the process's; every test here leaves it alone.
+    // SAFETY: no memory involved. No other test changes the umask of the process.
     let mask = unsafe { libc::umask(0o22) };
     // SAFETY: as above.
     unsafe { libc::umask(mask) };

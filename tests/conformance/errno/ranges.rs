@@ -7,19 +7,19 @@ use std::os::fd::AsRawFd;
 
 crate::promises! {
     Plan::EVERY => { transfer_flags, sync_ranges, allocations, sizes }
-    Plan::FOLDERS => { nowait_is_the_callers, flags_that_mean_something }
+    Plan::FOLDERS => { nowait_is_not_retried, flags_have_their_effect }
 }
 
 const TRANSFERS: [u8; 4] = [CAIO_OP_READ, CAIO_OP_READV, CAIO_OP_WRITE, CAIO_OP_WRITEV];
 
-/// Every bit alone, and those unknown with known ones, on files and streams.
+/// Every flag bit alone, and unknown bits together with known ones, on files and streams.
 fn transfer_flags(case: &Case) {
     let file = case.dir.file("file", &files::pattern(10_000));
     let (pipe, into) = sys::pipe();
     let zero = sys::open(c"/dev/zero", libc::O_RDWR);
     sys::set_nonblocking(pipe.as_raw_fd());
     sys::set_nonblocking(into.as_raw_fd());
-    // Room for all that is written here: how full a pipe is changes its answers.
+    // A large pipe has room for every write of this test: the results depend on the room.
     sys::set_pipe_size(&into, 1 << 20);
     let room = [0; 100];
     let vector = [ops::iovec(&room)];
@@ -95,15 +95,15 @@ fn sizes(case: &Case) {
     matrix.says("a negative size", ops::truncate(file.as_raw_fd(), u64::MAX), libc::EINVAL);
 }
 
-/// RWF_NOWAIT asked for by the caller is answered as the kernel does, not finished another way.
-fn nowait_is_the_callers(case: &Case) {
+/// With RWF_NOWAIT of the caller, the result is that of the kernel. The library does not retry on another path.
+fn nowait_is_not_retried(case: &Case) {
     let mut room = vec![0; 8192];
     let ctx = case.ctx();
     let file = case.dir.cold("cold", 1 << 20);
     let read = ops::read(file.as_raw_fd(), &mut room, 65536).sys(libc::RWF_NOWAIT.into());
     if case.dir.on_disk() {
         for linked in [false, true] {
-            // A fast disk may come first now and then.
+            // A fast disk may complete the read first.
             until("nothing of a cold file is there", || {
                 case.dir.cool(&file);
                 let result = if linked { ctx.run(&[ops::nop().link(), read])[1] } else { ctx.one(read) };
@@ -113,11 +113,11 @@ fn nowait_is_the_callers(case: &Case) {
         }
     }
     assert_eq!(sys::plain(&read.sys(0)), 8192);
-    // All of a warm one; but tmpfs does not know the flag.
+    // A cached file yields everything. tmpfs does not support the flag.
     assert_eq!(ctx.one(read), sys::plain(&read));
 }
 
-fn flags_that_mean_something(case: &Case) {
+fn flags_have_their_effect(case: &Case) {
     let file = case.dir.file("file", b"0123456789");
     let fd = file.as_raw_fd();
     let ctx = case.ctx();
