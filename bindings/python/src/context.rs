@@ -1,6 +1,6 @@
 //! `Context` of the native implementations, the low level: submit operations, handle their completions.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError};
@@ -8,12 +8,15 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::core::{Core, InFlight};
+use crate::core::Core;
 use crate::delivery;
+use crate::finalize;
 use crate::flavor::{Flavor, forked};
+use crate::in_flight::operation_user_data;
 use crate::io::Io;
 use crate::operation::{LinuxOperation, Operation, ThreadOperation, UringOperation};
 use crate::raw::*;
+use crate::reaper;
 
 mod classes;
 mod events;
@@ -22,7 +25,7 @@ pub use classes::{LinuxContext, ThreadContext, UringContext, any};
 
 /// What the Context classes of the native implementations have in common.
 #[pyclass(subclass, frozen, weakref, module = "caio._native")]
-pub struct Context {
+pub struct BaseContext {
     pub core: Arc<Core>,
     /// Claimed operations that wait for a flush (linux_uring).
     queued: Mutex<Vec<Py<Operation>>>,
@@ -35,8 +38,8 @@ pub struct Context {
     closed: AtomicBool,
 }
 
-impl Context {
-    pub fn new(py: Python<'_>, options: Options) -> PyResult<Self> {
+impl BaseContext {
+    pub fn new(py: Python<'_>, options: CtxOptions) -> PyResult<Self> {
         let core = py.detach(|| Core::new(options)).map_err(|errno| cannot_be_had(py, errno))?;
         Ok(Self {
             core: Arc::new(core),
@@ -85,28 +88,23 @@ impl Context {
     fn send(&self, operations: &[Bound<'_, Operation>]) -> (usize, Option<Errno>) {
         let Some(first) = operations.first() else { return (0, None) };
         let py = first.py();
-        let ops: Vec<_> = operations
-            .iter()
-            .map(|operation| {
-                let user_data = InFlight::Low(operation.clone().unbind()).into_user_data();
-                operation.get().io.to_op(py, user_data)
-            })
-            .collect();
-        // Relaxed: a hint (see Core::low_inflight).
-        self.core.low_inflight.fetch_add(ops.len(), Ordering::Relaxed);
+        let describe = |operation: &Bound<'_, Operation>| operation.get().io.to_op(py, operation_user_data(operation));
+        let ops: Vec<_> = operations.iter().map(describe).collect();
+        let mut in_flight = self.core.operations();
+        operations.iter().for_each(|operation| in_flight.insert(operation.clone().unbind()));
+        drop(in_flight);
         let (mut sent, mut reason) = (0, None);
         while sent < ops.len() && reason.is_none() {
-            // SAFETY: the reference in `user_data` keeps the operation, and with it the memory, until the event.
+            // SAFETY: the set in flight keeps the operation, and with it the memory, until the event is handled.
             match unsafe { self.core.ctx.submit(&ops[sent..]) } {
                 Ok(count) => sent += count as usize,
                 Err(errno) => reason = Some(errno),
             }
         }
-        self.core.low_inflight.fetch_sub(ops.len() - sent, Ordering::Relaxed);
-        for op in &ops[sent..] {
-            // SAFETY: these were not accepted, so there will be no event.
-            drop(unsafe { InFlight::from_user_data(py, op.user_data) });
-        }
+        let mut in_flight = self.core.operations();
+        let refused: Vec<_> = operations[sent..].iter().map(|operation| in_flight.remove(operation.get())).collect();
+        drop(in_flight);
+        drop(refused);
         (sent, reason)
     }
 
@@ -139,7 +137,7 @@ impl Context {
         let context = this.get();
         let mut accepted = 0;
         for operation in operations {
-            let outstanding = context.queued().len() + context.core.low_inflight.load(Ordering::Relaxed);
+            let outstanding = context.queued().len() + context.core.operations().len();
             if outstanding >= context.core.max_requests as usize {
                 return Err(PyOverflowError::new_err(format!(
                     "the submission queue is full: {} operations are not complete",
@@ -197,7 +195,7 @@ fn cannot_be_had(py: Python<'_>, errno: Errno) -> PyErr {
 }
 
 #[pymethods]
-impl Context {
+impl BaseContext {
     #[getter]
     fn max_requests(&self) -> u32 {
         self.core.max_requests
@@ -219,7 +217,12 @@ impl Context {
                 visit.call(operation)?;
             }
         }
-        Ok(())
+        // A context whose users collect events themselves ends up alone with its operations if they drop all else.
+        // thread_aio's complete in any case.
+        match self.core.try_operations() {
+            Some(operations) if self.core.flavor != Flavor::Thread => operations.traverse(&visit),
+            _ => Ok(()),
+        }
     }
 
     fn __clear__(&self) {
@@ -231,8 +234,36 @@ impl Context {
     }
 }
 
-impl Drop for Context {
+impl BaseContext {
+    /// Nobody can collect events any more: a thread does, without callbacks.
+    fn hand_over(&self, py: Python<'_>) {
+        for event in std::mem::take(&mut *self.taken()) {
+            silence(&self.core, py);
+            self.core.deliver(py, event);
+        }
+        if self.core.flavor == Flavor::Thread || self.core.operations().is_empty() || finalize::is_ending() {
+            return;
+        }
+        let operations: Vec<_> = self.core.operations().iter().map(|operation| operation.clone_ref(py)).collect();
+        operations.iter().for_each(|operation| self.core.ctx.cancel(operation_user_data(operation.bind(py))));
+        let core = self.core.clone();
+        reaper::start(self.core.clone(), move |py, events| {
+            silence(&core, py);
+            events.iter().for_each(|event| core.deliver(py, event));
+            core.operations().is_empty()
+        });
+    }
+}
+
+/// Drops the callbacks of all operations in flight.
+fn silence(core: &Core, py: Python<'_>) {
+    let operations: Vec<_> = core.operations().iter().map(|operation| operation.clone_ref(py)).collect();
+    operations.iter().for_each(|operation| operation.get().drop_callback());
+}
+
+impl Drop for BaseContext {
     fn drop(&mut self) {
         delivery::orphan(&self.core);
+        finalize::attach(|py| self.hand_over(py));
     }
 }

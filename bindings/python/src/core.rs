@@ -1,19 +1,17 @@
-//! A context of libcaio, and the way back from its events to Python objects.
-//!
-//! An operation in flight is known to the library by the address of its Python object, to which one reference is held
-//! until its event: so the object, and with it the memory, outlives whatever the library does.
+//! A context of libcaio, shared by the Python objects that use it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use pyo3::prelude::*;
 
 use crate::delivery::Delivery;
 use crate::flavor::Flavor;
+use crate::in_flight::{Completed, InFlight};
 use crate::operation::Operation;
 use crate::raw::*;
-use crate::request::Request;
 
-/// What Python's contexts of both kinds share.
+/// What `Context` and `AsyncioContext` share. `ctx` comes first: it is freed, which waits for what is in flight, before
+/// the objects in flight are dropped.
 pub struct Core {
     pub ctx: Ctx,
     pub flavor: Flavor,
@@ -22,64 +20,27 @@ pub struct Core {
     pub sqpoll: bool,
     /// The threads that run callbacks (thread_aio).
     pub delivery: Delivery,
-    /// Operations of the low level in flight.
-    pub low_inflight: AtomicUsize,
-}
-
-/// Python's object for an operation in flight.
-pub enum InFlight {
-    Low(Py<Operation>),
-    Async(Py<Request>),
-}
-
-/// Which kind it is stands in the address's lowest bit.
-pub const LOW: u64 = 1;
-
-impl InFlight {
-    /// Gives the library a reference.
-    pub fn into_user_data(self) -> u64 {
-        match self {
-            Self::Low(operation) => operation.into_ptr() as u64 | LOW,
-            Self::Async(request) => request.into_ptr() as u64,
-        }
-    }
-
-    /// Takes the reference back: once for each event.
-    ///
-    /// # Safety
-    /// From [`Self::into_user_data`], and not taken back before.
-    pub unsafe fn from_user_data(py: Python<'_>, user_data: u64) -> Self {
-        let ptr = (user_data & !LOW) as *mut pyo3::ffi::PyObject;
-        // SAFETY: the caller's promise: an object of that type with a reference that is ours.
-        unsafe {
-            let object = Bound::from_owned_ptr(py, ptr);
-            if user_data & LOW != 0 {
-                Self::Low(object.cast_into_unchecked().unbind())
-            } else {
-                Self::Async(object.cast_into_unchecked().unbind())
-            }
-        }
-    }
+    operations: Mutex<InFlight<Operation>>,
 }
 
 impl Core {
-    pub fn new(options: Options) -> Result<Self> {
+    pub fn new(options: CtxOptions) -> Result<Self> {
         if options.backend == CAIO_BACKEND_URING {
             return Self::uring(options);
         }
         Self::with(options)
     }
 
-    /// On io_uring, which would have its kernel threads make buffered writes, one after the other: the library's own make
-    /// them in less time, but if a backend is named it leaves them to that.
-    fn uring(options: Options) -> Result<Self> {
-        match Self::with(Options { backend: CAIO_BACKEND_AUTO, ..options }) {
+    /// AUTO on io_uring, not the named backend: AUTO's worker threads make buffered writes in less time than io_uring's
+    /// kernel threads, which make them one after the other.
+    fn uring(options: CtxOptions) -> Result<Self> {
+        match Self::with(CtxOptions { backend: CAIO_BACKEND_AUTO, ..options }) {
             Ok(core) if core.flavor == Flavor::Uring => Ok(core),
             _ => Self::with(options),
         }
     }
 
-    fn with(options: Options) -> Result<Self> {
+    fn with(options: CtxOptions) -> Result<Self> {
         let ctx = Ctx::new(options)?;
         let flavor = Flavor::of_backend(ctx.backend()?);
         let max_requests = ctx.max_requests()?;
@@ -90,27 +51,35 @@ impl Core {
             pool_size: options.threads,
             sqpoll: options.sqpoll && flavor == Flavor::Uring && crate::info::_sqpoll_allowed(),
             delivery: Delivery::default(),
-            low_inflight: AtomicUsize::new(0),
+            operations: Mutex::default(),
         })
     }
 
-    /// Tells the object of an event what became of it. True if it was of the low level, so that a callback ran.
-    pub fn deliver(&self, py: Python<'_>, event: caio_event) -> bool {
-        // SAFETY: an event of this context, and each comes once.
-        let object = unsafe { InFlight::from_user_data(py, event.user_data) };
-        let low = matches!(object, InFlight::Low(_));
-        self.deliver_object(py, object, event.result);
-        low
+    /// The low level's operations in flight.
+    pub fn operations(&self) -> MutexGuard<'_, InFlight<Operation>> {
+        self.operations.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    pub fn deliver_object(&self, py: Python<'_>, object: InFlight, result: i64) {
-        match object {
-            InFlight::Low(operation) => {
-                // Relaxed: a hint for threads that wonder whether to wait.
-                self.low_inflight.fetch_sub(1, Ordering::Relaxed);
+    /// For the garbage collector, which must not wait for the lock.
+    pub fn try_operations(&self) -> Option<MutexGuard<'_, InFlight<Operation>>> {
+        self.operations.try_lock().ok()
+    }
+
+    /// Reports an event to its Python object.
+    pub fn deliver(&self, py: Python<'_>, event: caio_event) {
+        // SAFETY: an event of this context, which comes once; its object is in a set until it is handled.
+        let completed = unsafe { Completed::of_event(py, event) };
+        self.deliver_to(py, completed, event.result);
+    }
+
+    pub fn deliver_to(&self, py: Python<'_>, completed: Completed, result: i64) {
+        match completed {
+            Completed::Low(operation) => {
+                let held = self.operations().remove(operation.get());
+                drop(held);
                 operation.get().complete(py, result);
             }
-            InFlight::Async(request) => request.get().complete_elsewhere(py, result),
+            Completed::Async(coroutine) => coroutine.get().complete_elsewhere(py, result),
         }
     }
 }

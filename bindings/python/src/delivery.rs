@@ -3,7 +3,6 @@
 //! Each waits for one event, so that a callback that blocks keeps only its own thread; another is started while all are
 //! busy, up to the pool's size. They end when there is nothing to wait for.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::core::Core;
@@ -63,8 +62,7 @@ fn run(core: Arc<Core>) {
         match event {
             Some(event) => {
                 core.delivery.threads().waiting -= 1;
-                // Relaxed: a hint; one that is missed is seen by the thread that submits.
-                if core.low_inflight.load(Ordering::Relaxed) > 1 {
+                if core.operations().len() > 1 {
                     ensure(&core);
                 }
                 if finalize::attach(|py| core.deliver(py, event)).is_none() {
@@ -74,7 +72,7 @@ fn run(core: Arc<Core>) {
             }
             None => {
                 let mut threads = core.delivery.threads();
-                if core.low_inflight.load(Ordering::Relaxed) == 0 {
+                if core.operations().is_empty() {
                     threads.waiting -= 1;
                     threads.all -= 1;
                     if threads.orphaned && threads.all > 0 {

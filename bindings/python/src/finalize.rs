@@ -18,6 +18,12 @@ pub fn attach<R>(body: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     result
 }
 
+/// Whether the interpreter is about to end: threads of ours can do nothing more.
+pub fn is_ending() -> bool {
+    // SeqCst: pairs with `_at_exit`.
+    ENDING.load(Ordering::SeqCst)
+}
+
 /// From here on no thread of ours enters the interpreter; waits a while for those inside.
 #[pyfunction]
 pub fn _at_exit(py: Python<'_>) {

@@ -52,12 +52,12 @@ pub fn _auto_context(
     pool_size: u32,
 ) -> PyResult<Py<PyAny>> {
     let sqpoll = sqpoll.map_or(Ok(false), |asked| asked.is_truthy())?;
-    let options = Options { backend: CAIO_BACKEND_AUTO, max_requests, threads: pool_size, sqpoll };
+    let options = CtxOptions { backend: CAIO_BACKEND_AUTO, max_requests, threads: pool_size, sqpoll };
     crate::context::any(py, options)
 }
 
 /// `Py::new` for whichever class it is.
-pub fn wrap(py: Python<'_>, context: crate::context::Context) -> PyResult<Py<PyAny>> {
+pub fn wrap(py: Python<'_>, context: crate::context::BaseContext) -> PyResult<Py<PyAny>> {
     let flavor = context.core.flavor;
     let base = PyClassInitializer::from(context);
     Ok(match flavor {

@@ -1,19 +1,20 @@
 //! The native part of the Python package `caio`: its three native implementations on libcaio, and their event loop side.
 
-mod aio;
 mod context;
 mod core;
+mod coroutine;
 mod delivery;
 mod finalize;
 mod flavor;
+mod in_flight;
 mod info;
-mod inner;
 mod io;
+mod loop_context;
+mod loop_state;
 mod operation;
 mod pace;
 mod raw;
 mod reaper;
-mod request;
 mod send;
 mod signals;
 mod waiter;
@@ -37,13 +38,13 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::aio::Aio;
+    use super::coroutine::Coroutine;
     #[pymodule_export]
     use super::finalize::{_after_fork, _at_exit};
     #[pymodule_export]
     use super::info::{_auto_context, _probe, _sqpoll_allowed};
     #[pymodule_export]
-    use super::request::Request;
+    use super::loop_context::LoopContext;
 
     /// The classes of one name, which users see in different modules.
     #[pymodule_init]

@@ -7,8 +7,9 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyMemoryView};
 
-use crate::context::Context;
+use crate::context::BaseContext;
 use crate::flavor::{Flavor, Position};
+use crate::in_flight::{Place, Submitted};
 use crate::io::{Io, descriptor};
 use crate::raw::*;
 
@@ -18,22 +19,23 @@ pub struct Operation {
     pub io: Io,
     pub flavor: Flavor,
     priority: i64,
-    state: Mutex<State>,
+    place: Place,
+    submission: Mutex<Submission>,
 }
 
 #[derive(Default)]
-struct State {
-    phase: Phase,
+struct Submission {
+    stage: Stage,
     /// Of the system call, or a negative errno; meaningful when done.
     result: i64,
     callback: Option<Py<PyAny>>,
     /// Kept while in flight.
-    context: Option<Py<Context>>,
+    context: Option<Py<BaseContext>>,
     value: Option<Py<PyAny>>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Phase {
+enum Stage {
     #[default]
     Fresh,
     InFlight,
@@ -43,47 +45,48 @@ enum Phase {
 impl Operation {
     pub fn new(flavor: Flavor, mut io: Io, priority: i64) -> PyResult<Self> {
         io.ioprio = flavor.priority(priority)?;
-        Ok(Self { io, flavor, priority, state: Mutex::default() })
+        Ok(Self { io, flavor, priority, place: Place::default(), submission: Mutex::default() })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn submission(&self) -> MutexGuard<'_, Submission> {
+        self.submission.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Takes it for one submission; false if that was done before.
-    pub fn claim(&self, context: Option<Py<Context>>) -> bool {
-        let mut state = self.state();
-        let fresh = state.phase == Phase::Fresh;
+    pub fn claim(&self, context: Option<Py<BaseContext>>) -> bool {
+        let mut submission = self.submission();
+        let fresh = submission.stage == Stage::Fresh;
         if fresh {
-            state.phase = Phase::InFlight;
-            state.context = context;
+            submission.stage = Stage::InFlight;
+            submission.context = context;
         }
         fresh
     }
 
     /// It was not accepted: it can be submitted again.
     pub fn unclaim(&self) {
-        let mut state = self.state();
-        state.phase = Phase::Fresh;
-        let context = state.context.take();
-        drop(state);
+        let mut submission = self.submission();
+        submission.stage = Stage::Fresh;
+        let context = submission.context.take();
+        drop(submission);
         drop(context);
     }
 
-    pub fn is_in_flight_in(&self, context: &Bound<'_, Context>) -> bool {
-        let state = self.state();
-        state.phase == Phase::InFlight && state.context.as_ref().is_some_and(|held| held.as_ptr() == context.as_ptr())
+    pub fn is_in_flight_in(&self, context: &Bound<'_, BaseContext>) -> bool {
+        let submission = self.submission();
+        submission.stage == Stage::InFlight
+            && submission.context.as_ref().is_some_and(|held| held.as_ptr() == context.as_ptr())
     }
 
     /// Its event came. Runs the callback.
     pub fn complete(&self, py: Python<'_>, result: i64) {
         self.io.zero_from(py, usize::try_from(result).unwrap_or(0));
-        let mut state = self.state();
-        state.phase = Phase::Done;
-        state.result = result;
-        let callback = state.callback.as_ref().map(|callback| callback.clone_ref(py));
-        let context = state.context.take();
-        drop(state);
+        let mut submission = self.submission();
+        submission.stage = Stage::Done;
+        submission.result = result;
+        let callback = submission.callback.as_ref().map(|callback| callback.clone_ref(py));
+        let context = submission.context.take();
+        drop(submission);
         drop(context);
         if let Some(callback) = callback {
             let value = self.flavor.callback_value(py, result);
@@ -93,14 +96,19 @@ impl Operation {
         }
     }
 
+    pub fn drop_callback(&self) {
+        let callback = self.submission().callback.take();
+        drop(callback);
+    }
+
     /// The result, if it is done.
     fn result_if_done(&self) -> Option<i64> {
-        let state = self.state();
-        (state.phase == Phase::Done).then_some(state.result)
+        let submission = self.submission();
+        (submission.stage == Stage::Done).then_some(submission.result)
     }
 
     fn not_in_flight(&self, what: &str) -> PyResult<()> {
-        if self.state().phase == Phase::InFlight {
+        if self.submission().stage == Stage::InFlight {
             return Err(PyRuntimeError::new_err(format!("{what} cannot be had while the operation is in flight")));
         }
         Ok(())
@@ -127,6 +135,12 @@ impl Operation {
             return Ok(memory);
         }
         Ok(PyMemoryView::from(memory.bind(py))?.into_any().unbind())
+    }
+}
+
+impl Submitted for Operation {
+    fn place(&self) -> &Place {
+        &self.place
     }
 }
 
@@ -171,19 +185,19 @@ impl Operation {
 
     /// The context that it is in flight in, else None.
     #[getter]
-    fn context(&self, py: Python<'_>) -> Option<Py<Context>> {
-        self.state().context.as_ref().map(|context| context.clone_ref(py))
+    fn context(&self, py: Python<'_>) -> Option<Py<BaseContext>> {
+        self.submission().context.as_ref().map(|context| context.clone_ref(py))
     }
 
     /// What became of it: bytes of a read, the number of bytes written, None of a sync; or raises what went wrong.
     pub fn get_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.not_in_flight("get_value()")?;
         let Some(result) = self.result_if_done() else { return self.fresh_value(py) };
-        if let Some(value) = &self.state().value {
+        if let Some(value) = &self.submission().value {
             return Ok(value.clone_ref(py));
         }
         let value = self.io.value(py, self.flavor, result)?;
-        self.state().value = Some(value.clone_ref(py));
+        self.submission().value = Some(value.clone_ref(py));
         Ok(value)
     }
 
@@ -192,7 +206,7 @@ impl Operation {
         if !callback.is_callable() {
             return Err(PyValueError::new_err(format!("{} is not callable", callback.repr()?)));
         }
-        let earlier = self.state().callback.replace(callback.unbind());
+        let earlier = self.submission().callback.replace(callback.unbind());
         drop(earlier);
         Ok(true)
     }
@@ -205,14 +219,14 @@ impl Operation {
             CAIO_OP_FSYNC => "fsync",
             _ => "fdsync",
         };
-        let (phase, result) = {
-            let state = this.state();
-            (state.phase, state.result)
+        let (stage, result) = {
+            let submission = this.submission();
+            (submission.stage, submission.result)
         };
-        let state = match phase {
-            Phase::Fresh => "not submitted".to_string(),
-            Phase::InFlight => "in flight".to_string(),
-            Phase::Done => format!("result={result}"),
+        let state = match stage {
+            Stage::Fresh => "not submitted".to_string(),
+            Stage::InFlight => "in flight".to_string(),
+            Stage::Done => format!("result={result}"),
         };
         let Io { fd, offset, len, .. } = &this.io;
         format!(
@@ -224,18 +238,18 @@ impl Operation {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
         // The collector runs while nobody holds it: no Python code runs under this lock.
-        if let Ok(state) = self.state.try_lock() {
-            visit.call(&state.callback)?;
-            visit.call(&state.context)?;
-            visit.call(&state.value)?;
+        if let Ok(submission) = self.submission.try_lock() {
+            visit.call(&submission.callback)?;
+            visit.call(&submission.context)?;
+            visit.call(&submission.value)?;
         }
         Ok(())
     }
 
     fn __clear__(&self) {
-        let mut state = self.state();
-        let held = (state.callback.take(), state.context.take());
-        drop(state);
+        let mut submission = self.submission();
+        let held = (submission.callback.take(), submission.context.take());
+        drop(submission);
         drop(held);
     }
 }

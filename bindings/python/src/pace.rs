@@ -23,12 +23,12 @@ pub struct Pace {
 
 /// What to do about a task whose operation has finished at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    GoOn,
+pub enum Verdict {
+    Continue,
     /// Go on, but put a mark into the loop's queue.
     Mark,
     /// Let others run first.
-    Rest,
+    Pause,
 }
 
 impl Pace {
@@ -37,7 +37,7 @@ impl Pace {
     }
 
     /// The loop has called the reader.
-    pub fn loop_seen(&mut self) {
+    pub fn loop_ran(&mut self) {
         *self = Self::new();
     }
 
@@ -48,19 +48,19 @@ impl Pace {
         self.marked = true;
     }
 
-    pub fn step(&mut self, others_rest: bool) -> Step {
+    pub fn verdict(&mut self, others_wait: bool) -> Verdict {
         let now = Instant::now();
         let began = *self.began.get_or_insert(now);
         let over = now - self.seen >= BUDGET;
-        let slice_over = others_rest && now - began >= SLICE;
+        let slice_over = others_wait && now - began >= SLICE;
         if !over && !slice_over {
-            return Step::GoOn;
+            return Verdict::Continue;
         }
         if over && !self.marked {
             self.marked = true;
-            return Step::Mark;
+            return Verdict::Mark;
         }
         self.began = None;
-        Step::Rest
+        Verdict::Pause
     }
 }

@@ -49,7 +49,7 @@ impl<const N: usize> Events<N> {
 
 /// What a context is asked for.
 #[derive(Clone, Copy, Default)]
-pub struct Options {
+pub struct CtxOptions {
     pub backend: u32,
     pub max_requests: u32,
     pub threads: u32,
@@ -65,7 +65,7 @@ unsafe impl Send for Ctx {}
 unsafe impl Sync for Ctx {}
 
 impl Ctx {
-    pub fn new(options: Options) -> Result<Self> {
+    pub fn new(options: CtxOptions) -> Result<Self> {
         let flags = if options.sqpoll { CAIO_CTX_SQPOLL } else { 0 };
         let options = caio_options {
             size: size_of::<caio_options>() as u32,

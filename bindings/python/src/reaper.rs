@@ -1,33 +1,43 @@
-//! The end of a context whose loop runs no more while operations are in flight: a thread that waits for their events,
-//! so that their memory is given back only then.
+//! A thread that collects the events that nobody else will: of a closed context, or of one whose loop is gone.
+//!
+//! It keeps the objects in flight, and with them the context and its descriptors, until the last of these events.
 
 use std::sync::Arc;
 
+use pyo3::prelude::*;
+
+use crate::core::Core;
 use crate::finalize;
-use crate::inner::{Inner, REAP_BATCH};
 use crate::raw::Events;
 
-/// Without a thread the memory is leaked, which is safe.
-pub fn start(inner: Arc<Inner>) {
-    std::thread::Builder::new()
-        .name("caio-close".into())
-        .stack_size(256 << 10)
-        .spawn(move || {
-            crate::signals::block_all();
-            run(inner);
-        })
-        .ok();
+/// How many events one wait takes.
+pub const REAP_BATCH: usize = 128;
+
+/// Starts the thread; `reap` handles events and returns whether they were the last. False if there is no thread: then
+/// what is in flight is leaked, which is safe.
+pub fn start(core: Arc<Core>, reap: impl Fn(Python<'_>, &Events<REAP_BATCH>) -> bool + Send + 'static) -> bool {
+    let run = move || {
+        crate::signals::block_all();
+        let mut reap = Some(reap);
+        while reap.is_some() {
+            let handled = collect(&core, &mut reap);
+            if handled.is_none() {
+                // The interpreter is ending. Its objects cannot be dropped any more.
+                std::mem::forget(reap.take());
+            }
+        }
+    };
+    std::thread::Builder::new().name("caio-close".into()).stack_size(256 << 10).spawn(run).is_ok()
 }
 
-fn run(inner: Arc<Inner>) {
+/// One wait. Drops `reap` after the last event, while this thread may still touch Python objects.
+fn collect<R: Fn(Python<'_>, &Events<REAP_BATCH>) -> bool>(core: &Core, reap: &mut Option<R>) -> Option<()> {
     const SECOND: i64 = 1_000_000_000;
-    let mut events = Events::<REAP_BATCH>::new();
-    loop {
-        if inner.core.ctx.wait(&mut events, 1, REAP_BATCH, SECOND).is_err() {
-            return;
+    let mut events = Events::new();
+    core.ctx.wait(&mut events, 1, REAP_BATCH, SECOND).ok()?;
+    finalize::attach(|py| {
+        if reap.as_ref().is_none_or(|reap| reap(py, &events)) {
+            drop(reap.take());
         }
-        if finalize::attach(|py| inner.reap(py, &events)) != Some(false) {
-            return;
-        }
-    }
+    })
 }

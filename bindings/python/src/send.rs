@@ -1,4 +1,4 @@
-//! The class of the requests that are handed out: `Request` with an am_send, which PyO3 gives no class.
+//! The class of the requests that are handed out: `Coroutine` with an am_send, which PyO3 gives no class.
 //!
 //! By that slot the interpreter gets a result without a StopIteration, which costs as much to make and to take apart
 //! as a tenth of a cached read.
@@ -11,34 +11,34 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::request::{Request, Step};
+use crate::coroutine::{Coroutine, Step};
 
 /// The slot's number, which PyO3 names since 0.30.
 const PY_AM_SEND: c_int = 81;
 
-/// Makes the Python object of a request.
-pub fn new(py: Python<'_>, request: Request) -> PyResult<Py<Request>> {
+/// Makes the Python object of a coroutine.
+pub fn new(py: Python<'_>, coroutine: Coroutine) -> PyResult<Py<Coroutine>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class = CLASS.get_or_try_init(py, || make_class(py))?;
-    let request = Py::new(py, request)?;
+    let coroutine = Py::new(py, coroutine)?;
     // SAFETY: a new object that nobody else has seen, of a class from which `class` is derived without a change of what
     // its instances consist of. Each instance holds a reference to its class.
     unsafe {
-        let object = request.as_ptr();
+        let object = coroutine.as_ptr();
         let base = std::mem::replace(&mut (*object).ob_type, class.clone_ref(py).into_ptr().cast());
         ffi::Py_DECREF(base.cast());
     }
-    Ok(request)
+    Ok(coroutine)
 }
 
 fn make_class(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    let base = py.get_type::<Request>();
+    let base = py.get_type::<Coroutine>();
     // SAFETY: attached; PyO3's classes have this slot. It is given anew, as a derived class gets a slower one else.
     let dealloc = unsafe { ffi::PyType_GetSlot(base.as_type_ptr(), ffi::Py_tp_dealloc) };
     let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
     let mut slots = [slot(ffi::Py_tp_dealloc, dealloc), slot(PY_AM_SEND, am_send as *mut c_void), slot(0, null_mut())];
     let mut spec = ffi::PyType_Spec {
-        name: c"caio._native.Request".as_ptr(),
+        name: c"caio._native.OperationCoroutine".as_ptr(),
         // As large as the base's.
         basicsize: 0,
         itemsize: 0,
@@ -60,8 +60,8 @@ unsafe extern "C" fn am_send(
     // SAFETY: the interpreter calls it attached, for an instance of the class, with a place for the result.
     unsafe {
         Python::attach_unchecked(|py| {
-            let request = Borrowed::from_ptr(py, object).cast_unchecked::<Request>();
-            let (how, value) = match send(&request, sent == ffi::Py_None()) {
+            let coroutine = Borrowed::from_ptr(py, object).cast_unchecked::<Coroutine>();
+            let (how, value) = match send(&coroutine, sent == ffi::Py_None()) {
                 Ok(Step::Yield(value)) => (ffi::PySendResult::PYGEN_NEXT, value.into_ptr()),
                 Ok(Step::Return(value)) => (ffi::PySendResult::PYGEN_RETURN, value.into_ptr()),
                 Err(error) => {
@@ -75,9 +75,9 @@ unsafe extern "C" fn am_send(
     }
 }
 
-fn send(request: &Bound<'_, Request>, none: bool) -> PyResult<Step> {
-    if !none && request.get().is_new() {
+fn send(coroutine: &Bound<'_, Coroutine>, none: bool) -> PyResult<Step> {
+    if !none && coroutine.get().is_new() {
         return Err(PyTypeError::new_err("can't send non-None value to a just-started coroutine"));
     }
-    Request::step(request)
+    Coroutine::step(coroutine)
 }

@@ -1,7 +1,7 @@
 //! What a task waits for: as much of a future as asyncio's tasks ask of one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use pyo3::exceptions::asyncio::{CancelledError, InvalidStateError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -9,15 +9,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::inner::Inner;
-use crate::request::{Phase, Request};
+use crate::coroutine::{Coroutine, Phase};
+use crate::loop_state::LoopState;
 
-/// Until a request is complete.
+/// Until a coroutine is complete.
 #[pyclass(frozen, weakref, module = "caio._native")]
 pub struct Waiter {
     /// None when it is complete: the task that goes on alone decides how long its memory lives.
-    request: Mutex<Option<Py<Request>>>,
-    inner: Arc<Inner>,
+    coroutine: Mutex<Option<Py<Coroutine>>>,
+    loop_state: Py<LoopState>,
     /// asyncio's sign that the waiter was yielded by `await`.
     blocking: AtomicBool,
     cancelled: AtomicBool,
@@ -62,32 +62,32 @@ impl Wake {
 }
 
 impl Waiter {
-    pub fn make(request: &Bound<'_, Request>) -> PyResult<Py<PyAny>> {
+    pub fn make(coroutine: &Bound<'_, Coroutine>) -> PyResult<Py<PyAny>> {
         let waiter = Self {
-            request: Mutex::new(Some(request.clone().unbind())),
-            inner: request.get().inner().clone(),
+            coroutine: Mutex::new(Some(coroutine.clone().unbind())),
+            loop_state: coroutine.get().bound_loop_state(coroutine.py()).clone().unbind(),
             blocking: AtomicBool::new(true),
             cancelled: AtomicBool::new(false),
             message: OnceLock::new(),
         };
-        Ok(Py::new(request.py(), waiter)?.into_any())
+        Ok(Py::new(coroutine.py(), waiter)?.into_any())
     }
 
     fn event_loop<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
-        self.inner.event_loop(py)
+        self.loop_state.get().event_loop(py)
     }
 
-    fn locked(&self) -> MutexGuard<'_, Option<Py<Request>>> {
-        self.request.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn locked(&self) -> MutexGuard<'_, Option<Py<Coroutine>>> {
+        self.coroutine.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn request(&self, py: Python<'_>) -> Option<Py<Request>> {
-        self.locked().as_ref().map(|request| request.clone_ref(py))
+    fn coroutine(&self, py: Python<'_>) -> Option<Py<Coroutine>> {
+        self.locked().as_ref().map(|coroutine| coroutine.clone_ref(py))
     }
 
     fn let_go(&self) {
-        let request = self.locked().take();
-        drop(request);
+        let coroutine = self.locked().take();
+        drop(coroutine);
     }
 
     // Relaxed, here and below: only the loop's thread asks.
@@ -121,20 +121,20 @@ impl Waiter {
         if this.is_cancelled() {
             return wake.schedule(py, this.event_loop(py));
         }
-        let refused = match this.request(py) {
-            Some(request) => request.get().set_wake(wake),
+        let refused = match this.coroutine(py) {
+            Some(coroutine) => coroutine.get().set_wake(wake),
             None => Some(wake),
         };
         refused.map_or(Ok(()), |wake| wake.schedule(py, this.event_loop(py)))
     }
 
     fn remove_done_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let Some(request) = self.request(py) else { return Ok(0) };
-        let Some(wake) = request.get().take_wake() else { return Ok(0) };
+        let Some(coroutine) = self.coroutine(py) else { return Ok(0) };
+        let Some(wake) = coroutine.get().take_wake() else { return Ok(0) };
         if wake.callback.bind(py).eq(callback)? {
             return Ok(1);
         }
-        request.get().set_wake(wake);
+        coroutine.get().set_wake(wake);
         Ok(0)
     }
 
@@ -142,16 +142,16 @@ impl Waiter {
     #[pyo3(signature = (msg=None))]
     fn cancel(slf: &Bound<'_, Self>, msg: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
         let (py, this) = (slf.py(), slf.get());
-        let request = match this.request(py) {
-            Some(request) if !this.done() => request.into_bound(py),
+        let coroutine = match this.coroutine(py) {
+            Some(coroutine) if !this.done() => coroutine.into_bound(py),
             _ => return Ok(false),
         };
-        let wake = request.get().take_wake();
+        let wake = coroutine.get().take_wake();
         if let Some(message) = msg {
             this.message.set(message.unbind()).ok();
         }
         this.cancelled.store(true, Ordering::Relaxed);
-        Request::give_up(&request);
+        Coroutine::give_up(&coroutine);
         if let Some(wake) = wake {
             wake.schedule(py, this.event_loop(py))?;
         }
@@ -159,7 +159,7 @@ impl Waiter {
     }
 
     fn done(&self) -> bool {
-        let complete = |request: &Py<Request>| matches!(request.get().phase(), Phase::Done | Phase::Over);
+        let complete = |coroutine: &Py<Coroutine>| matches!(coroutine.get().phase(), Phase::Done | Phase::Over);
         self.is_cancelled() || self.locked().as_ref().is_none_or(complete)
     }
 
@@ -167,7 +167,7 @@ impl Waiter {
         self.is_cancelled()
     }
 
-    /// Nothing: the request itself has the value, when it goes on.
+    /// Nothing: the coroutine itself has the value, when it goes on.
     fn result(&self, py: Python<'_>) -> PyResult<()> {
         if self.is_cancelled() {
             return Err(match self.message.get() {
@@ -200,18 +200,16 @@ impl Waiter {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        match self.request(py) {
-            Some(request) => Ok(format!("<caio waiter for {}>", request.bind(py).repr()?)),
+        match self.coroutine(py) {
+            Some(coroutine) => Ok(format!("<caio waiter for {}>", coroutine.bind(py).repr()?)),
             None => Ok("<caio waiter, done>".into()),
         }
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // The collector runs while nobody holds it: no Python code runs under this lock.
-        if let Ok(request) = self.request.try_lock() {
-            visit.call(&*request)?;
-        }
-        Ok(())
+        visit.call(&self.loop_state)?;
+        self.coroutine.try_lock().map_or(Ok(()), |coroutine| visit.call(&*coroutine))
     }
 
     fn __clear__(&self) {

@@ -12,6 +12,7 @@ from typing import Any
 
 import caio
 import pytest
+from gate import Gate, build
 
 uring = pytest.mark.skipif(caio.linux_uring is None, reason="needs io_uring")
 linux = pytest.mark.skipif(caio.linux_aio is None, reason="needs kernel AIO")
@@ -82,6 +83,19 @@ def pipe() -> Iterator[tuple[int, int]]:
             os.close(end)
         except OSError:
             pass
+
+
+@pytest.fixture(scope="session")
+def gate_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("gate"))
+
+
+@pytest.fixture
+def gate(gate_program: Path, tmp_path: Path) -> Iterator[Gate]:
+    gate = Gate(gate_program, tmp_path / "mounted")
+    yield gate
+    gate.close()
+    assert not gate.patience_lost, "the loop, or a test, waited for the file"
 
 
 @pytest.fixture

@@ -10,26 +10,12 @@ import platform
 import struct
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import run, wait_until
-from gate import Gate, build
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("gate"))
-
-
-@pytest.fixture
-def gate(program: Path, tmp_path: Path) -> Iterator[Gate]:
-    gate = Gate(program, tmp_path / "mounted")
-    yield gate
-    gate.close()
-    assert not gate.patience_lost, "somebody waited for the file"
+from gate import Gate
 
 
 async def close(fd: int, gate: Gate) -> None:

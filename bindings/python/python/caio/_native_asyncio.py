@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from ._native import Aio, Request
+from ._native import LoopContext, OperationCoroutine
 from .asyncio_base import AsyncioContextBase, _current_loop
 
 
-class NativeAsyncioContext(Aio, AsyncioContextBase):
+class NativeAsyncioContext(LoopContext, AsyncioContextBase):
     """An event loop's way to operations on files.
 
     What the page cache has is returned at once; a task that lives on that still lets the loop run at least once in
@@ -45,7 +45,7 @@ class NativeAsyncioContext(Aio, AsyncioContextBase):
         the list of their values. If one fails, those behind it are not done, and its exception is raised; one that
         was only short stops those behind it with an OperationError of errno ECANCELED.
         """
-        members = [request for request in requests if isinstance(request, Request)]
+        members = [request for request in requests if isinstance(request, OperationCoroutine)]
         if len(members) != len(requests):
             raise ValueError("the members of a chain are what read(), write() and so on of this context return")
         if not members:

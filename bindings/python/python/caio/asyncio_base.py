@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import weakref
 from collections import deque
 from collections.abc import Coroutine
 from functools import partial
@@ -44,7 +45,7 @@ class AsyncioContextBase(abc.ABC):
         limit = max_requests or self.MAX_REQUESTS_DEFAULT
         self.semaphore = asyncio.BoundedSemaphore(limit)
         self._complete: deque[asyncio.Future[None]] = deque()
-        self._told = False
+        self._scheduled = False
         self.context = self._create_context(limit, **kwargs)
 
     def _create_context(self, max_requests: int, **kwargs: Any) -> Any:
@@ -84,18 +85,19 @@ class AsyncioContextBase(abc.ABC):
         return op.get_value()
 
     def _on_complete(self, future: asyncio.Future[None], _result: Any) -> None:
-        """In whichever thread: one message to the loop for all that are complete when it reads it."""
+        """Called in any thread. One callback of the loop wakes all tasks whose operations are complete by then."""
         self._complete.append(future)
-        if not self._told:
-            self._told = True
+        if not self._scheduled:
+            self._scheduled = True
             try:
-                self.loop.call_soon_threadsafe(self._wake)
+                # Weak, as the loop may never run again.
+                self.loop.call_soon_threadsafe(_wake, weakref.ref(self))
             except RuntimeError:
-                self._complete.clear()  # The loop is closed: nobody waits.
+                self._complete.clear()  # The loop is closed: no task waits.
 
     def _wake(self) -> None:
-        # In this order: what is appended after the last look is told of again.
-        self._told = False
+        # Cleared first: a future that is appended after the loop below schedules another call.
+        self._scheduled = False
         while self._complete:
             future = self._complete.popleft()
             self.semaphore.release()
@@ -117,6 +119,12 @@ class AsyncioContextBase(abc.ABC):
     def fdsync(self, fd: int) -> Coroutine[Any, Any, None]:
         """fdatasync(2)."""
         return self.submit(self.OPERATION_CLASS.fdsync(fd))
+
+
+def _wake(reference: weakref.ref[AsyncioContextBase]) -> None:
+    context = reference()
+    if context is not None:
+        context._wake()
 
 
 def _current_loop() -> asyncio.AbstractEventLoop:

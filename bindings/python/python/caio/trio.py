@@ -23,6 +23,8 @@ class TrioContext:
         self._context: Any = preferred.Context(max_requests=max_requests, **kwargs)
         self._limit = trio.CapacityLimiter(max_requests)
         self._scope = trio.CancelScope()
+        self._in_flight = 0
+        self._closed = False
         self._token: trio.lowlevel.TrioToken | None = None
 
     async def __aenter__(self) -> TrioContext:
@@ -37,7 +39,13 @@ class TrioContext:
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        self._scope.cancel()
+        self._closed = True
+        self._stop_if_idle()
+
+    def _stop_if_idle(self) -> None:
+        """Tasks outside the ``async with`` may still wait for operations, whose completions `_watch` handles."""
+        if self._closed and self._in_flight == 0:
+            self._scope.cancel()
 
     async def _watch(self) -> None:
         with self._scope:
@@ -49,6 +57,8 @@ class TrioContext:
         """Does an operation of the preferred implementation; returns its value."""
         if self._token is None:
             raise RuntimeError("use the context in an `async with`")
+        if self._closed:
+            raise RuntimeError("the context is closed")
         token, done = self._token, trio.Event()
 
         def complete(_result: Any) -> None:
@@ -58,20 +68,31 @@ class TrioContext:
                 token.run_sync_soon(done.set)
 
         operation.set_callback(complete)
-        async with self._limit:
-            self._context.submit(operation)
-            if hasattr(self._context, "flush"):
-                self._context.flush()
-            try:
-                await done.wait()
-            except trio.Cancelled:
-                self._stop(operation)
-                with trio.CancelScope(shield=True):
-                    await done.wait()
-                raise
+        self._in_flight += 1
+        try:
+            async with self._limit:
+                self._start(operation)
+                await self._wait(operation, done)
+        finally:
+            self._in_flight -= 1
+            self._stop_if_idle()
         return operation.get_value()
 
-    def _stop(self, operation: Any) -> None:
+    def _start(self, operation: Any) -> None:
+        self._context.submit(operation)
+        if hasattr(self._context, "flush"):
+            self._context.flush()
+
+    async def _wait(self, operation: Any, done: trio.Event) -> None:
+        try:
+            await done.wait()
+        except trio.Cancelled:
+            self._cancel(operation)
+            with trio.CancelScope(shield=True):
+                await done.wait()
+            raise
+
+    def _cancel(self, operation: Any) -> None:
         try:
             self._context.cancel(operation)
         except ValueError:

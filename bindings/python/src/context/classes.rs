@@ -6,26 +6,27 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::{Context, cannot_be_had};
+use super::{BaseContext, cannot_be_had};
 use crate::delivery;
 use crate::flavor::Flavor;
-use crate::operation::{LinuxOperation, Operation, UringOperation};
+use crate::in_flight::operation_user_data;
+use crate::operation::{LinuxOperation, UringOperation};
 use crate::raw::*;
 
 /// The Context class of one implementation.
 macro_rules! context_class {
     ($name:ident, $module:literal, $doc:literal, { $($methods:tt)* }) => {
         #[doc = $doc]
-        #[pyclass(name = "Context", module = $module, extends = Context, frozen)]
+        #[pyclass(name = "Context", module = $module, extends = BaseContext, frozen)]
         pub struct $name;
 
         impl $name {
-            fn base<'a, 'py>(slf: &'a Bound<'py, Self>) -> &'a Bound<'py, Context> {
+            fn base<'a, 'py>(slf: &'a Bound<'py, Self>) -> &'a Bound<'py, BaseContext> {
                 slf.as_super()
             }
 
-            pub fn init(py: Python<'_>, options: Options) -> PyResult<PyClassInitializer<Self>> {
-                Ok(PyClassInitializer::from(Context::new(py, options)?).add_subclass(Self))
+            pub fn init(py: Python<'_>, options: CtxOptions) -> PyResult<PyClassInitializer<Self>> {
+                Ok(PyClassInitializer::from(BaseContext::new(py, options)?).add_subclass(Self))
             }
         }
 
@@ -42,7 +43,7 @@ context_class!(UringContext, "caio.linux_uring", "Operations through io_uring (i
     fn new(py: Python<'_>, max_requests: i64, sqpoll: Option<&Bound<'_, PyAny>>) -> PyResult<PyClassInitializer<Self>> {
         let sqpoll = sqpoll.map_or(Ok(false), |asked| asked.is_truthy())?;
         let max_requests = requests(py, Flavor::Uring, max_requests)?;
-        Self::init(py, Options { backend: CAIO_BACKEND_URING, max_requests, threads: 0, sqpoll })
+        Self::init(py, CtxOptions { backend: CAIO_BACKEND_URING, max_requests, threads: 0, sqpoll })
     }
 
     /// 1 if a kernel thread takes submissions.
@@ -61,7 +62,7 @@ context_class!(UringContext, "caio.linux_uring", "Operations through io_uring (i
     fn submit(slf: &Bound<'_, Self>, operations: &Bound<'_, PyTuple>) -> PyResult<u32> {
         let context = Self::base(slf);
         let operations = context.get().operations(operations)?;
-        Context::enqueue(context, &operations)
+        BaseContext::enqueue(context, &operations)
     }
 
     /// Starts what was submitted, and handles what is complete. Returns how many completions that were.
@@ -84,7 +85,7 @@ context_class!(UringContext, "caio.linux_uring", "Operations through io_uring (i
     /// Asks for an operation to stop. Always 0.
     fn cancel(slf: &Bound<'_, Self>, operation: &Bound<'_, UringOperation>) -> i32 {
         let context = Self::base(slf).get();
-        context.core.ctx.cancel(low_user_data(operation.as_super()));
+        context.core.ctx.cancel(operation_user_data(operation.as_super()));
         context.unread.fetch_add(1, Ordering::Relaxed);
         0
     }
@@ -95,7 +96,7 @@ context_class!(LinuxContext, "caio.linux_aio", "Operations through the kernel's 
     #[pyo3(signature = (max_requests=0))]
     fn new(py: Python<'_>, max_requests: i64) -> PyResult<PyClassInitializer<Self>> {
         let max_requests = requests(py, Flavor::Linux, max_requests)?;
-        Self::init(py, Options { backend: CAIO_BACKEND_LINUX, max_requests, threads: 0, sqpoll: false })
+        Self::init(py, CtxOptions { backend: CAIO_BACKEND_LINUX, max_requests, threads: 0, sqpoll: false })
     }
 
     #[getter]
@@ -108,7 +109,7 @@ context_class!(LinuxContext, "caio.linux_aio", "Operations through the kernel's 
     fn submit(slf: &Bound<'_, Self>, operations: &Bound<'_, PyTuple>) -> PyResult<u32> {
         let context = Self::base(slf);
         let operations = context.get().operations(operations)?;
-        Context::submit_now(context, operations)
+        BaseContext::submit_now(context, operations)
     }
 
     /// How many completions were signalled since it was last called. BlockingIOError if none.
@@ -130,7 +131,7 @@ context_class!(LinuxContext, "caio.linux_aio", "Operations through the kernel's 
         if !operation.get().is_in_flight_in(context) {
             return Err(PyValueError::new_err("the operation is not in flight in this context [EINVAL]"));
         }
-        context.get().core.ctx.cancel(low_user_data(operation));
+        context.get().core.ctx.cancel(operation_user_data(operation));
         Ok(0)
     }
 });
@@ -149,7 +150,7 @@ context_class!(ThreadContext, "caio.thread_aio", "Operations by worker threads (
         }
         let max_requests = requests(py, Flavor::Thread, max_requests)?;
         let threads = if pool_size == 0 { 8 } else { pool_size as u32 };
-        Self::init(py, Options { backend: CAIO_BACKEND_THREAD, max_requests, threads, sqpoll: false })
+        Self::init(py, CtxOptions { backend: CAIO_BACKEND_THREAD, max_requests, threads, sqpoll: false })
     }
 
     #[getter]
@@ -165,9 +166,8 @@ context_class!(ThreadContext, "caio.thread_aio", "Operations by worker threads (
         if context.get().closed.load(Ordering::Relaxed) {
             return Err(PyRuntimeError::new_err("the context is closed"));
         }
-        let accepted = Context::submit_now(context, operations);
-        // Relaxed: our own doing.
-        if context.get().core.low_inflight.load(Ordering::Relaxed) > 0 {
+        let accepted = BaseContext::submit_now(context, operations);
+        if !context.get().core.operations().is_empty() {
             delivery::ensure(&context.get().core);
         }
         accepted
@@ -185,19 +185,14 @@ context_class!(ThreadContext, "caio.thread_aio", "Operations by worker threads (
     }
 });
 
-/// The number by which the library knows an operation while it is in flight.
-fn low_user_data(operation: &Bound<'_, Operation>) -> u64 {
-    operation.as_ptr() as u64 | crate::core::LOW
-}
-
-fn fileno(context: &Bound<'_, Context>) -> PyResult<i32> {
+fn fileno(context: &Bound<'_, BaseContext>) -> PyResult<i32> {
     let context_ref = context.get();
     context_ref.core.ctx.eventfd().map_err(|errno| context_ref.failure(context.py(), errno))
 }
 
 /// A context of whichever implementation the options lead to.
-pub fn any(py: Python<'_>, options: Options) -> PyResult<Py<PyAny>> {
-    let context = Context::new(py, options)?;
+pub fn any(py: Python<'_>, options: CtxOptions) -> PyResult<Py<PyAny>> {
+    let context = BaseContext::new(py, options)?;
     crate::info::wrap(py, context)
 }
 

@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering;
 use pyo3::exceptions::{PyBlockingIOError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 
-use super::Context;
-use crate::core::LOW;
+use super::BaseContext;
 use crate::flavor::Flavor;
+use crate::in_flight::LOW;
 use crate::raw::*;
 
 const MOST_EVENTS: usize = 512;
 
-impl Context {
+impl BaseContext {
     /// Puts events of the low level behind `found`. An event loop's requests hear of theirs at once.
     fn sort(&self, py: Python<'_>, events: impl Iterator<Item = caio_event>, found: &mut Vec<caio_event>) {
         for event in events {

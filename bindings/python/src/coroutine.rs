@@ -3,14 +3,16 @@
 //! It starts when it is awaited. What the library finishes at once is returned at once; else the task waits for the
 //! [`Waiter`] that this yields.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use crate::aio::{Aio, Begun, Inner};
+use crate::in_flight::{Place, Submitted};
 use crate::io::Io;
+use crate::loop_context::LoopContext;
+use crate::loop_state::{Begun, LoopState};
 use crate::operation::Operation;
 use crate::waiter::{Waiter, Wake};
 
@@ -22,21 +24,22 @@ pub enum Work {
 }
 
 /// One operation through an event loop.
-#[pyclass(subclass, frozen, weakref, module = "caio._native")]
-pub struct Request {
-    /// Kept alive while it may be needed.
-    _aio: Py<Aio>,
-    inner: Arc<Inner>,
+#[pyclass(name = "OperationCoroutine", subclass, frozen, weakref, module = "caio._native")]
+pub struct Coroutine {
+    loop_state: Py<LoopState>,
+    place: Place,
     work: Work,
-    state: Mutex<State>,
+    progress: Mutex<Progress>,
 }
 
 #[derive(Default)]
-struct State {
+struct Progress {
     phase: Phase,
     result: i64,
-    /// Whom to wake.
+    /// Wakes the task that waits.
     wake: Option<Wake>,
+    /// An awaited coroutine keeps its context open. One that was given up does not: it may stay in flight for long.
+    context: Option<Py<LoopContext>>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub enum Phase {
     Queued,
     InFlight,
     /// There is a result, but other tasks come first.
-    Resting,
+    Paused,
     /// There is a result, which nobody has taken.
     Done,
     /// The result was taken, or nobody wants it.
@@ -60,9 +63,10 @@ pub enum Step {
     Return(Py<PyAny>),
 }
 
-impl Request {
-    pub fn new(aio: Py<Aio>, inner: Arc<Inner>, work: Work) -> Self {
-        Self { _aio: aio, inner, work, state: Mutex::default() }
+impl Coroutine {
+    pub fn new(context: Py<LoopContext>, loop_state: Py<LoopState>, work: Work) -> Self {
+        let progress = Progress { context: Some(context), ..Progress::default() };
+        Self { loop_state, place: Place::default(), work, progress: Mutex::new(progress) }
     }
 
     pub fn io(&self) -> &Io {
@@ -72,24 +76,28 @@ impl Request {
         }
     }
 
-    pub fn inner(&self) -> &Arc<Inner> {
-        &self.inner
+    pub fn loop_state(&self) -> &LoopState {
+        self.loop_state.get()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    pub fn bound_loop_state<'py>(&self, py: Python<'py>) -> &Bound<'py, LoopState> {
+        self.loop_state.bind(py)
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub fn phase(&self) -> Phase {
-        self.state().phase
+        self.progress().phase
     }
 
     /// Moves on, unless somebody has given it up meanwhile.
     pub fn advance(&self, phase: Phase) -> bool {
-        let mut state = self.state();
-        let wanted = state.phase != Phase::Over;
+        let mut progress = self.progress();
+        let wanted = progress.phase != Phase::Over;
         if wanted {
-            state.phase = phase;
+            progress.phase = phase;
         }
         wanted
     }
@@ -103,63 +111,70 @@ impl Request {
     /// There is a result: whom to wake.
     pub fn complete(&self, py: Python<'_>, result: i64) -> Option<Wake> {
         self.tell_operation(py, result);
-        let mut state = self.state();
-        if state.phase != Phase::Over {
-            state.phase = Phase::Done;
+        let mut progress = self.progress();
+        if progress.phase != Phase::Over {
+            progress.phase = Phase::Done;
         }
-        state.result = result;
-        state.wake.take()
+        progress.result = result;
+        progress.wake.take()
     }
 
-    /// There is a result, for which the task has to wait until [`Self::rested`].
-    pub fn rest(&self, py: Python<'_>, result: i64) {
+    /// There is a result, for which the task has to wait until [`Self::resume`].
+    pub fn pause(&self, py: Python<'_>, result: i64) {
         self.tell_operation(py, result);
-        let mut state = self.state();
-        (state.phase, state.result) = (Phase::Resting, result);
+        let mut progress = self.progress();
+        (progress.phase, progress.result) = (Phase::Paused, result);
     }
 
     /// The task may go on: whom to wake.
-    pub fn rested(&self) -> Option<Wake> {
-        let mut state = self.state();
-        if state.phase == Phase::Resting {
-            state.phase = Phase::Done;
+    pub fn resume(&self) -> Option<Wake> {
+        let mut progress = self.progress();
+        if progress.phase == Phase::Paused {
+            progress.phase = Phase::Done;
         }
-        state.wake.take()
+        progress.wake.take()
     }
 
     /// As [`Self::complete`], where the loop's own callback is not at work: in another thread, perhaps.
     pub fn complete_elsewhere(&self, py: Python<'_>, result: i64) {
         let wake = self.complete(py, result);
-        self.inner.completed_elsewhere(py, wake);
+        LoopState::completed_elsewhere(self.bound_loop_state(py), self, wake);
     }
 
     /// Sets whom to wake; gives it back if there is nothing to wait for.
     pub fn set_wake(&self, wake: Wake) -> Option<Wake> {
-        let mut state = self.state();
-        if matches!(state.phase, Phase::Queued | Phase::InFlight | Phase::Resting) {
-            state.wake = Some(wake);
+        let mut progress = self.progress();
+        if matches!(progress.phase, Phase::Queued | Phase::InFlight | Phase::Paused) {
+            progress.wake = Some(wake);
             return None;
         }
         Some(wake)
     }
 
     pub fn take_wake(&self) -> Option<Wake> {
-        self.state().wake.take()
+        self.progress().wake.take()
     }
 
     /// Nobody wants the result any more. The memory stays until the event; that comes sooner if it can be stopped.
     pub fn give_up(slf: &Bound<'_, Self>) {
         let this = slf.get();
-        let mut state = this.state();
-        let phase = std::mem::replace(&mut state.phase, Phase::Over);
-        let wake = state.wake.take();
-        drop(state);
-        drop(wake);
+        let mut progress = this.progress();
+        let phase = std::mem::replace(&mut progress.phase, Phase::Over);
+        drop(progress);
         match phase {
-            Phase::InFlight => this.inner.cancel(slf),
+            Phase::InFlight => LoopState::cancel(this.bound_loop_state(slf.py()), slf),
             Phase::Queued => this.release_operation(),
             _ => {}
         }
+        this.let_go();
+    }
+
+    /// Drops what only a task that waits needs.
+    pub fn let_go(&self) {
+        let mut progress = self.progress();
+        let held = (progress.wake.take(), progress.context.take());
+        drop(progress);
+        drop(held);
     }
 
     /// The caller's operation was not started, so that it can be submitted again.
@@ -195,20 +210,20 @@ impl Request {
     /// Lets the coroutine go on.
     pub fn step(slf: &Bound<'_, Self>) -> PyResult<Step> {
         let this = slf.get();
-        let mut state = this.state();
-        match state.phase {
+        let mut progress = this.progress();
+        match progress.phase {
             Phase::New => {
-                drop(state);
+                drop(progress);
                 Self::start(slf)
             }
             Phase::Done => {
-                state.phase = Phase::Over;
-                let result = state.result;
-                drop(state);
+                progress.phase = Phase::Over;
+                let result = progress.result;
+                drop(progress);
                 this.finish(slf.py(), result)
             }
-            Phase::Queued | Phase::InFlight | Phase::Resting => {
-                drop(state);
+            Phase::Queued | Phase::InFlight | Phase::Paused => {
+                drop(progress);
                 Waiter::make(slf).map(Step::Yield)
             }
             Phase::Over => Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine")),
@@ -218,15 +233,15 @@ impl Request {
     fn start(slf: &Bound<'_, Self>) -> PyResult<Step> {
         let (py, this) = (slf.py(), slf.get());
         this.claim_operation()?;
-        match this.inner.begin(slf) {
+        match LoopState::begin(this.bound_loop_state(py), slf) {
             Ok(Begun::Done(result)) => {
                 this.tell_operation(py, result);
-                this.state().phase = Phase::Over;
+                this.progress().phase = Phase::Over;
                 this.finish(py, result)
             }
             Ok(Begun::Pending) => Waiter::make(slf).map(Step::Yield),
             Err(error) => {
-                this.state().phase = Phase::Over;
+                this.progress().phase = Phase::Over;
                 this.release_operation();
                 Err(error)
             }
@@ -236,7 +251,7 @@ impl Request {
     /// Ends the coroutine: with the value, or what went wrong.
     fn finish(&self, py: Python<'_>, result: i64) -> PyResult<Step> {
         let value = match &self.work {
-            Work::Io(io) => io.value(py, self.inner.core.flavor, result),
+            Work::Io(io) => io.value(py, self.loop_state().core.flavor, result),
             Work::Operation(operation) => operation.get().get_value(py),
         };
         value.map(Step::Return)
@@ -244,7 +259,7 @@ impl Request {
 }
 
 #[pymethods]
-impl Request {
+impl Coroutine {
     fn __await__(slf: Py<Self>) -> Py<Self> {
         slf
     }
@@ -299,28 +314,30 @@ impl Request {
             Phase::New => "not started",
             Phase::Queued => "waiting for its turn",
             Phase::InFlight => "in flight",
-            Phase::Resting | Phase::Done => "done",
+            Phase::Paused | Phase::Done => "done",
             Phase::Over => "over",
         };
         format!("<caio request at {:p}: opcode={}, fd={}, {phase}>", slf.as_ptr(), io.opcode, io.fd)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self._aio)?;
+        visit.call(&self.loop_state)?;
         if let Work::Operation(operation) = &self.work {
             visit.call(operation)?;
         }
         // The collector runs while nobody holds it: no Python code runs under this lock.
-        if let Ok(state) = self.state.try_lock()
-            && let Some(wake) = &state.wake
-        {
-            wake.traverse(&visit)?;
-        }
-        Ok(())
+        let Ok(progress) = self.progress.try_lock() else { return Ok(()) };
+        visit.call(&progress.context)?;
+        progress.wake.as_ref().map_or(Ok(()), |wake| wake.traverse(&visit))
     }
 
     fn __clear__(&self) {
-        let wake = self.take_wake();
-        drop(wake);
+        self.let_go();
+    }
+}
+
+impl Submitted for Coroutine {
+    fn place(&self) -> &Place {
+        &self.place
     }
 }

@@ -1,39 +1,39 @@
 //! The part of `AsyncioContext` that does the work: requests in, results to tasks.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-use crate::context::Context;
+use crate::context::BaseContext;
+use crate::coroutine::{Coroutine, Work};
 use crate::io::{Io, descriptor};
+use crate::loop_state::LoopState;
 use crate::operation::Operation;
 use crate::raw::*;
-use crate::request::{Request, Work};
-
-pub use crate::inner::{Begun, Inner};
 
 /// Base of the native AsyncioContext classes.
 #[pyclass(subclass, frozen, weakref, module = "caio._native")]
-pub struct Aio {
-    inner: OnceLock<Arc<Inner>>,
+pub struct LoopContext {
+    loop_state: OnceLock<Py<LoopState>>,
 }
 
-impl Aio {
-    fn inner(&self) -> PyResult<&Arc<Inner>> {
-        self.inner.get().ok_or_else(|| PyRuntimeError::new_err("AsyncioContext.__init__() was not called"))
+impl LoopContext {
+    fn loop_state(&self) -> PyResult<&Py<LoopState>> {
+        self.loop_state.get().ok_or_else(|| PyRuntimeError::new_err("AsyncioContext.__init__() was not called"))
     }
 
-    fn request(slf: &Bound<'_, Self>, mut io: Io, priority: i64, timeout: Option<f64>) -> PyResult<Py<Request>> {
-        let inner = slf.get().inner()?;
+    fn request(slf: &Bound<'_, Self>, mut io: Io, priority: i64, timeout: Option<f64>) -> PyResult<Py<Coroutine>> {
+        let loop_state = slf.get().loop_state()?;
         if priority != 0 {
-            io.ioprio = inner.core.flavor.priority(priority)?;
+            io.ioprio = loop_state.get().core.flavor.priority(priority)?;
         }
         if let Some(timeout) = timeout {
             io.timeout_ns = nanoseconds(timeout)?;
         }
-        crate::send::new(slf.py(), Request::new(slf.clone().unbind(), inner.clone(), Work::Io(io)))
+        crate::send::new(slf.py(), Coroutine::new(slf.clone().unbind(), loop_state.clone_ref(slf.py()), Work::Io(io)))
     }
 }
 
@@ -46,17 +46,19 @@ fn nanoseconds(seconds: f64) -> PyResult<u64> {
 }
 
 #[pymethods]
-impl Aio {
+impl LoopContext {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, pyo3::types::PyDict>>) -> Self {
-        Self { inner: OnceLock::new() }
+        Self { loop_state: OnceLock::new() }
     }
 
     /// Connects a context with an event loop.
-    fn _open(&self, context: &Bound<'_, Context>, event_loop: Bound<'_, PyAny>, deferred: bool) -> PyResult<()> {
-        let inner = Inner::new(context.get().core.clone(), event_loop, deferred)?;
-        self.inner.set(inner).map_err(|_| PyRuntimeError::new_err("AsyncioContext.__init__() was called twice"))
+    fn _open(&self, context: &Bound<'_, BaseContext>, event_loop: Bound<'_, PyAny>, deferred: bool) -> PyResult<()> {
+        let loop_state = LoopState::new(context.get().core.clone(), event_loop, deferred)?;
+        self.loop_state
+            .set(loop_state)
+            .map_err(|_| PyRuntimeError::new_err("AsyncioContext.__init__() was called twice"))
     }
 
     /// Reads up to `nbytes` bytes at `offset`; -1 is the file's current position.
@@ -68,8 +70,8 @@ impl Aio {
         offset: &Bound<'_, PyAny>,
         priority: i64,
         timeout: Option<f64>,
-    ) -> PyResult<Py<Request>> {
-        let flavor = slf.get().inner()?.core.flavor;
+    ) -> PyResult<Py<Coroutine>> {
+        let flavor = slf.get().loop_state()?.get().core.flavor;
         let io = Io::read(slf.py(), flavor.length(nbytes)?, descriptor(fd)?, flavor.offset(Some(offset))?)?;
         Self::request(slf, io, priority, timeout)
     }
@@ -83,8 +85,8 @@ impl Aio {
         offset: &Bound<'_, PyAny>,
         priority: i64,
         timeout: Option<f64>,
-    ) -> PyResult<Py<Request>> {
-        let flavor = slf.get().inner()?.core.flavor;
+    ) -> PyResult<Py<Coroutine>> {
+        let flavor = slf.get().loop_state()?.get().core.flavor;
         let io = Io::write(payload, descriptor(fd)?, flavor.offset(Some(offset))?)?;
         Self::request(slf, io, priority, timeout)
     }
@@ -98,8 +100,8 @@ impl Aio {
         offset: &Bound<'_, PyAny>,
         priority: i64,
         timeout: Option<f64>,
-    ) -> PyResult<Py<Request>> {
-        let offset = slf.get().inner()?.core.flavor.offset(Some(offset))?;
+    ) -> PyResult<Py<Coroutine>> {
+        let offset = slf.get().loop_state()?.get().core.flavor.offset(Some(offset))?;
         Self::request(slf, Io::readv(slf.py(), &sizes, descriptor(fd)?, offset)?, priority, timeout)
     }
 
@@ -112,52 +114,53 @@ impl Aio {
         offset: &Bound<'_, PyAny>,
         priority: i64,
         timeout: Option<f64>,
-    ) -> PyResult<Py<Request>> {
-        let offset = slf.get().inner()?.core.flavor.offset(Some(offset))?;
+    ) -> PyResult<Py<Coroutine>> {
+        let offset = slf.get().loop_state()?.get().core.flavor.offset(Some(offset))?;
         Self::request(slf, Io::writev(slf.py(), payloads, descriptor(fd)?, offset), priority, timeout)
     }
 
     /// fsync(2).
     #[pyo3(signature = (fd, priority=0, *, timeout=None))]
-    fn fsync(slf: &Bound<'_, Self>, fd: i64, priority: i64, timeout: Option<f64>) -> PyResult<Py<Request>> {
+    fn fsync(slf: &Bound<'_, Self>, fd: i64, priority: i64, timeout: Option<f64>) -> PyResult<Py<Coroutine>> {
         Self::request(slf, Io::sync(CAIO_OP_FSYNC, descriptor(fd)?), priority, timeout)
     }
 
     /// fdatasync(2).
     #[pyo3(signature = (fd, priority=0, *, timeout=None))]
-    fn fdsync(slf: &Bound<'_, Self>, fd: i64, priority: i64, timeout: Option<f64>) -> PyResult<Py<Request>> {
+    fn fdsync(slf: &Bound<'_, Self>, fd: i64, priority: i64, timeout: Option<f64>) -> PyResult<Py<Coroutine>> {
         Self::request(slf, Io::sync(CAIO_OP_FDSYNC, descriptor(fd)?), priority, timeout)
     }
 
     /// Does an operation that was made before; the result is its value.
-    fn submit(slf: &Bound<'_, Self>, op: &Bound<'_, PyAny>) -> PyResult<Py<Request>> {
-        let inner = slf.get().inner()?;
-        let operation = op.cast::<Operation>().ok().filter(|op| op.get().flavor == inner.core.flavor);
+    fn submit(slf: &Bound<'_, Self>, op: &Bound<'_, PyAny>) -> PyResult<Py<Coroutine>> {
+        let loop_state = slf.get().loop_state()?;
+        let flavor = loop_state.get().core.flavor;
+        let operation = op.cast::<Operation>().ok().filter(|op| op.get().flavor == flavor);
         let Some(operation) = operation else {
-            let module = inner.core.flavor.module();
+            let module = flavor.module();
             return Err(PyValueError::new_err(format!("{} is not a {module}.Operation", op.repr()?)));
         };
         let work = Work::Operation(operation.clone().unbind());
-        crate::send::new(slf.py(), Request::new(slf.clone().unbind(), inner.clone(), work))
+        crate::send::new(slf.py(), Coroutine::new(slf.clone().unbind(), loop_state.clone_ref(slf.py()), work))
     }
 
     /// Starts requests as a chain: each only after the one before has succeeded in full.
-    fn _start_chain(&self, requests: Vec<Py<Request>>, py: Python<'_>) -> PyResult<()> {
-        let inner = self.inner()?;
-        if requests.iter().any(|request| !Arc::ptr_eq(request.get().inner(), inner)) {
+    fn _start_chain(&self, coroutines: Vec<Py<Coroutine>>, py: Python<'_>) -> PyResult<()> {
+        let loop_state = self.loop_state()?;
+        if coroutines.iter().any(|coroutine| !std::ptr::eq(coroutine.get().loop_state(), loop_state.get())) {
             return Err(PyValueError::new_err("a member of the chain is of another context"));
         }
-        inner.begin_chain(py, requests)
+        LoopState::begin_chain(loop_state.bind(py), coroutines)
     }
 
     /// What is in flight goes on; nothing new is accepted.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.inner.get().map_or(Ok(()), |inner| inner.close(py))
+        self.loop_state.get().map_or(Ok(()), |loop_state| LoopState::close(loop_state.bind(py)))
     }
 
     /// Counters since the context was made.
     fn stats(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let core = &self.inner()?.core;
+        let core = &self.loop_state()?.get().core;
         let stats = core.ctx.stats().map_err(|errno| core.flavor.failure(py, errno))?;
         crate::info::stats_object(py, core.flavor, &stats)
     }
@@ -165,15 +168,19 @@ impl Aio {
     /// Requests that are neither complete nor given up: in flight, or waiting for that.
     #[getter]
     fn _unfinished(&self) -> PyResult<usize> {
-        Ok(self.inner()?.unfinished())
+        Ok(self.loop_state()?.get().unfinished())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        self.loop_state.get().map_or(Ok(()), |loop_state| visit.call(loop_state))
     }
 }
 
-impl Drop for Aio {
+impl Drop for LoopContext {
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.get() {
+        if let Some(loop_state) = self.loop_state.get() {
             Python::attach(|py| {
-                if let Err(error) = inner.close(py) {
+                if let Err(error) = LoopState::close(loop_state.bind(py)) {
                     error.write_unraisable(py, None);
                 }
             });
