@@ -1,11 +1,11 @@
-//! One test body, run on every backend, in the variants and folders that matter.
+//! Runs a test body on every backend, with each variant and in each directory of its plan.
 
 use super::files::{Dir, Folder};
 use super::*;
 use std::fmt;
 use std::sync::mpsc;
 
-/// How a context is made.
+/// The options of a context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
     Default,
@@ -17,7 +17,7 @@ pub enum Variant {
 
 use Variant::*;
 
-/// In which variants and folders a test runs.
+/// The variants and directories of a test.
 #[derive(Clone, Copy)]
 pub struct Plan {
     variants: &'static [Variant],
@@ -26,35 +26,35 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Every variant, in the default temporary folder.
+    /// Every variant, in the default temporary directory.
     pub const EVERY: Plan = Plan {
         variants: &[Default, NoInline, SingleThread, Sqpoll, OneWorker],
         folders: &[Folder::Default],
         alone: false,
     };
-    /// Every variant that several threads may use.
+    /// Every variant that allows several threads.
     pub const SHARED: Plan = Plan { variants: &[Default, NoInline, Sqpoll, OneWorker], ..Plan::EVERY };
-    /// Every variant, in every folder.
+    /// Every variant, in every directory.
     pub const FOLDERS: Plan = Plan { folders: Folder::ALL, ..Plan::EVERY };
-    /// Contexts of the default kind, in the default temporary folder.
+    /// The default variant, in the default temporary directory.
     pub const DEFAULT: Plan = Plan { variants: &[Default], ..Plan::EVERY };
-    /// Contexts of the default kind and without inline completion.
+    /// The default variant, and the one without inline completion.
     pub const PLAIN: Plan = Plan { variants: &[Default, NoInline], ..Plan::EVERY };
-    /// Contexts of the default kind, in a process of their own.
+    /// The default variant, in its own process.
     pub const ALONE: Plan = Plan { alone: true, ..Plan::DEFAULT };
 
-    /// The same in a process of its own.
+    /// The same plan, in its own process.
     pub const fn alone(self) -> Plan {
         Plan { alone: true, ..self }
     }
 
-    /// The same in every folder.
+    /// The same plan, in every directory.
     pub const fn everywhere(self) -> Plan {
         Plan { folders: Folder::ALL, ..self }
     }
 }
 
-/// One run of a test: the backend, the variant, the folder.
+/// One run of a test: the backend, the variant, the directory.
 pub struct Case {
     pub backend: u32,
     pub variant: Variant,
@@ -76,7 +76,7 @@ impl fmt::Display for Case {
 }
 
 impl Case {
-    /// The backend that its contexts use; AUTO has chosen one.
+    /// The backend of its contexts, also for AUTO.
     pub fn engine(&self) -> u32 {
         if self.backend == CAIO_BACKEND_AUTO { Ctx::on(CAIO_BACKEND_AUTO).backend() as u32 } else { self.backend }
     }
@@ -97,12 +97,12 @@ impl Case {
         Ctx::new(&self.options())
     }
 
-    /// A context that takes this many operations.
+    /// A context with this `max_requests`.
     pub fn ctx_of(&self, max_requests: u32) -> Ctx {
         Ctx::new(&caio_options { max_requests, ..self.options() })
     }
 
-    /// Says that this file system has no O_DIRECT.
+    /// Reports that this file system has no O_DIRECT.
     pub fn skipped_without_direct(&self) {
         skipped(&format!("direct transfers in {} need O_DIRECT there", self.folder.root().display()));
     }
@@ -112,7 +112,7 @@ impl Case {
     }
 }
 
-/// Runs `body` on one backend as planned. A failure names its case; a case that hangs is ended.
+/// Runs `body` on one backend. A failure names its case. A hanging case ends the process.
 pub fn run(backend: u32, plan: Plan, body: fn(&Case)) {
     if !available(backend) {
         return;
@@ -136,7 +136,7 @@ fn in_folder(backend: u32, plan: Plan, folder: Folder, body: fn(&Case)) {
     }
 }
 
-/// Names the case when its body panics, and ends the process when its body hangs.
+/// Prints the case if its body panics, and ends the process if its body hangs.
 struct Watch {
     what: String,
     _alive: mpsc::Sender<()>,
@@ -171,7 +171,7 @@ fn skip_capture(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Makes each named body, a `fn(&Case)`, a test of each backend: `uring::name`, `linux::name`, `thread::name`.
+/// Registers each `fn(&Case)` as a test of each backend: `uring::name`, `linux::name`, `thread::name`.
 #[macro_export]
 macro_rules! promises {
     ($($plan:expr => { $($name:ident),* $(,)? })*) => {

@@ -1,4 +1,4 @@
-//! A mounted file system of `tests/faultfs`, which fails and waits as it is told. Its own page says what it understands.
+//! A mounted file system of `tests/faultfs`, which fails and waits on command. Its source documents the commands.
 
 use super::*;
 use std::io::{BufRead, BufReader};
@@ -8,11 +8,11 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 pub struct FaultFs {
     pub folder: PathBuf,
     server: Child,
-    /// It stays until this is closed.
+    /// The file system exits when this is closed.
     input: Option<ChildStdin>,
 }
 
-/// Where `tests/torture/lib.sh` has it built.
+/// The program, which `tests/torture/lib.sh` builds.
 fn program() -> PathBuf {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faultfs/target/debug/faultfs");
     assert!(program.exists(), "first: cargo build --manifest-path tests/faultfs/Cargo.toml");
@@ -20,7 +20,7 @@ fn program() -> PathBuf {
 }
 
 impl FaultFs {
-    /// Mounts one in a folder of a test; None if this machine does not let us.
+    /// Mounts the file system in a directory of a test. None if this machine does not allow it.
     pub fn mount(dir: &files::Dir) -> Option<Self> {
         let folder = dir.join("faulty");
         std::fs::create_dir(&folder).expect("a folder to mount on");
@@ -38,13 +38,13 @@ impl FaultFs {
         None
     }
 
-    /// Tells it something.
+    /// Sends a command.
     pub fn tell(&self, command: &str) {
         let told = std::fs::write(self.folder.join(".control"), command);
         told.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
 
-    /// A counter: requests of a kind, or `held`.
+    /// The value of a counter: requests of a kind, or `held`.
     pub fn count(&self, name: &str) -> u64 {
         let report = std::fs::read_to_string(self.folder.join(".control")).expect("the report");
         let of_name = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();

@@ -1,4 +1,4 @@
-//! Folders and files of the tests, warm and cold.
+//! Directories and files of the tests, cached and cold.
 
 use super::*;
 use std::ffi::CString;
@@ -7,12 +7,12 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Where a test's files live.
+/// The place of a test's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Folder {
-    /// The default temporary folder.
+    /// The default temporary directory.
     Default,
-    /// A disk: `CAIO_TEST_DIR`, else the folder that cargo gives to tests.
+    /// A disk: `CAIO_TEST_DIR`, otherwise cargo's directory for tests.
     Disk,
     /// Memory: tmpfs.
     Memory,
@@ -32,7 +32,7 @@ impl Folder {
         }
     }
 
-    /// Can it be had on this machine? If not, says so once.
+    /// Is it available on this machine? If not, reports that once.
     pub fn available(self) -> bool {
         let root = self.root();
         let usable = match self {
@@ -49,7 +49,7 @@ impl Folder {
         usable
     }
 
-    /// A new, empty folder in it.
+    /// A new, empty directory in it.
     pub fn make(self) -> Dir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         // Relaxed: only distinct numbers matter.
@@ -75,7 +75,7 @@ pub fn c_path(path: impl AsRef<Path>) -> CString {
     CString::new(path.as_ref().as_os_str().as_encoded_bytes()).expect("a path without NUL")
 }
 
-/// A folder of one test, removed with all it holds when dropped.
+/// A directory of one test. Drop removes it with its contents.
 pub struct Dir {
     pub path: PathBuf,
 }
@@ -95,14 +95,14 @@ impl Dir {
         OpenOptions::new().read(true).write(true).open(self.join(name)).expect(name)
     }
 
-    /// A new file of this length that is all hole.
+    /// A new file of this length that is one hole.
     pub fn sparse(&self, name: &str, len: u64) -> File {
         let file = self.file(name, b"");
         file.set_len(len).expect("a sparse file");
         file
     }
 
-    /// The folder itself, as the `fd` of a path.
+    /// The directory itself, as the `fd` of a path.
     pub fn open(&self) -> File {
         File::open(&self.path).expect("the folder")
     }
@@ -111,19 +111,19 @@ impl Dir {
         std::fs::read(self.join(name)).expect(name)
     }
 
-    /// Can a file in it have a cold cache?
+    /// Can a file in it be cold?
     pub fn on_disk(&self) -> bool {
         !in_memory(&self.path)
     }
 
-    /// A file with a pattern that no page of which is in the cache; on tmpfs just the file.
+    /// A file with a pattern. No page of it is cached, except on tmpfs.
     pub fn cold(&self, name: &str, len: usize) -> File {
         let file = self.file(name, &pattern(len));
         self.cool(&file);
         file
     }
 
-    /// Drops `file` from the cache, and makes sure of it; on tmpfs nothing.
+    /// Drops `file` from the page cache and verifies that. Does nothing on tmpfs.
     pub fn cool(&self, file: &File) {
         if !self.on_disk() {
             return;
@@ -147,7 +147,7 @@ impl Drop for Dir {
     }
 }
 
-/// How many pages of a file the page cache holds. (Reading with RWF_NOWAIT would start to fill it.)
+/// The number of cached pages of a file. mincore(2), unlike a read with RWF_NOWAIT, reads no page.
 pub fn cached_pages(file: &File) -> usize {
     let len = file.metadata().expect("fstat").len() as usize;
     if len == 0 {
@@ -164,7 +164,7 @@ pub fn cached_pages(file: &File) -> usize {
     pages.iter().filter(|page| **page & 1 != 0).count()
 }
 
-/// Bytes that tell their place: no two pages alike.
+/// Bytes that depend on their offset: all pages differ.
 pub fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(pattern_at).collect()
 }

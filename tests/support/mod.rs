@@ -1,9 +1,9 @@
-//! What the tests of the C ABI share: contexts, operations, files, child processes.
+//! Shared by the tests of the C ABI: contexts, operations, files, child processes.
 //!
-//! Results are as the library gives them: a count, or a negative errno. The wrappers are safe to
-//! call for brevity's sake; a test keeps what it hands over alive until the event.
+//! Results are those of the library: a count, or a negative errno. The wrappers are safe functions for
+//! brevity: a test must keep the memory of its operations valid until their events.
 
-#![allow(dead_code)] // every test binary uses its own part; of the imports too
+#![allow(dead_code)] // each test binary uses only a part
 
 pub mod case;
 pub mod faultfs;
@@ -22,32 +22,32 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 #[allow(unused_imports)]
 pub use std::time::{Duration, Instant};
 
-/// The three backends, as `caio_options.backend` has them.
+/// The three backends, as in `caio_options.backend`.
 pub const BACKENDS: [u32; 3] = [CAIO_BACKEND_URING, CAIO_BACKEND_LINUX, CAIO_BACKEND_THREAD];
 
-/// How long an event may take before a test calls it lost.
+/// The longest time for an event before a test reports it as lost.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Long waits are made of so short ones, and counted: while the process is stopped (SIGSTOP, a frozen cgroup), a clock
-/// would use up the patience.
+/// Long waits consist of short ones of this length, which are counted. A clock would run on while the process is
+/// stopped (SIGSTOP, a frozen cgroup).
 const TICK: Duration = Duration::from_millis(100);
 
 fn ticks(time: Duration) -> std::ops::Range<u128> {
     0..time.as_millis() / TICK.as_millis()
 }
 
-/// Sleeps for so much of this process's time.
+/// Sleeps for this time, not counting the time in which the process is stopped.
 pub fn sleep_awake(time: Duration) {
     ticks(time).for_each(|_| std::thread::sleep(TICK));
 }
 
-/// As `recv_timeout`, in this process's time.
+/// Like `recv_timeout`, not counting the time in which the process is stopped.
 pub fn receive<T>(from: &Receiver<T>, time: Duration) -> Result<T, RecvTimeoutError> {
     let mut tries = ticks(time).map(|_| from.recv_timeout(TICK));
     tries.find(|got| !matches!(got, Err(RecvTimeoutError::Timeout))).unwrap_or(Err(RecvTimeoutError::Timeout))
 }
 
-/// Options that are all default, of one backend.
+/// Default options for one backend.
 pub fn options(backend: u32) -> caio_options {
     caio_options {
         size: size_of::<caio_options>() as u32,
@@ -63,7 +63,7 @@ pub fn options(backend: u32) -> caio_options {
 /// `caio_backend_probe`: its result and its sentence.
 pub fn probe(backend: u32) -> (i32, String) {
     let mut why = [0u8; 2048];
-    // SAFETY: `why` is as long as said.
+    // SAFETY: `why` has the given size.
     let result = unsafe { caio::capi::caio_backend_probe(backend, why.as_mut_ptr().cast(), why.len()) };
     let why = CStr::from_bytes_until_nul(&why).expect("a NUL-terminated sentence");
     (result, why.to_string_lossy().into_owned())
@@ -77,19 +77,19 @@ pub fn backend_name(backend: u32) -> &'static str {
     unsafe { CStr::from_ptr(name) }.to_str().expect("UTF-8")
 }
 
-/// What became of one operation.
+/// The event of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Event {
     pub user_data: u64,
     pub result: i64,
 }
 
-/// The results alone.
+/// The results of the events.
 pub fn results(events: &[Event]) -> Vec<i64> {
     events.iter().map(|event| event.result).collect()
 }
 
-/// Errnos as wide as results: `-EBADF` is what an event says.
+/// Errno values with the type of results, so that `-EBADF` is a result.
 pub const EBADF: i64 = libc::EBADF as i64;
 pub const ECANCELED: i64 = libc::ECANCELED as i64;
 pub const ENOENT: i64 = libc::ENOENT as i64;
@@ -119,7 +119,7 @@ impl Ctx {
         Self::try_new(options).unwrap_or_else(|errno| panic!("caio_ctx_new: {errno}"))
     }
 
-    /// A context of one backend, else all default.
+    /// A context of one backend, with default options.
     pub fn on(backend: u32) -> Self {
         Self::new(&options(backend))
     }
@@ -128,12 +128,12 @@ impl Ctx {
         self.raw
     }
 
-    /// Takes over a context that was given up.
+    /// Takes the ownership of a context back.
     pub fn from_raw(raw: *mut caio_ctx) -> Self {
         Self { raw }
     }
 
-    /// Gives the context up without freeing it.
+    /// Returns the context without freeing it.
     pub fn into_raw(self) -> *mut caio_ctx {
         let raw = self.raw;
         std::mem::forget(self);
@@ -171,7 +171,7 @@ impl Ctx {
         self.try_poll(max).unwrap_or_else(|errno| panic!("caio_ctx_poll: {errno}"))
     }
 
-    /// `caio_ctx_wait`; a negative `timeout_ns` is forever.
+    /// `caio_ctx_wait`. A negative `timeout_ns` means no limit.
     pub fn wait(&self, min: u32, max: u32, timeout_ns: i64) -> Result<Vec<Event>, i32> {
         let mut room = room(max);
         // SAFETY: a live context; `room` has place for `max` events.
@@ -179,7 +179,7 @@ impl Ctx {
         if got < 0 { Err(got) } else { Ok(taken(&room, got as u32)) }
     }
 
-    /// Waits for exactly `count` events, or panics when they do not come.
+    /// Waits for exactly `count` events, or panics if they do not arrive.
     pub fn collect(&self, count: usize) -> Vec<Event> {
         let mut left = ticks(PATIENCE);
         let mut events = Vec::with_capacity(count);
@@ -214,7 +214,7 @@ impl Ctx {
         self.run(&[op])[0]
     }
 
-    /// Runs one operation while others are in flight; none of their events may come before its.
+    /// Runs one operation while others are in flight. Panics if one of these completes first.
     pub fn run_beside(&self, op: caio_op) -> i64 {
         const BESIDE: u64 = 0xbe51de;
         self.accept(&[op.tag(BESIDE)]);
@@ -223,7 +223,7 @@ impl Ctx {
         event.result
     }
 
-    /// Runs one operation while others are in flight, and takes the events of `others` of them, too.
+    /// Runs one operation while others are in flight, and also takes the events of `others` of them.
     pub fn run_unordered(&self, op: caio_op, others: usize) -> i64 {
         const LATE: u64 = 0x1a7e;
         self.accept(&[op.tag(LATE)]);
@@ -301,9 +301,9 @@ fn taken(room: &[caio_event], count: u32) -> Vec<Event> {
     taken.map(|event| Event { user_data: event.user_data, result: event.result }).collect()
 }
 
-/// Polls `done` until it says yes, or panics. Only for what no descriptor or call can be waited on.
+/// Calls `done` until it returns true, or panics. Use it only if there is no descriptor or call to wait for.
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {
-    // As for ticks: what is counted is this process's time.
+    // As in `ticks`: does not count the time in which the process is stopped.
     let mut left = 0..PATIENCE.as_millis();
     while !done() {
         assert!(left.next().is_some(), "never came true: {what}");
@@ -311,7 +311,7 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Says on the terminal, past the test harness's capture, that something was not tested; once for each `what`.
+/// Reports a skipped test once for each `what`. Writes directly to the terminal, past the capture of the test harness.
 pub fn skipped(what: &str) {
     use std::io::Write;
     static SAID: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
@@ -322,7 +322,7 @@ pub fn skipped(what: &str) {
     }
 }
 
-/// Counts what a torture test tried, with nothing lost, for the table of `tests/RELIABILITY.md`.
+/// Counts the cases that a torture test ran without a loss, for the table of `tests/RELIABILITY.md`.
 pub fn tried(count: usize, what: &str) {
     use std::io::Write;
     let Some(tally) = std::env::var_os("TORTURE_TALLY") else { return };
@@ -335,12 +335,12 @@ pub fn short() -> bool {
     std::env::var_os("TORTURE").is_none_or(|form| form != "full")
 }
 
-/// The backends that can be had on this machine; the others are said to be skipped.
+/// The backends that are available on this machine. Reports the others as skipped.
 pub fn backends() -> Vec<u32> {
     BACKENDS.into_iter().filter(|backend| available(*backend)).collect()
 }
 
-/// Can this backend be had? If not, says so once. Threads can always be had.
+/// Is this backend available? If not, reports that once. Threads are always available.
 pub fn available(backend: u32) -> bool {
     let (result, why) = probe(backend);
     if result == 0 {
@@ -351,7 +351,7 @@ pub fn available(backend: u32) -> bool {
     false
 }
 
-/// Disorder that is the same in every run: xorshift.
+/// Random numbers that are the same in every run: xorshift.
 pub struct Random(u64);
 
 impl Random {

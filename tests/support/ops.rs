@@ -1,9 +1,9 @@
-//! Operations, written shortly.
+//! Short constructors for operations.
 
 use super::*;
 use std::ffi::{CStr, c_void};
 
-/// An operation of `opcode` on `fd`, all else zero.
+/// An operation of `opcode` on `fd`. All other fields are zero.
 pub fn op(opcode: u8, fd: i32) -> caio_op {
     caio_op {
         user_data: 0,
@@ -25,7 +25,7 @@ pub fn op(opcode: u8, fd: i32) -> caio_op {
     }
 }
 
-/// The fields of an operation, one after the other.
+/// Setters for the fields of an operation.
 pub trait OpExt: Sized {
     fn tag(self, user_data: u64) -> Self;
     fn flag(self, flags: u8) -> Self;
@@ -113,7 +113,7 @@ pub fn writev(fd: i32, iovecs: &[libc::iovec], offset: u64) -> caio_op {
     readv(fd, iovecs, offset).opcode(CAIO_OP_WRITEV)
 }
 
-/// An iovec over all of `buf`; READV writes to it.
+/// An iovec for all of `buf`. READV writes to it.
 pub fn iovec(buf: &[u8]) -> libc::iovec {
     libc::iovec { iov_base: buf.as_ptr() as *mut c_void, iov_len: buf.len() }
 }

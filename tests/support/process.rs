@@ -27,7 +27,7 @@ pub fn alone(body: impl FnOnce()) {
     assert!(output.status.success(), "{name} in its own process: {}\n{said}", output.status);
 }
 
-/// fork(2). `child` runs in the child and says its exit code; 101 if it panics. It ends with its parent's thread.
+/// fork(2). The child runs `child` and exits with its result, or with 101 after a panic. It dies with the thread of its parent.
 pub fn fork(child: impl FnOnce() -> i32) -> Forked {
     // SAFETY: the child leaves through _exit.
     let pid = unsafe { libc::fork() };
@@ -48,7 +48,7 @@ pub struct Forked {
 }
 
 impl Forked {
-    /// Waits for its end: its exit code, or 1000 and the signal that killed it.
+    /// Waits until it ends. Returns its exit code, or 1000 plus the signal that killed it.
     pub fn code(self) -> i32 {
         let mut status = 0;
         // SAFETY: a live int.
@@ -63,7 +63,7 @@ pub fn await_asleep(process: u32, thread: i32) {
     until("the thread sleeps", || std::fs::read_to_string(&path).is_ok_and(|stat| stat.contains(") S ")));
 }
 
-/// The thread of this process with that name, once there is one.
+/// Waits for a thread of this process with this name.
 pub fn await_thread(name: &str) -> i32 {
     let mut found = None;
     until("there is such a thread", || {
@@ -77,7 +77,7 @@ pub fn await_thread(name: &str) -> i32 {
     found.expect("found")
 }
 
-/// A thread of this process that stands still until this is dropped: a child traces it.
+/// A thread of this process that is stopped until drop: a child traces it.
 pub struct Held {
     child: Option<Forked>,
     release: Option<OwnedFd>,
@@ -86,11 +86,11 @@ pub struct Held {
 impl Held {
     pub fn thread(thread: i32) -> Self {
         let ((held, says_held), (released, release)) = (sys::pipe(), sys::pipe());
-        // SAFETY: no memory involved. Where only parents may trace, a child may now, too.
+        // SAFETY: no memory involved. Allows a child to trace its parent.
         unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY) };
         let child = fork(|| {
             let mut byte = 0u8;
-            // SAFETY: the child's copies of the descriptors, live memory, and a thread of its parent, which is waited for.
+            // SAFETY: the child's copies of the descriptors, live memory, and a thread of its parent.
             unsafe {
                 libc::close(release.as_raw_fd());
                 let stops = libc::ptrace(libc::PTRACE_SEIZE, thread, 0, 0) == 0
@@ -115,13 +115,13 @@ impl Drop for Held {
     }
 }
 
-/// The calling thread, as `/proc` names it.
+/// The thread id of the calling thread.
 pub fn this_thread() -> i32 {
     // SAFETY: no memory involved.
     unsafe { libc::gettid() }
 }
 
-/// How many threads this process has.
+/// The number of threads of this process.
 pub fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("/proc/self/task").count()
 }
@@ -130,7 +130,7 @@ pub fn threads() -> usize {
 pub fn descriptors() -> Vec<RawFd> {
     let names = std::fs::read_dir("/proc/self/fd").expect("/proc/self/fd");
     let numbers: Vec<RawFd> = names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
-    // The folder's own descriptor was among them, and is gone.
+    // The list contains the descriptor of the directory, which is closed now.
     let mut open: Vec<RawFd> = numbers.into_iter().filter(|fd| flags(*fd) >= 0).collect();
     open.sort_unstable();
     open
@@ -156,7 +156,7 @@ pub fn resident() -> usize {
     line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<usize>().ok()).expect("a number") * 1024
 }
 
-/// Sets the soft limit of a resource. For [`alone`] only.
+/// Sets the soft limit of a resource. Only for a test in [`alone`].
 pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) {
     // SAFETY: a struct of integers.
     let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };

@@ -1,9 +1,9 @@
-//! Operations that block for as long as a test wants.
+//! Operations that block until the test lets them continue.
 
 use super::*;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-/// A descriptor with nothing to read, so that reads of it block until [`Stuck::feed`].
+/// An empty descriptor: reads of it block until [`Stuck::feed`].
 pub struct Stuck {
     pub reader: OwnedFd,
     pub writer: OwnedFd,
@@ -24,7 +24,7 @@ impl Stuck {
         Self::of((terminal, controller))
     }
 
-    /// The controlling side of a terminal.
+    /// The pty master of a terminal.
     pub fn controller() -> Self {
         Self::of(sys::terminal())
     }
@@ -47,41 +47,41 @@ impl Stuck {
         op(CAIO_OP_READ, self.fd()).buf(self.room.as_ptr()).len(64).current()
     }
 
-    /// A read of one byte that blocks: it succeeds in full when fed.
+    /// A read of one byte that blocks. It succeeds in full when fed.
     pub fn byte(&self) -> caio_op {
         self.read().len(1)
     }
 
-    /// Lets `count` bytes' worth of reads go on.
+    /// Writes `count` bytes for the reads.
     pub fn feed(&self, count: usize) {
         sys::write_all(&self.writer, &files::pattern(count));
     }
 
-    /// As `feed`, while nobody reads: the bytes are there when it returns (a terminal takes a moment).
+    /// Like `feed`, while no read is in flight. Returns when the bytes can be read, which takes a moment on a terminal.
     pub fn fill(&self, count: usize) {
         self.feed(count);
         until("the bytes are there", || self.waiting() == count);
     }
 
-    /// Waits until a read has put `count` fed bytes into the buffer.
+    /// Waits until a read has stored `count` bytes in the buffer.
     pub fn await_taken(&self, count: usize) {
         let last = &raw const self.room[count - 1];
-        // SAFETY: live; the kernel writes it meanwhile, so it is read anew each time.
+        // SAFETY: live memory. The kernel writes to it at the same time, so each look is a volatile read.
         until("the bytes are taken", || unsafe { last.read_volatile() } == files::pattern_at(count - 1));
     }
 
-    /// How many fed bytes nobody has read.
+    /// The number of bytes that no read has taken.
     pub fn waiting(&self) -> usize {
         sys::waiting(&self.reader)
     }
 
-    /// What the last read put into the buffer.
+    /// The bytes of the last read.
     pub fn room(&self) -> &[u8] {
         &*self.room
     }
 }
 
-/// A pipe that is full, so that writes to it block until [`Full::drain`].
+/// A full pipe: writes to it block until [`Full::drain`].
 pub struct Full {
     pub reader: OwnedFd,
     pub writer: OwnedFd,
@@ -100,7 +100,7 @@ impl Full {
         self.writer.as_raw_fd()
     }
 
-    /// Takes exactly `count` bytes out.
+    /// Reads exactly `count` bytes from it.
     pub fn drain(&self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         assert_eq!(sys::read_all(&self.reader, &mut bytes), count, "drained");

@@ -1,4 +1,4 @@
-//! System calls as the tests want them: results are values or negative errnos, descriptors are owned.
+//! System calls for the tests: results are values or negative errnos, and descriptors are owned.
 
 use super::*;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -12,14 +12,14 @@ pub fn errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
-/// A descriptor fresh from the kernel.
+/// Owns a new descriptor.
 pub fn owned(fd: i64) -> OwnedFd {
     assert!(fd >= 0, "no descriptor: {}", errno());
-    // SAFETY: fresh from the kernel, nobody else's.
+    // SAFETY: new, and owned by no other object.
     unsafe { OwnedFd::from_raw_fd(fd as RawFd) }
 }
 
-/// The plain system call that an operation stands for, made here and now. FULL and LINK are not looked at.
+/// Makes the plain system call of an operation. Ignores FULL and LINK.
 pub fn plain(op: &caio_op) -> i64 {
     let (fd, buf, len) = (i64::from(op.fd), op.buf, op.len);
     let (at, flags, mode) = (op.offset, op.sys_flags, op.mode);
@@ -29,7 +29,7 @@ pub fn plain(op: &caio_op) -> i64 {
         // SAFETY: the kernel checks every pointer.
         unsafe { libc::syscall(number, fd, iovecs, count, at, 0u64, flags) }
     };
-    // As a program without flags calls it: not every emulator has the others.
+    // Without flags, use the older call: not every emulator has the newer one.
     let (readv, writev) = match (flags != 0, current) {
         (true, _) => (libc::SYS_preadv2, libc::SYS_pwritev2),
         (false, true) => (libc::SYS_readv, libc::SYS_writev),
@@ -76,7 +76,7 @@ pub fn readable(fd: RawFd, timeout: Option<Duration>) -> bool {
     ready > 0
 }
 
-/// A pipe: the end to read from, the end to write to.
+/// A pipe: the read end and the write end.
 pub fn pipe() -> (OwnedFd, OwnedFd) {
     pipe_with(libc::O_CLOEXEC)
 }
@@ -101,7 +101,7 @@ pub fn socketpair_of(kind: i32) -> (OwnedFd, OwnedFd) {
     (owned(ends[0].into()), owned(ends[1].into()))
 }
 
-/// A terminal in raw mode: the controlling side, and the terminal itself.
+/// A terminal in raw mode: the pty master and the terminal.
 pub fn terminal() -> (OwnedFd, OwnedFd) {
     let (mut controller, mut terminal) = (0, 0);
     let null = std::ptr::null_mut();
@@ -140,7 +140,7 @@ pub fn set_nonblocking(fd: RawFd) {
     assert_eq!(result, 0, "F_SETFL: {}", errno());
 }
 
-/// How many bytes a pipe holds.
+/// The capacity of a pipe in bytes.
 pub fn pipe_size(fd: &impl AsRawFd) -> usize {
     // SAFETY: no memory involved.
     let size = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETPIPE_SZ) };
@@ -154,7 +154,7 @@ pub fn set_pipe_size(fd: &impl AsRawFd, size: i32) {
     assert!(got >= size, "F_SETPIPE_SZ: {}", errno());
 }
 
-/// How many bytes wait to be read in a pipe, socket or terminal.
+/// The number of bytes to read in a pipe, socket or terminal.
 pub fn waiting(fd: &impl AsRawFd) -> usize {
     let mut count = 0i32;
     // SAFETY: FIONREAD writes an int.
@@ -187,7 +187,7 @@ pub fn write_all(fd: &impl AsRawFd, buf: &[u8]) {
     }
 }
 
-/// Pages of anonymous memory of any size; only what is touched is taken.
+/// Anonymous memory of any size. Only pages that are touched use memory.
 pub struct Map {
     start: *mut u8,
     len: usize,
@@ -210,7 +210,7 @@ impl Map {
         Self { start: start.cast(), len }
     }
 
-    /// The first bytes of a file, read when they are first looked at.
+    /// Maps the first bytes of a file. The first access reads a page.
     pub fn of(file: &std::fs::File, len: usize) -> Self {
         // SAFETY: a new mapping, wherever the kernel likes.
         let start =
@@ -219,12 +219,12 @@ impl Map {
         Self { start: start.cast(), len }
     }
 
-    /// Takes all access away from the bytes from `from` (of a whole page) on.
+    /// Forbids all access from the byte `from` on, which starts a page.
     pub fn forbid(self, from: usize) -> Self {
         self.protect(from, libc::PROT_NONE)
     }
 
-    /// Takes write access away.
+    /// Forbids writing.
     pub fn read_only(self) -> Self {
         self.protect(0, libc::PROT_READ)
     }
@@ -250,7 +250,7 @@ impl Map {
         self.start.wrapping_add(at)
     }
 
-    /// The bytes; only of a map that is wholly accessible.
+    /// The bytes. The whole map must be accessible.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: mapped until dropped.
         unsafe { std::slice::from_raw_parts(self.start, self.len) }
@@ -269,12 +269,12 @@ impl Drop for Map {
     }
 }
 
-/// An address where nothing is mapped, and nothing will be.
+/// An address at which nothing is ever mapped.
 pub fn nowhere() -> *mut u8 {
     std::ptr::without_provenance_mut(PAGE)
 }
 
-/// A struct statx to be filled.
+/// An empty struct statx.
 pub fn statx_room() -> libc::statx {
     // SAFETY: a struct of integers.
     unsafe { std::mem::zeroed() }
