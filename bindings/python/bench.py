@@ -23,8 +23,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 FILE_SIZE = 64 << 20
-#: Written in pieces as programs do it: the page cache keeps together what was written at once, and small writes to
-#: large pieces of ext4 take up to three times as long.
+#: Written in pieces, as programs do: the page cache keeps one large write in large folios, and small writes to
+#: large folios of ext4 take up to three times as long.
 PIECE = 64 << 10
 MODULES = {"uring": "linux_uring", "linux": "linux_aio", "thread": "thread_aio", "python": "python_aio"}
 Operation = Callable[[int], Awaitable[Any]]

@@ -23,15 +23,15 @@ mod events;
 
 pub use classes::{LinuxContext, ThreadContext, UringContext, any};
 
-/// What the Context classes of the native implementations have in common.
+/// Base of the native Context classes.
 #[pyclass(subclass, frozen, weakref, module = "caio._native")]
 pub struct BaseContext {
     pub core: Arc<Core>,
-    /// Claimed operations that wait for a flush (linux_uring).
+    /// Claimed operations that the next flush submits (linux_uring).
     queued: Mutex<Vec<Py<Operation>>>,
     /// Events that poll() has taken and process_events() has not handled yet.
     taken: Mutex<Vec<caio_event>>,
-    /// What an event counter would show: events since the last poll().
+    /// Events since the last poll(), as an eventfd would count them.
     unread: AtomicU64,
     /// Threads in process_events().
     waiting: AtomicUsize,
@@ -40,7 +40,7 @@ pub struct BaseContext {
 
 impl BaseContext {
     pub fn new(py: Python<'_>, options: CtxOptions) -> PyResult<Self> {
-        let core = py.detach(|| Core::new(options)).map_err(|errno| cannot_be_had(py, errno))?;
+        let core = py.detach(|| Core::new(options)).map_err(|errno| not_created(py, errno))?;
         Ok(Self {
             core: Arc::new(core),
             queued: Mutex::default(),
@@ -72,7 +72,7 @@ impl BaseContext {
         }
     }
 
-    /// All arguments as operations, before any of them is touched.
+    /// Converts all arguments before any operation is claimed.
     fn operations<'py>(&self, args: &Bound<'py, PyTuple>) -> PyResult<Vec<Bound<'py, Operation>>> {
         let checked = args.iter().enumerate().map(|(index, object)| {
             if self.accepts(&object) {
@@ -84,7 +84,7 @@ impl BaseContext {
         checked.collect()
     }
 
-    /// Hands claimed operations to the library, as many as go; says how many went, and why not the rest.
+    /// Submits claimed operations. Returns how many were accepted, and why the rest was not.
     fn send(&self, operations: &[Bound<'_, Operation>]) -> (usize, Option<Errno>) {
         let Some(first) = operations.first() else { return (0, None) };
         let py = first.py();
@@ -108,7 +108,7 @@ impl BaseContext {
         (sent, reason)
     }
 
-    /// Claims operations and starts them; says how many.
+    /// Claims and submits operations; returns how many.
     fn submit_now(this: &Bound<'_, Self>, operations: Vec<Bound<'_, Operation>>) -> PyResult<u32> {
         let (py, context) = (this.py(), this.get());
         let checks_descriptors = context.core.flavor == Flavor::Linux;
@@ -152,7 +152,7 @@ impl BaseContext {
         Ok(accepted)
     }
 
-    /// Hands what is queued to the library. What does not fit stays queued.
+    /// Submits what is queued. What does not fit stays queued.
     fn send_queued(&self, py: Python<'_>) -> PyResult<()> {
         let queued: Vec<_> = self.queued().drain(..).map(|operation| operation.into_bound(py)).collect();
         let (sent, reason) = self.send(&queued);
@@ -176,17 +176,17 @@ impl BaseContext {
     }
 }
 
-/// Whether the kernel would take the descriptor for this: it is open, and for reading or writing as need be.
+/// Whether the descriptor is open, and open for reading or writing as the operation needs.
 fn is_open_for(io: &Io) -> bool {
-    // SAFETY: only asks.
+    // SAFETY: F_GETFL only reads the descriptor's flags.
     let flags = unsafe { libc::fcntl(io.fd, libc::F_GETFL) };
     let mode = flags & libc::O_ACCMODE;
     let refused = mode == libc::O_WRONLY && io.reads() || mode == libc::O_RDONLY && io.writes();
     flags >= 0 && flags & libc::O_PATH == 0 && !refused
 }
 
-/// The exception for a context that cannot be made.
-fn cannot_be_had(py: Python<'_>, errno: Errno) -> PyErr {
+/// The exception when a context cannot be created.
+fn not_created(py: Python<'_>, errno: Errno) -> PyErr {
     if errno.0 == libc::EOWNERDEAD {
         return forked();
     }
@@ -201,7 +201,7 @@ impl BaseContext {
         self.core.max_requests
     }
 
-    /// Counters since the context was made.
+    /// Counters since the context was created.
     fn stats(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let stats = self.core.ctx.stats().map_err(|errno| self.failure(py, errno))?;
         crate::info::stats_object(py, self.core.flavor, &stats)
@@ -217,8 +217,8 @@ impl BaseContext {
                 visit.call(operation)?;
             }
         }
-        // A context whose users collect events themselves ends up alone with its operations if they drop all else.
-        // thread_aio's complete in any case.
+        // If a program drops a context and its operations, only they refer to each other. The program collects
+        // the events, except for thread_aio, whose threads do: those operations are in use until they complete.
         match self.core.try_operations() {
             Some(operations) if self.core.flavor != Flavor::Thread => operations.traverse(&visit),
             _ => Ok(()),
@@ -235,7 +235,7 @@ impl BaseContext {
 }
 
 impl BaseContext {
-    /// Nobody can collect events any more: a thread does, without callbacks.
+    /// The program can collect events no more. A thread does, and runs no callbacks.
     fn hand_over(&self, py: Python<'_>) {
         for event in std::mem::take(&mut *self.taken()) {
             silence(&self.core, py);

@@ -1,6 +1,6 @@
-//! What `AsyncioContext.read` and its like return: a coroutine that does one operation.
+//! What `AsyncioContext.read` and the other methods return: a coroutine that performs one operation.
 //!
-//! It starts when it is awaited. What the library finishes at once is returned at once; else the task waits for the
+//! It starts when it is awaited. If the operation completes immediately, `await` returns; else the task waits for the
 //! [`Waiter`] that this yields.
 
 use std::sync::{Mutex, MutexGuard};
@@ -16,14 +16,14 @@ use crate::loop_state::{Begun, LoopState};
 use crate::operation::Operation;
 use crate::waiter::{Waiter, Wake};
 
-/// The work of a request.
+/// The operation of a coroutine.
 pub enum Work {
     Io(Io),
-    /// One that the caller has made, and will ask for its value.
+    /// One that the caller created, and reads the value of.
     Operation(Py<Operation>),
 }
 
-/// One operation through an event loop.
+/// One operation, awaited in an event loop.
 #[pyclass(name = "OperationCoroutine", subclass, frozen, weakref, module = "caio._native")]
 pub struct Coroutine {
     loop_state: Py<LoopState>,
@@ -46,18 +46,18 @@ struct Progress {
 pub enum Phase {
     #[default]
     New,
-    /// Waits for its turn to be submitted.
+    /// Not submitted yet.
     Queued,
     InFlight,
-    /// There is a result, but other tasks come first.
+    /// Complete, but other tasks run first.
     Paused,
-    /// There is a result, which nobody has taken.
+    /// Complete; the task has not taken the result yet.
     Done,
-    /// The result was taken, or nobody wants it.
+    /// The result was taken, or the coroutine was given up.
     Over,
 }
 
-/// What comes of letting a coroutine go on.
+/// What one step of a coroutine returns.
 pub enum Step {
     Yield(Py<PyAny>),
     Return(Py<PyAny>),
@@ -92,7 +92,7 @@ impl Coroutine {
         self.progress().phase
     }
 
-    /// Moves on, unless somebody has given it up meanwhile.
+    /// Enters `phase`. False if the coroutine was given up.
     pub fn advance(&self, phase: Phase) -> bool {
         let mut progress = self.progress();
         let wanted = progress.phase != Phase::Over;
@@ -108,7 +108,7 @@ impl Coroutine {
         }
     }
 
-    /// There is a result: whom to wake.
+    /// Notes the result. Returns the task to wake.
     pub fn complete(&self, py: Python<'_>, result: i64) -> Option<Wake> {
         self.tell_operation(py, result);
         let mut progress = self.progress();
@@ -119,14 +119,14 @@ impl Coroutine {
         progress.wake.take()
     }
 
-    /// There is a result, for which the task has to wait until [`Self::resume`].
+    /// Notes the result, which the task gets after [`Self::resume`].
     pub fn pause(&self, py: Python<'_>, result: i64) {
         self.tell_operation(py, result);
         let mut progress = self.progress();
         (progress.phase, progress.result) = (Phase::Paused, result);
     }
 
-    /// The task may go on: whom to wake.
+    /// Lets the task run on. Returns the task to wake.
     pub fn resume(&self) -> Option<Wake> {
         let mut progress = self.progress();
         if progress.phase == Phase::Paused {
@@ -135,13 +135,13 @@ impl Coroutine {
         progress.wake.take()
     }
 
-    /// As [`Self::complete`], where the loop's own callback is not at work: in another thread, perhaps.
+    /// [`Self::complete`] outside the loop's callback, in any thread.
     pub fn complete_elsewhere(&self, py: Python<'_>, result: i64) {
         let wake = self.complete(py, result);
         LoopState::completed_elsewhere(self.bound_loop_state(py), self, wake);
     }
 
-    /// Sets whom to wake; gives it back if there is nothing to wait for.
+    /// Sets the task to wake. Returns it if the operation is not pending.
     pub fn set_wake(&self, wake: Wake) -> Option<Wake> {
         let mut progress = self.progress();
         if matches!(progress.phase, Phase::Queued | Phase::InFlight | Phase::Paused) {
@@ -155,7 +155,7 @@ impl Coroutine {
         self.progress().wake.take()
     }
 
-    /// Nobody wants the result any more. The memory stays until the event; that comes sooner if it can be stopped.
+    /// The task no longer wants the result. The operation is cancelled if it can be; its memory stays until its event.
     pub fn give_up(slf: &Bound<'_, Self>) {
         let this = slf.get();
         let mut progress = this.progress();
@@ -169,7 +169,7 @@ impl Coroutine {
         this.let_go();
     }
 
-    /// Drops what only a task that waits needs.
+    /// Drops the references that only a waiting task needs.
     pub fn let_go(&self) {
         let mut progress = self.progress();
         let held = (progress.wake.take(), progress.context.take());
@@ -177,7 +177,7 @@ impl Coroutine {
         drop(held);
     }
 
-    /// The caller's operation was not started, so that it can be submitted again.
+    /// The caller's operation was not submitted: it can be submitted again.
     pub fn release_operation(&self) {
         if let Work::Operation(operation) = &self.work {
             operation.get().unclaim();
@@ -193,7 +193,7 @@ impl Coroutine {
         Ok(())
     }
 
-    /// Begins it for a chain, which submits all its members itself.
+    /// Prepares it for a chain, which submits its members together.
     pub fn join_chain(&self) -> PyResult<()> {
         if self.phase() != Phase::New {
             return Err(PyRuntimeError::new_err("a member of the chain was awaited before"));
@@ -207,7 +207,7 @@ impl Coroutine {
         self.phase() == Phase::New
     }
 
-    /// Lets the coroutine go on.
+    /// Runs the coroutine until it waits or returns.
     pub fn step(slf: &Bound<'_, Self>) -> PyResult<Step> {
         let this = slf.get();
         let mut progress = this.progress();
@@ -248,7 +248,7 @@ impl Coroutine {
         }
     }
 
-    /// Ends the coroutine: with the value, or what went wrong.
+    /// The coroutine's value or exception.
     fn finish(&self, py: Python<'_>, result: i64) -> PyResult<Step> {
         let value = match &self.work {
             Work::Io(io) => io.value(py, self.loop_state().core.flavor, result),
@@ -282,7 +282,7 @@ impl Coroutine {
         Self::__next__(slf)
     }
 
-    /// Gives up what it does and raises the exception. What runs goes on until it can be stopped.
+    /// Gives the operation up, and raises the exception.
     #[pyo3(signature = (typ, val=None, tb=None))]
     fn throw(
         slf: &Bound<'_, Self>,
@@ -312,12 +312,12 @@ impl Coroutine {
         let io = slf.get().io();
         let phase = match slf.get().phase() {
             Phase::New => "not started",
-            Phase::Queued => "waiting for its turn",
+            Phase::Queued => "queued",
             Phase::InFlight => "in flight",
             Phase::Paused | Phase::Done => "done",
-            Phase::Over => "over",
+            Phase::Over => "finished",
         };
-        format!("<caio request at {:p}: opcode={}, fd={}, {phase}>", slf.as_ptr(), io.opcode, io.fd)
+        format!("<caio operation at {:p}: opcode={}, fd={}, {phase}>", slf.as_ptr(), io.opcode, io.fd)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -325,7 +325,7 @@ impl Coroutine {
         if let Work::Operation(operation) = &self.work {
             visit.call(operation)?;
         }
-        // The collector runs while nobody holds it: no Python code runs under this lock.
+        // If another thread holds the lock, the objects count as in use.
         let Ok(progress) = self.progress.try_lock() else { return Ok(()) };
         visit.call(&progress.context)?;
         progress.wake.as_ref().map_or(Ok(()), |wake| wake.traverse(&visit))

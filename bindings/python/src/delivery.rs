@@ -1,7 +1,7 @@
-//! The threads that run callbacks for thread_aio, whose users wait for nothing themselves.
+//! The threads that collect completions for thread_aio, and run callbacks.
 //!
-//! Each waits for one event, so that a callback that blocks keeps only its own thread; another is started while all are
-//! busy, up to the pool's size. They end when there is nothing to wait for.
+//! Each waits for one event, so that a callback that blocks delays no other. If all are busy, another is started, up to the
+//! pool's size. A thread ends when nothing is in flight.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,11 +18,11 @@ pub struct Delivery {
 struct Threads {
     waiting: u32,
     all: u32,
-    /// The Context is gone: nobody will submit any more.
+    /// The Context was dropped: no more operations will come.
     orphaned: bool,
 }
 
-/// How long a thread without work stays.
+/// How long an idle thread stays.
 const IDLE_NS: i64 = 1_000_000_000;
 
 impl Delivery {
@@ -31,7 +31,7 @@ impl Delivery {
     }
 }
 
-/// Makes sure that somebody waits.
+/// Makes sure that a thread waits.
 pub fn ensure(core: &Arc<Core>) {
     let mut threads = core.delivery.threads();
     if threads.waiting == 0 && threads.all < core.pool_size.max(1) {
@@ -44,7 +44,7 @@ pub fn ensure(core: &Arc<Core>) {
     }
 }
 
-/// The Context is gone; threads that wait for nothing end now.
+/// The Context was dropped: idle threads end now.
 pub fn orphan(core: &Core) {
     let mut threads = core.delivery.threads();
     threads.orphaned = true;

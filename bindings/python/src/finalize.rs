@@ -1,4 +1,4 @@
-//! Threads of ours that run Python code, and the end of the interpreter.
+//! Native threads that run Python code, at the end of the interpreter.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,22 +9,22 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// Runs `body` attached to the interpreter, unless that is about to end.
+/// Runs `body` attached to the interpreter, unless that is ending.
 pub fn attach<R>(body: impl FnOnce(Python<'_>) -> R) -> Option<R> {
-    // SeqCst, as in `at_exit`: either it sees that somebody is inside, or we see that it has begun.
+    // SeqCst pairs with `_at_exit`: either it sees this thread in INSIDE, or this thread sees ENDING.
     INSIDE.fetch_add(1, Ordering::SeqCst);
     let result = if ENDING.load(Ordering::SeqCst) { None } else { Python::try_attach(body) };
     INSIDE.fetch_sub(1, Ordering::SeqCst);
     result
 }
 
-/// Whether the interpreter is about to end: threads of ours can do nothing more.
+/// Whether the interpreter is ending: native threads can no longer attach.
 pub fn is_ending() -> bool {
     // SeqCst: pairs with `_at_exit`.
     ENDING.load(Ordering::SeqCst)
 }
 
-/// From here on no thread of ours enters the interpreter; waits a while for those inside.
+/// Keeps native threads out of the interpreter, and waits up to five seconds for those inside.
 #[pyfunction]
 pub fn _at_exit(py: Python<'_>) {
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,15 +37,15 @@ pub fn _at_exit(py: Python<'_>) {
     });
 }
 
-/// A child of fork(2) has none of the parent's threads.
+/// Called in a child of fork(2), which has none of the parent's threads.
 #[pyfunction]
 pub fn _after_fork() {
     INSIDE.store(0, Ordering::SeqCst);
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// How often this process and those before it were forked off: what was made before the last time is the parent's.
+/// Counts the forks between the first process and this one. An object with a smaller count belongs to a parent.
 pub fn forks() -> u32 {
-    // Relaxed: changed only where the child's one thread begins.
+    // Relaxed: it changes only in a child that has one thread.
     FORKS.load(Ordering::Relaxed)
 }

@@ -1,4 +1,4 @@
-//! In what the native implementations differ for a Python program.
+//! How the native implementations differ for a Python program.
 
 use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyRuntimeError};
 use pyo3::prelude::*;
@@ -6,7 +6,7 @@ use pyo3::sync::PyOnceLock;
 
 use crate::raw::*;
 
-/// A file offset as it was given, if it was: None is not the same as nothing.
+/// A file offset argument. Passing None is an error; passing nothing means 0.
 pub struct Position<'py>(pub Option<Bound<'py, PyAny>>);
 
 impl<'py> FromPyObject<'_, 'py> for Position<'py> {
@@ -55,7 +55,7 @@ impl Flavor {
         if self == Self::Thread { 512 } else { 32 }
     }
 
-    /// What a callback gets for an operation that ended with `result`.
+    /// The callback's argument for an operation with this result.
     pub fn callback_value(self, py: Python<'_>, result: i64) -> PyResult<Py<PyAny>> {
         let value = match self {
             Self::Linux => (result as u64).into_pyobject(py)?,
@@ -96,7 +96,7 @@ impl Flavor {
         usize::try_from(length).map_err(|_| PyMemoryError::new_err(()))
     }
 
-    /// A priority that ioprio_set(2) would take (a class above 13 bits of level), else none.
+    /// A priority that ioprio_set(2) accepts (the class above 13 bits of level), else 0.
     pub fn priority(self, value: i64) -> PyResult<u16> {
         if self == Self::Linux && i16::try_from(value).is_err() {
             return Err(PyOverflowError::new_err(format!("priority ({value}) is out of range")));
@@ -106,7 +106,7 @@ impl Flavor {
     }
 }
 
-/// What every use of a context says in a child of fork(2).
+/// The exception of each use of a parent's context in a child of fork(2).
 pub fn forked() -> PyErr {
-    PyRuntimeError::new_err("this context was made before fork() by the parent process; make a new one in the child")
+    PyRuntimeError::new_err("the parent process created this context before fork(); create a new one in the child")
 }

@@ -14,7 +14,7 @@ use crate::coroutine::Coroutine;
 use crate::operation::Operation;
 use crate::raw::*;
 
-/// Where an object stands in its set.
+/// The index of an object in its set.
 #[derive(Default)]
 pub struct Place(AtomicU32);
 

@@ -1,4 +1,4 @@
-//! What the library says about itself: probes and counters.
+//! Probes and counters.
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -35,14 +35,14 @@ pub fn stats_object(py: Python<'_>, flavor: Flavor, stats: &caio_stats) -> PyRes
     Ok(py.import("caio._info")?.getattr("Stats")?.call((), Some(&kwargs))?.unbind())
 }
 
-/// Whether a backend (0 is AUTO) can be had now, and a sentence that says why.
+/// Whether a backend (0 is AUTO) is available now, and the reason.
 #[pyfunction]
 pub fn _probe(py: Python<'_>, backend: u32) -> (bool, String) {
     let (result, why) = py.detach(|| probe(backend));
     (result.is_ok(), why)
 }
 
-/// A context of the implementation that works best at this moment.
+/// A context of the best implementation that is available now.
 #[pyfunction]
 #[pyo3(signature = (max_requests, sqpoll=None, pool_size=0))]
 pub fn _auto_context(
@@ -56,7 +56,7 @@ pub fn _auto_context(
     crate::context::any(py, options)
 }
 
-/// `Py::new` for whichever class it is.
+/// `Py::new` with the class of the context's implementation.
 pub fn wrap(py: Python<'_>, context: crate::context::BaseContext) -> PyResult<Py<PyAny>> {
     let flavor = context.core.flavor;
     let base = PyClassInitializer::from(context);
@@ -67,17 +67,17 @@ pub fn wrap(py: Python<'_>, context: crate::context::BaseContext) -> PyResult<Py
     })
 }
 
-/// Whether io_uring would give this process a submission thread now: asked by setting up a ring.
+/// Whether io_uring gives this process a submission thread now; sets up a ring to find out.
 #[pyfunction]
 pub fn _sqpoll_allowed() -> bool {
     const IORING_SETUP_SQPOLL: u32 = 1 << 1;
-    // struct io_uring_params: its third field are the flags; the rest may be zero.
+    // struct io_uring_params: the third field has the flags; the others may be zero.
     let mut params = [0u32; 30];
     params[2] = IORING_SETUP_SQPOLL;
     // SAFETY: the kernel reads and writes its 120 bytes.
     let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, params.as_mut_ptr()) };
     if ring >= 0 {
-        // SAFETY: ours.
+        // SAFETY: the ring's descriptor, which nothing else uses.
         unsafe { libc::close(ring as i32) };
     }
     ring >= 0

@@ -1,4 +1,4 @@
-//! What both kinds of operations are made of: the request, and the Python objects that hold its memory.
+//! An operation's description and the Python objects that hold its memory.
 
 use std::ffi::c_void;
 
@@ -13,13 +13,13 @@ use crate::raw::*;
 /// The memory of an operation.
 pub enum Memory {
     None,
-    /// A read's `bytes`, which nobody else sees before it is complete, or a write's, which nobody changes.
+    /// A read's `bytes`, which no program sees before the read completes, or a write's, which are immutable.
     Bytes(Py<PyBytes>),
-    /// The same, several.
+    /// Several of them.
     Vector(Vector),
 }
 
-/// Buffers of readv and writev, and the array that tells the kernel about them.
+/// Buffers of readv and writev, and the iovec array for the kernel.
 pub struct Vector {
     buffers: Vec<Py<PyBytes>>,
     iovecs: Vec<libc::iovec>,
@@ -27,10 +27,10 @@ pub struct Vector {
 
 // SAFETY: the iovecs point into the buffers, which are kept alive beside them.
 unsafe impl Send for Vector {}
-// SAFETY: they are only read.
+// SAFETY: the iovecs are only read.
 unsafe impl Sync for Vector {}
 
-/// One operation, checked. What it says does not change.
+/// One operation, checked; immutable.
 pub struct Io {
     pub opcode: u8,
     pub flags: u8,
@@ -42,7 +42,7 @@ pub struct Io {
     pub memory: Memory,
 }
 
-/// A descriptor's number as the system takes it: a larger one is not cut off to what may be another file.
+/// A descriptor. A larger number is an error: cut off to 32 bits, it could be another file's.
 pub fn descriptor(fd: i64) -> PyResult<i32> {
     i32::try_from(fd).map_err(|_| PyOverflowError::new_err(format!("fd ({fd}) is out of range")))
 }
@@ -99,7 +99,7 @@ impl Io {
         }
     }
 
-    /// What the library is asked to do; the memory in it lives as long as `self`.
+    /// The operation for the library; its memory lives as long as `self`.
     pub fn to_op(&self, py: Python<'_>, user_data: u64) -> caio_op {
         let buf: *mut c_void = match &self.memory {
             Memory::None => std::ptr::null_mut(),
@@ -122,7 +122,7 @@ impl Io {
         }
     }
 
-    /// What a Python program gets for an operation that moved `result` bytes, or ended with that negative errno.
+    /// The value of an operation that moved `result` bytes, or the exception of one that failed with that negative errno.
     pub fn value(&self, py: Python<'_>, flavor: Flavor, result: i64) -> PyResult<Py<PyAny>> {
         if result < 0 {
             return Err(flavor.failure(py, Errno(-result as i32)));
@@ -142,7 +142,7 @@ impl Io {
             let bytes = bytes.as_bytes(py);
             if moved < bytes.len() {
                 let tail = bytes[moved..].as_ptr().cast_mut();
-                // SAFETY: our own object, which nobody else has seen yet; this many bytes of it.
+                // SAFETY: within the object, which no program has seen yet.
                 unsafe { tail.write_bytes(0, bytes.len() - moved) };
             }
         }
@@ -161,7 +161,7 @@ impl Vector {
     }
 }
 
-/// The first `moved` bytes: the object itself if that is all of it.
+/// The first `moved` bytes; the object itself if it has no more.
 fn prefix(py: Python<'_>, bytes: &Py<PyBytes>, moved: usize) -> Py<PyAny> {
     let all = bytes.as_bytes(py);
     if moved == all.len() {
@@ -171,11 +171,11 @@ fn prefix(py: Python<'_>, bytes: &Py<PyBytes>, moved: usize) -> Py<PyAny> {
     }
 }
 
-/// A `bytes` object of our own to read into: not filled yet, so nobody else may see it. (CPython shares those of length 0,
-/// which nobody writes to, and those of length 1 only if it is told their value.)
+/// A `bytes` object to read into. It is not filled yet, so no program may see it. (CPython shares those of length 0, which
+/// are never written to. It shares those of length 1 only when their value is passed.)
 fn uninit_bytes(py: Python<'_>, len: usize) -> PyResult<Py<PyBytes>> {
     let len = isize::try_from(len).map_err(|_| PyMemoryError::new_err(()))?;
-    // SAFETY: attached; NULL asks for memory that is not set; what comes back is a new reference to a bytes object.
+    // SAFETY: attached; NULL leaves the memory unset; the function returns a new reference to a bytes object.
     unsafe {
         let made = ffi::PyBytes_FromStringAndSize(std::ptr::null(), len);
         Ok(Bound::from_owned_ptr_or_err(py, made)?.cast_into_unchecked().unbind())

@@ -1,4 +1,4 @@
-//! The native part of the Python package `caio`: its three native implementations on libcaio, and their event loop side.
+//! The native part of the Python package `caio`: its three native implementations on libcaio, and their asyncio side.
 
 mod context;
 mod core;
@@ -22,7 +22,7 @@ mod waiter;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
-/// Threads of ours find their way back to the main interpreter only.
+/// Native threads can attach to the main interpreter only.
 fn refuse_sub_interpreters() -> PyResult<()> {
     // SAFETY: attached, as a module is being imported.
     let id = unsafe { pyo3::ffi::PyInterpreterState_GetID(pyo3::ffi::PyInterpreterState_Get()) };
@@ -46,7 +46,7 @@ mod _native {
     #[pymodule_export]
     use super::loop_context::LoopContext;
 
-    /// The classes of one name, which users see in different modules.
+    /// Classes that have the same name in different modules.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();

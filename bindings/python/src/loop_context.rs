@@ -1,4 +1,4 @@
-//! The part of `AsyncioContext` that does the work: requests in, results to tasks.
+//! The native part of `AsyncioContext`: creates a coroutine for each operation.
 
 use std::sync::OnceLock;
 
@@ -37,7 +37,7 @@ impl LoopContext {
     }
 }
 
-/// A timeout in seconds as the library takes it: at least one nanosecond, as 0 means none.
+/// A timeout in nanoseconds; at least one, as 0 means no timeout.
 fn nanoseconds(seconds: f64) -> PyResult<u64> {
     if seconds.is_nan() || seconds < 0.0 {
         return Err(PyValueError::new_err(format!("timeout ({seconds}) must not be negative")));
@@ -76,7 +76,7 @@ impl LoopContext {
         Self::request(slf, io, priority, timeout)
     }
 
-    /// Writes `payload` at `offset`; the result is how many bytes that were.
+    /// Writes `payload` at `offset`; returns how many bytes were written.
     #[pyo3(signature = (payload, fd, offset, priority=0, *, timeout=None))]
     fn write(
         slf: &Bound<'_, Self>,
@@ -91,7 +91,7 @@ impl LoopContext {
         Self::request(slf, io, priority, timeout)
     }
 
-    /// Reads into several bytes objects of these sizes, in one call; the result is a list of them.
+    /// Reads into several bytes objects of these sizes in one call; returns a list of them.
     #[pyo3(signature = (sizes, fd, offset, priority=0, *, timeout=None))]
     fn readv(
         slf: &Bound<'_, Self>,
@@ -105,7 +105,7 @@ impl LoopContext {
         Self::request(slf, Io::readv(slf.py(), &sizes, descriptor(fd)?, offset)?, priority, timeout)
     }
 
-    /// Writes several bytes objects, one after the other, in one call; the result is how many bytes that were.
+    /// Writes several bytes objects, one after the other, in one call; returns how many bytes were written.
     #[pyo3(signature = (payloads, fd, offset, priority=0, *, timeout=None))]
     fn writev(
         slf: &Bound<'_, Self>,
@@ -131,7 +131,7 @@ impl LoopContext {
         Self::request(slf, Io::sync(CAIO_OP_FDSYNC, descriptor(fd)?), priority, timeout)
     }
 
-    /// Does an operation that was made before; the result is its value.
+    /// Performs an operation that the caller created; returns its value.
     fn submit(slf: &Bound<'_, Self>, op: &Bound<'_, PyAny>) -> PyResult<Py<Coroutine>> {
         let loop_state = slf.get().loop_state()?;
         let flavor = loop_state.get().core.flavor;
@@ -144,28 +144,28 @@ impl LoopContext {
         crate::send::new(slf.py(), Coroutine::new(slf.clone().unbind(), loop_state.clone_ref(slf.py()), work))
     }
 
-    /// Starts requests as a chain: each only after the one before has succeeded in full.
+    /// Starts a chain: each operation runs after the one before has succeeded in full.
     fn _start_chain(&self, coroutines: Vec<Py<Coroutine>>, py: Python<'_>) -> PyResult<()> {
         let loop_state = self.loop_state()?;
         if coroutines.iter().any(|coroutine| !std::ptr::eq(coroutine.get().loop_state(), loop_state.get())) {
-            return Err(PyValueError::new_err("a member of the chain is of another context"));
+            return Err(PyValueError::new_err("a member of the chain belongs to another context"));
         }
         LoopState::begin_chain(loop_state.bind(py), coroutines)
     }
 
-    /// What is in flight goes on; nothing new is accepted.
+    /// Accepts no more operations. Those in flight go on.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.loop_state.get().map_or(Ok(()), |loop_state| LoopState::close(loop_state.bind(py)))
     }
 
-    /// Counters since the context was made.
+    /// Counters since the context was created.
     fn stats(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let core = &self.loop_state()?.get().core;
         let stats = core.ctx.stats().map_err(|errno| core.flavor.failure(py, errno))?;
         crate::info::stats_object(py, core.flavor, &stats)
     }
 
-    /// Requests that are neither complete nor given up: in flight, or waiting for that.
+    /// Operations in flight and queued.
     #[getter]
     fn _unfinished(&self) -> PyResult<usize> {
         Ok(self.loop_state()?.get().unfinished())

@@ -1,4 +1,4 @@
-//! `Operation` of the native implementations: made, submitted once, asked for its value.
+//! `Operation` of the native implementations: created, submitted once, then read for its value.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -13,7 +13,7 @@ use crate::in_flight::{Place, Submitted};
 use crate::io::{Io, descriptor};
 use crate::raw::*;
 
-/// What the Operation classes of the native implementations have in common.
+/// Base of the native Operation classes.
 #[pyclass(subclass, frozen, weakref, module = "caio._native")]
 pub struct Operation {
     pub io: Io,
@@ -26,7 +26,7 @@ pub struct Operation {
 #[derive(Default)]
 struct Submission {
     stage: Stage,
-    /// Of the system call, or a negative errno; meaningful when done.
+    /// The system call's result or a negative errno, once done.
     result: i64,
     callback: Option<Py<PyAny>>,
     /// Kept while in flight.
@@ -52,7 +52,7 @@ impl Operation {
         self.submission.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Takes it for one submission; false if that was done before.
+    /// Claims it for one submission. False if it was claimed before.
     pub fn claim(&self, context: Option<Py<BaseContext>>) -> bool {
         let mut submission = self.submission();
         let fresh = submission.stage == Stage::Fresh;
@@ -63,7 +63,7 @@ impl Operation {
         fresh
     }
 
-    /// It was not accepted: it can be submitted again.
+    /// The submission was refused: it can be submitted again.
     pub fn unclaim(&self) {
         let mut submission = self.submission();
         submission.stage = Stage::Fresh;
@@ -78,7 +78,7 @@ impl Operation {
             && submission.context.as_ref().is_some_and(|held| held.as_ptr() == context.as_ptr())
     }
 
-    /// Its event came. Runs the callback.
+    /// Notes the result, and runs the callback.
     pub fn complete(&self, py: Python<'_>, result: i64) {
         self.io.zero_from(py, usize::try_from(result).unwrap_or(0));
         let mut submission = self.submission();
@@ -109,12 +109,12 @@ impl Operation {
 
     fn not_in_flight(&self, what: &str) -> PyResult<()> {
         if self.submission().stage == Stage::InFlight {
-            return Err(PyRuntimeError::new_err(format!("{what} cannot be had while the operation is in flight")));
+            return Err(PyRuntimeError::new_err(format!("{what} is not available while the operation is in flight")));
         }
         Ok(())
     }
 
-    /// What an operation that was never submitted has for a value.
+    /// The value of an operation that was never submitted.
     fn fresh_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match self.io.opcode {
             CAIO_OP_READ => zeros(py, self.io.len),
@@ -124,11 +124,11 @@ impl Operation {
         }
     }
 
-    /// A read's memory: what users may see of it.
+    /// The part of a read's memory that programs may see.
     fn read_memory(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let memory = match (self.result_if_done(), self.io.bytes()) {
             (Some(_), Some(bytes)) => bytes.clone_ref(py).into_any(),
-            // Not the object that will be read into: who holds it would see it change.
+            // Not the object to read into, which would change under the program.
             _ => zeros(py, self.io.len)?,
         };
         if self.flavor == Flavor::Uring {
@@ -160,7 +160,7 @@ impl Operation {
         self.io.offset
     }
 
-    /// Bytes asked for; once complete, bytes moved.
+    /// Bytes requested; once complete, bytes moved.
     #[getter]
     fn nbytes(&self) -> i64 {
         let asked = self.io.len as i64;
@@ -189,7 +189,7 @@ impl Operation {
         self.submission().context.as_ref().map(|context| context.clone_ref(py))
     }
 
-    /// What became of it: bytes of a read, the number of bytes written, None of a sync; or raises what went wrong.
+    /// The bytes read, the number of bytes written, or None for a sync. Raises an exception if the operation failed.
     pub fn get_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.not_in_flight("get_value()")?;
         let Some(result) = self.result_if_done() else { return self.fresh_value(py) };
@@ -237,7 +237,7 @@ impl Operation {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
-        // The collector runs while nobody holds it: no Python code runs under this lock.
+        // If another thread holds the lock, the objects count as in use.
         if let Ok(submission) = self.submission.try_lock() {
             visit.call(&submission.callback)?;
             visit.call(&submission.context)?;

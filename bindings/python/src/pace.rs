@@ -1,33 +1,33 @@
-//! How long tasks may go on with what is finished at once, before others get their turn.
+//! Limits how long tasks run on with operations that complete immediately, so that other tasks run too.
 //!
-//! A read that the page cache answers does not suspend its task; a loop of them would keep all others waiting. So tasks
-//! have a budget for each turn of the loop, and a slice of it each while several are at it: who has used that up rests
-//! until the reader lets it go on. How long a turn has lasted is seen from the loop's own doings: the reader callback, or
-//! a mark that is put into its queue when the budget seems used up.
+//! A cached read does not suspend its task, so that a loop of them would starve all other tasks. Therefore tasks have a
+//! budget for each iteration of the event loop, and a slice of it each while several use it. A task that has used its
+//! slice is paused until the loop's callback resumes it. The start of an iteration is known from the loop's callback, which
+//! is put into the loop's queue when the budget seems used up.
 
 use std::time::{Duration, Instant};
 
-/// What tasks have in one turn of the loop: well below a millisecond, which is what others may count on.
+/// The tasks' budget for one iteration. It keeps the promise that other tasks run within a millisecond.
 pub const BUDGET: Duration = Duration::from_micros(500);
-/// What one has while others rest. What it needs is in the caches by then: to go from task to task costs as much as half
+/// The slice of one task while others are paused. Its data is in the caches by then: switching tasks costs as much as half
 /// a read.
 const SLICE: Duration = Duration::from_micros(64);
 
 pub struct Pace {
-    /// When the loop was last seen at work.
+    /// When the loop last called us.
     seen: Instant,
-    /// When the task at work began, as far as is known.
+    /// When the current task began, if known.
     began: Option<Instant>,
     marked: bool,
 }
 
-/// What to do about a task whose operation has finished at once.
+/// What to do with a task whose operation has completed immediately.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Continue,
-    /// Go on, but put a mark into the loop's queue.
+    /// Continue, but have the loop call us.
     Mark,
-    /// Let others run first.
+    /// Run other tasks first.
     Pause,
 }
 
@@ -36,15 +36,15 @@ impl Pace {
         Self { seen: Instant::now(), began: None, marked: false }
     }
 
-    /// The loop has called the reader.
+    /// The loop has called us.
     pub fn loop_ran(&mut self) {
         *self = Self::new();
     }
 
-    /// The reader lets a task that rested go on.
+    /// A paused task is resumed.
     pub fn task_begins(&mut self) {
         self.began = Some(Instant::now());
-        // While the reader is at work, it is known when the turn began.
+        // Inside the loop's callback, the start of the iteration is known.
         self.marked = true;
     }
 

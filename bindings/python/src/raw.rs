@@ -1,4 +1,4 @@
-//! libcaio's C interface, as safe as it can be made: handles that free themselves, errors as errno.
+//! A safe wrapper of libcaio's C interface: a handle that frees itself, errors as errno.
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
@@ -15,7 +15,7 @@ pub struct Errno(pub i32);
 pub type Result<T> = std::result::Result<T, Errno>;
 
 impl Errno {
-    /// The system's text for it.
+    /// The system's text for the number.
     pub fn text(self) -> String {
         // SAFETY: never NULL, NUL-terminated, static.
         unsafe { CStr::from_ptr(caio_strerror(self.0)) }.to_string_lossy().into_owned()
@@ -47,7 +47,7 @@ impl<const N: usize> Events<N> {
     }
 }
 
-/// What a context is asked for.
+/// The options of a context.
 #[derive(Clone, Copy, Default)]
 pub struct CtxOptions {
     pub backend: u32,
@@ -86,13 +86,13 @@ impl Ctx {
         self.0.as_ptr()
     }
 
-    /// How many were accepted; `events` gets what is finished, in any case.
+    /// Returns how many were accepted. `events` receives completions even if it fails.
     ///
     /// # Safety
     /// Buffers and iovec arrays stay valid and untouched until their events.
     pub unsafe fn submit_poll<const N: usize>(&self, ops: &[caio_op], events: &mut Events<N>) -> Result<u32> {
         let mut polled = 0;
-        // SAFETY: the slices are what they are; the rest is the caller's promise.
+        // SAFETY: the slices are valid; the caller promises the rest.
         let accepted = unsafe {
             caio_ctx_submit_poll(
                 self.ptr(),
@@ -114,7 +114,7 @@ impl Ctx {
         check(unsafe { caio_ctx_submit(self.ptr(), ops.as_ptr(), ops.len() as u32) })
     }
 
-    /// Takes what is finished, at most `most`; never blocks.
+    /// Collects at most `most` events; never blocks.
     pub fn poll<const N: usize>(&self, events: &mut Events<N>, most: usize) -> Result<()> {
         // SAFETY: room for N events.
         let ret = unsafe { caio_ctx_poll(self.ptr(), events.room.as_mut_ptr().cast(), most.min(N) as u32) };
@@ -122,7 +122,7 @@ impl Ctx {
         Ok(())
     }
 
-    /// Takes what is finished, at most `most`; sleeps until there are `least`. A negative timeout is none.
+    /// Collects at most `most` events; sleeps until there are `least`. A negative timeout means no timeout.
     pub fn wait<const N: usize>(&self, events: &mut Events<N>, least: u32, most: usize, timeout_ns: i64) -> Result<()> {
         events.filled = 0;
         let most = most.min(N) as u32;
@@ -135,13 +135,13 @@ impl Ctx {
 
     /// Makes one wait return early.
     pub fn wake(&self) {
-        // SAFETY: live. It can fail only in a forked child, where nobody waits.
+        // SAFETY: live. It can fail only in a forked child, where no thread waits.
         unsafe { caio_ctx_wake(self.ptr()) };
     }
 
-    /// Asks for the operations with that number to stop; their events still come.
+    /// Cancels the operations with that `user_data`; their events still come.
     pub fn cancel(&self, user_data: u64) {
-        // SAFETY: live. ENOENT means that the event is there already.
+        // SAFETY: live. ENOENT means that the event is pending already.
         unsafe { caio_ctx_cancel(self.ptr(), user_data) };
     }
 
@@ -182,7 +182,7 @@ impl Drop for Ctx {
     }
 }
 
-/// Whether a backend can be had now, and a sentence that says why.
+/// Whether a backend is available now, and the reason.
 pub fn probe(backend: u32) -> (Result<()>, String) {
     let mut why = [0u8; 1024];
     // SAFETY: room for that many bytes.

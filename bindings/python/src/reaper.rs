@@ -1,4 +1,4 @@
-//! A thread that collects the events that nobody else will: of a closed context, or of one whose loop is gone.
+//! A thread that collects the events of a closed context, or of one whose loop is gone, which nothing else collects.
 //!
 //! It keeps the objects in flight, and with them the context and its descriptors, until the last of these events.
 

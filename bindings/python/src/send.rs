@@ -1,6 +1,6 @@
-//! The class of the requests that are handed out: `Coroutine` with an am_send, which PyO3 gives no class.
+//! The class of the coroutines that programs get: `Coroutine` with an am_send slot, which PyO3 does not support.
 //!
-//! By that slot the interpreter gets a result without a StopIteration, which costs as much to make and to take apart
+//! That slot returns a result without a StopIteration, which costs as much to create and unpack
 //! as a tenth of a cached read.
 
 use std::ffi::{c_int, c_void};
@@ -13,16 +13,16 @@ use pyo3::sync::PyOnceLock;
 
 use crate::coroutine::{Coroutine, Step};
 
-/// The slot's number, which PyO3 names since 0.30.
+/// The slot's number; PyO3 has a name for it since 0.30.
 const PY_AM_SEND: c_int = 81;
 
-/// Makes the Python object of a coroutine.
+/// Creates the Python object of a coroutine.
 pub fn new(py: Python<'_>, coroutine: Coroutine) -> PyResult<Py<Coroutine>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class = CLASS.get_or_try_init(py, || make_class(py))?;
     let coroutine = Py::new(py, coroutine)?;
-    // SAFETY: a new object that nobody else has seen, of a class from which `class` is derived without a change of what
-    // its instances consist of. Each instance holds a reference to its class.
+    // SAFETY: a new object without other references. `class` is derived from its class, and its instances have the same
+    // layout. Each instance holds a reference to its class.
     unsafe {
         let object = coroutine.as_ptr();
         let base = std::mem::replace(&mut (*object).ob_type, class.clone_ref(py).into_ptr().cast());
@@ -33,7 +33,7 @@ pub fn new(py: Python<'_>, coroutine: Coroutine) -> PyResult<Py<Coroutine>> {
 
 fn make_class(py: Python<'_>) -> PyResult<Py<PyAny>> {
     let base = py.get_type::<Coroutine>();
-    // SAFETY: attached; PyO3's classes have this slot. It is given anew, as a derived class gets a slower one else.
+    // SAFETY: attached; PyO3's classes have this slot. It is repeated, as a derived class would get a slower one.
     let dealloc = unsafe { ffi::PyType_GetSlot(base.as_type_ptr(), ffi::Py_tp_dealloc) };
     let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
     let mut slots = [slot(ffi::Py_tp_dealloc, dealloc), slot(PY_AM_SEND, am_send as *mut c_void), slot(0, null_mut())];

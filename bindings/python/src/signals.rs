@@ -1,8 +1,8 @@
-//! Threads of ours leave the application's signals alone.
+//! Native threads do not handle the application's signals.
 
 /// Blocks all signals in this thread.
 pub fn block_all() {
-    // SAFETY: a set on the stack, filled before it is used.
+    // SAFETY: the set is on the stack, and filled before it is used.
     unsafe {
         let mut all = std::mem::zeroed();
         libc::sigfillset(&mut all);

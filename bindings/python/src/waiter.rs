@@ -1,4 +1,4 @@
-//! What a task waits for: as much of a future as asyncio's tasks ask of one.
+//! What a task waits for: the part of a future's interface that asyncio's tasks use.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
@@ -12,20 +12,20 @@ use pyo3::types::PyDict;
 use crate::coroutine::{Coroutine, Phase};
 use crate::loop_state::LoopState;
 
-/// Until a coroutine is complete.
+/// Waits until a coroutine's operation completes.
 #[pyclass(frozen, weakref, module = "caio._native")]
 pub struct Waiter {
-    /// None when it is complete: the task that goes on alone decides how long its memory lives.
+    /// None once the task is woken: then the task alone decides how long the memory lives.
     coroutine: Mutex<Option<Py<Coroutine>>>,
     loop_state: Py<LoopState>,
-    /// asyncio's sign that the waiter was yielded by `await`.
+    /// asyncio's flag: `await` has yielded the waiter.
     blocking: AtomicBool,
     cancelled: AtomicBool,
-    /// What the one who cancelled said.
+    /// The message of the cancellation.
     message: OnceLock<Py<PyAny>>,
 }
 
-/// Whom to wake: what asyncio gave to add_done_callback.
+/// The arguments of add_done_callback, which wake a task.
 pub struct Wake {
     waiter: Py<Waiter>,
     callback: Py<PyAny>,
@@ -33,7 +33,7 @@ pub struct Wake {
 }
 
 impl Wake {
-    /// Runs it here and now: only from a callback of the loop, where no task is running.
+    /// Wakes the task now. Call it only in a callback of the loop, where no task is running.
     pub fn run(&self, py: Python<'_>) -> PyResult<()> {
         self.waiter.get().let_go();
         if self.context.is_none(py) {
@@ -44,7 +44,7 @@ impl Wake {
         Ok(())
     }
 
-    /// Has the loop run it later.
+    /// Has the loop wake the task later.
     fn schedule(&self, py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let kwargs = PyDict::new(py);
         if !self.context.is_none(py) {
@@ -90,7 +90,7 @@ impl Waiter {
         drop(coroutine);
     }
 
-    // Relaxed, here and below: only the loop's thread asks.
+    // Relaxed, here and below: only the loop's thread uses it.
     fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
@@ -138,7 +138,7 @@ impl Waiter {
         Ok(0)
     }
 
-    /// Cancels the waiting, and asks for the operation to stop. False if it is complete.
+    /// Cancels the wait and the operation. False if the operation is complete.
     #[pyo3(signature = (msg=None))]
     fn cancel(slf: &Bound<'_, Self>, msg: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
         let (py, this) = (slf.py(), slf.get());
@@ -167,7 +167,7 @@ impl Waiter {
         self.is_cancelled()
     }
 
-    /// Nothing: the coroutine itself has the value, when it goes on.
+    /// Returns None: the coroutine has the value.
     fn result(&self, py: Python<'_>) -> PyResult<()> {
         if self.is_cancelled() {
             return Err(match self.message.get() {
@@ -207,7 +207,7 @@ impl Waiter {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // The collector runs while nobody holds it: no Python code runs under this lock.
+        // If another thread holds the lock, the object counts as in use.
         visit.call(&self.loop_state)?;
         self.coroutine.try_lock().map_or(Ok(()), |coroutine| visit.call(&*coroutine))
     }

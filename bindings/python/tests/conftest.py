@@ -1,4 +1,4 @@
-"""What the tests share: each runs on every implementation that this machine has."""
+"""Shared fixtures and helpers. Tests run on every implementation that this machine has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gate import Gate, build
 uring = pytest.mark.skipif(caio.linux_uring is None, reason="needs io_uring")
 linux = pytest.mark.skipif(caio.linux_aio is None, reason="needs kernel AIO")
 
-#: The full forms of tests that take minutes.
+#: Runs the full form of tests that take minutes.
 LONG = bool(os.environ.get("CAIO_TEST_LONG"))
 
 
@@ -27,25 +27,25 @@ def short_name(module: Any) -> str:
 
 @pytest.fixture(params=caio.variants, ids=short_name)
 def variant(request: pytest.FixtureRequest) -> Any:
-    """A module of the low level."""
+    """A low-level module."""
     return request.param
 
 
 @pytest.fixture(params=[v for v in caio.variants if v.__name__ != "caio.python_aio"], ids=short_name)
 def native(request: pytest.FixtureRequest) -> Any:
-    """The same, native ones only."""
+    """A native low-level module."""
     return request.param
 
 
 @pytest.fixture(params=caio.variants_asyncio, ids=short_name)
 def variant_asyncio(request: pytest.FixtureRequest) -> Any:
-    """A module of the asyncio level."""
+    """An asyncio module."""
     return request.param
 
 
 @pytest.fixture(params=[v for v in (caio.linux_uring, caio.linux_aio) if v], ids=lambda v: v.__name__)
 def polled(request: pytest.FixtureRequest) -> Any:
-    """Implementations whose users handle completions themselves."""
+    """A module whose users handle completions themselves."""
     return request.param
 
 
@@ -54,13 +54,13 @@ NATIVE_ASYNCIO = [v for v in caio.variants_asyncio if "python" not in v.__name__
 
 @pytest.fixture(params=[*NATIVE_ASYNCIO, caio], ids=[*map(short_name, NATIVE_ASYNCIO), "auto"])
 def native_asyncio(request: pytest.FixtureRequest) -> Any:
-    """Whatever has a native AsyncioContext, the default one too."""
+    """A module with a native AsyncioContext, `caio` included."""
     return request.param
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A file of 64 KiB, each 4 KiB of which begin with their number."""
+    """A file of 64 KiB. Each block of 4 KiB begins with its number."""
     path = tmp_path / "file"
     filling = (bytes(range(256)) * 16)[4:]
     path.write_bytes(b"".join(b"%04d" % number + filling for number in range(16)))
@@ -100,7 +100,7 @@ def gate(gate_program: Path, tmp_path: Path) -> Iterator[Gate]:
 
 @pytest.fixture
 def patient() -> Iterator[None]:
-    """A thread keeps the GIL, where there is one, until it leaves it of itself."""
+    """A thread keeps the GIL until it releases it itself."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1000)
     yield
@@ -108,7 +108,7 @@ def patient() -> Iterator[None]:
 
 
 def finish(context: Any, *operations: Any, seconds: float = 20) -> None:
-    """Handles completions until these operations have theirs."""
+    """Handles completions until these operations are complete."""
     deadline = time.monotonic() + seconds
     while not all(is_done(operation) for operation in operations):
         assert time.monotonic() < deadline, "the operations are not complete"
@@ -121,7 +121,7 @@ def finish(context: Any, *operations: Any, seconds: float = 20) -> None:
 
 
 def is_done(operation: Any) -> bool:
-    """Only for operations that were made by `watched`."""
+    """Only for operations from `watched`."""
     return bool(operations_done.get(id(operation)))
 
 
@@ -129,7 +129,7 @@ operations_done: dict[int, list[Any]] = {}
 
 
 def watched(operation: Any) -> Any:
-    """Notes what the operation's callback is called with, in `calls(operation)`."""
+    """Records the arguments of the operation's callback for `calls(operation)`."""
     log: list[Any] = []
     operations_done[id(operation)] = log
     operation.set_callback(log.append)
@@ -141,7 +141,7 @@ def calls(operation: Any) -> list[Any]:
 
 
 def run(main: Callable[[], Coroutine[Any, Any, Any]], seconds: float = 60) -> Any:
-    """Runs a coroutine function in a loop of its own, with no complaint to the loop's exception handler."""
+    """Runs a coroutine function in a new loop, and checks that the loop's exception handler was not called."""
     complaints: list[Any] = []
 
     async def guarded() -> Any:
@@ -156,5 +156,5 @@ def run(main: Callable[[], Coroutine[Any, Any, Any]], seconds: float = 60) -> An
 def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.001)

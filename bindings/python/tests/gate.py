@@ -1,4 +1,4 @@
-"""A file system that holds every read, write and sync until it is told to let go."""
+"""A FUSE file system that holds each read, write and sync until the test releases it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def build(folder: Path) -> Path:
 
 
 class Gate:
-    """One that is mounted, with a file `gated`."""
+    """A mounted file system with a file `gated`."""
 
     def __init__(self, program: Path, folder: Path) -> None:
         folder.mkdir()
@@ -45,7 +45,7 @@ class Gate:
         return self._server.stdout.readline()
 
     def _watch(self) -> None:
-        """Whoever waits for the file instead of saying go would wait for ever."""
+        """Ends a test that waits for the file instead of releasing it."""
         self._closing.wait(60)
         while not self._closing.wait(0.1):
             self.patience_lost = True
@@ -56,13 +56,13 @@ class Gate:
         assert self._report() == "held\n"
 
     def go(self) -> None:
-        """Lets go of what is held now. What was not held yet will be."""
+        """Releases what is held now. Later requests are held."""
         assert self._server.stdin is not None
         self._server.stdin.write("go\n")
         self._server.stdin.flush()
 
     def refuse(self) -> None:
-        """The same, but it fails with EOPNOTSUPP."""
+        """Fails what is held now with EOPNOTSUPP."""
         assert self._server.stdin is not None
         self._server.stdin.write("refuse\n")
         self._server.stdin.flush()

@@ -22,7 +22,7 @@ from caio.asyncio_base import AsyncioContextBase
 from conftest import LONG, linux, run, uring, wait_until
 
 
-def test_first_steps(variant_asyncio: Any, tmp_path: Path) -> None:
+def test_read_write_and_sync(variant_asyncio: Any, tmp_path: Path) -> None:
     async def main() -> None:
         async with variant_asyncio.AsyncioContext() as context:
             with open(tmp_path / "file", "wb+") as file:
@@ -78,7 +78,7 @@ def test_arguments_of_the_implementations() -> None:
     run(main)
 
 
-def test_made_without_a_running_loop(variant_asyncio: Any, fd: int) -> None:
+def test_created_without_a_running_loop(variant_asyncio: Any, fd: int) -> None:
     loop = asyncio.new_event_loop()
     context = variant_asyncio.AsyncioContext(loop=loop)
     assert loop.run_until_complete(context.read(4, fd, 0)) == b"0000"
@@ -86,7 +86,7 @@ def test_made_without_a_running_loop(variant_asyncio: Any, fd: int) -> None:
     loop.close()
 
 
-def test_what_methods_return_are_coroutines(variant_asyncio: Any, fd: int) -> None:
+def test_methods_return_coroutines(variant_asyncio: Any, fd: int) -> None:
     async def main() -> None:
         context = variant_asyncio.AsyncioContext()
         request = context.read(4, fd, 0)
@@ -113,7 +113,7 @@ def test_what_methods_return_are_coroutines(variant_asyncio: Any, fd: int) -> No
     run(main)
 
 
-def test_bad_arguments_before_any_await(variant_asyncio: Any, fd: int) -> None:
+def test_bad_arguments_raise_before_any_await(variant_asyncio: Any, fd: int) -> None:
     async def main() -> None:
         context = variant_asyncio.AsyncioContext()
         for call in (
@@ -147,7 +147,7 @@ def test_submit_operations(variant_asyncio: Any, fd: int) -> None:
     run(main)
 
 
-def test_more_than_fit(variant_asyncio: Any, fd: int) -> None:
+def test_more_than_max_requests_queue(variant_asyncio: Any, fd: int) -> None:
     async def main() -> None:
         context = variant_asyncio.AsyncioContext(max_requests=4)
         writes = [context.write(b"%04d" % n, fd, 4 * n) for n in range(200)]
@@ -161,7 +161,7 @@ def test_more_than_fit(variant_asyncio: Any, fd: int) -> None:
 
 @pytest.mark.parametrize("deferred", [False, True])
 def test_deferred(native_asyncio: Any, fd: int, deferred: bool) -> None:
-    """What one turn of the loop asks for is started after it: by io_uring and kernel AIO; the others just accept it."""
+    """io_uring and kernel AIO submit the operations of one iteration after it; the others ignore `deferred`."""
 
     async def main() -> None:
         context = native_asyncio.AsyncioContext(deferred=deferred)
@@ -198,7 +198,7 @@ def test_deferred(native_asyncio: Any, fd: int, deferred: bool) -> None:
     ],
 )
 def test_deferred_operations_are_one_system_call(module: str, call: str, tmp_path: Path) -> None:
-    """Seen with strace: reads of a file that goes past the page cache, which the kernel does by itself."""
+    """strace shows the reads of an O_DIRECT file, which go to the kernel."""
     if not shutil.which("strace"):
         pytest.skip("what is one system call needs strace")
     path = tmp_path / "direct"
@@ -242,13 +242,13 @@ def test_bad_descriptor(variant_asyncio: Any) -> None:
     run(main)
 
 
-def test_reads_take_no_copy(native_asyncio: Any, fd: int) -> None:
-    """What is awaited is the only reference to what was read into."""
+def test_reads_do_not_copy(native_asyncio: Any, fd: int) -> None:
+    """The result has the only reference to the memory that was read into."""
 
     async def main() -> None:
         context = native_asyncio.AsyncioContext()
         data = await context.read(4096, fd, 0)
-        # Since 3.14 the argument is no reference of its own.
+        # Since Python 3.14, the argument adds no reference.
         assert sys.getrefcount(data) == (1 if sys.version_info >= (3, 14) else 2)
         context.close()
 
@@ -293,7 +293,7 @@ def test_cancel_many(variant_asyncio: Any, tmp_path: Path) -> None:
 
 
 def test_cancelled_at_random(native_asyncio: Any, fd: int) -> None:
-    """100 000 operations on each in the full form (CAIO_TEST_LONG), and nothing is left of them."""
+    """The full form (CAIO_TEST_LONG) cancels 100 000 operations on each implementation."""
 
     async def main() -> None:
         dice = random.Random(1)
@@ -364,7 +364,7 @@ def test_close_after_the_loop(variant_asyncio: Any, fd: int) -> None:
 
 
 def test_close_from_loop_close(native_asyncio: Any, pipe: tuple[int, int]) -> None:
-    """As aiofile does it, with a read that never ends."""
+    """aiofile closes its context like this; here a read never completes."""
     loop = asyncio.new_event_loop()
     contexts = [native_asyncio.AsyncioContext(loop=loop)]
     original = loop.close
@@ -385,7 +385,7 @@ def test_close_from_loop_close(native_asyncio: Any, pipe: tuple[int, int]) -> No
     loop.close()
 
 
-def test_dropped_contexts_leave_nothing(variant_asyncio: Any, fd: int) -> None:
+def test_dropped_contexts_are_freed(variant_asyncio: Any, fd: int) -> None:
     async def main() -> None:
         def descriptors() -> int:
             return len(os.listdir("/proc/self/fd"))
@@ -399,7 +399,7 @@ def test_dropped_contexts_leave_nothing(variant_asyncio: Any, fd: int) -> None:
             await context.read(4, fd, 0)
             reference = weakref.ref(context)
             del context
-            # python_aio's worker may still be on its way out of the last operation.
+            # python_aio's worker may still hold the last operation.
             wait_until(lambda reference=reference: gc.collect() >= 0 and reference() is None)
         await asyncio.sleep(0.05)
         assert descriptors() <= before + 2
@@ -428,7 +428,7 @@ def test_memory_does_not_grow(native_asyncio: Any, fd: int) -> None:
     run(main)
 
 
-def test_values_are_not_kept(native_asyncio: Any, fd: int) -> None:
+def test_the_context_does_not_keep_values(native_asyncio: Any, fd: int) -> None:
     async def main() -> None:
         context = native_asyncio.AsyncioContext()
         payload = os.urandom(100)

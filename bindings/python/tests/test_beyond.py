@@ -1,4 +1,4 @@
-"""What the native implementations can do that the original could not."""
+"""What the native implementations add to the original."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from conftest import run
 
 
-def test_cached_reads_do_not_visit_the_loop(native_asyncio: Any, fd: int) -> None:
+def test_cached_reads_complete_immediately(native_asyncio: Any, fd: int) -> None:
     async def main() -> None:
         context = native_asyncio.AsyncioContext()
         os.pread(fd, 65536, 0)
@@ -34,7 +34,7 @@ def test_cached_reads_do_not_visit_the_loop(native_asyncio: Any, fd: int) -> Non
             handle.cancel()
             return turns
 
-        # More than once, as on a busy machine the loop may be due in between.
+        # Repeated, as the loop may run in between on a busy machine.
         found = [await turns_during_reads() for _ in range(20)]
         assert 0 in found
         assert context.stats().done_inline == 3 * 20
@@ -44,8 +44,8 @@ def test_cached_reads_do_not_visit_the_loop(native_asyncio: Any, fd: int) -> Non
 
 
 @pytest.mark.parametrize("tasks", [1, 3, 100])
-def test_cached_reads_let_others_run(native_asyncio: Any, fd: int, tasks: int) -> None:
-    """The loop turns at least once in a millisecond, however many are at it; here the median has to in five."""
+def test_cached_reads_do_not_starve_other_tasks(native_asyncio: Any, fd: int, tasks: int) -> None:
+    """The promise is one millisecond, however many tasks make cached reads; here the median may be five."""
 
     async def main() -> None:
         context = native_asyncio.AsyncioContext()
@@ -76,7 +76,7 @@ def test_cached_reads_let_others_run(native_asyncio: Any, fd: int, tasks: int) -
 
 
 def test_one_wake_up_for_many(native_asyncio: Any, pipe: tuple[int, int]) -> None:
-    """Reads that are blocked on a pipe become complete together: one call by the loop has them all."""
+    """Blocked reads of a pipe complete together: one callback of the loop wakes all tasks."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -199,7 +199,7 @@ def test_timeouts(native_asyncio: Any, fd: int, pipe: tuple[int, int]) -> None:
 
 
 def test_priorities(native_asyncio: Any, fd: int) -> None:
-    """Any number is accepted; those that ioprio_set(2) knows are handed to the kernel."""
+    """Any number is accepted. Those that ioprio_set(2) accepts reach the kernel."""
 
     async def main() -> None:
         context = native_asyncio.AsyncioContext()
@@ -212,7 +212,7 @@ def test_priorities(native_asyncio: Any, fd: int) -> None:
 
 
 def test_priorities_reach_the_kernel(tmp_path: Path) -> None:
-    """A cold read through kernel AIO or io_uring carries it: seen with strace."""
+    """strace shows the priority of a cold read through kernel AIO or io_uring."""
     if caio.linux_aio is None:
         pytest.skip("needs kernel AIO")
     try:
@@ -255,7 +255,7 @@ def test_stats(native_asyncio: Any, fd: int) -> None:
     run(main)
 
 
-def test_default_context_is_the_best_of_now(fd: int) -> None:
+def test_default_context_is_the_best_available_now(fd: int) -> None:
     async def main() -> None:
         async with caio.AsyncioContext(max_requests=8) as context:
             assert type(context.context) is context.CONTEXT_CLASS

@@ -1,4 +1,4 @@
-"""Contexts of the low level."""
+"""Low-level contexts."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_one_submission_each(variant: Any, fd: int) -> None:
     assert calls(read) == [4]
 
 
-def test_many(variant: Any, fd: int) -> None:
+def test_many_operations_at_the_same_time(variant: Any, fd: int) -> None:
     context = variant.Context(64)
     reads = [watched(variant.Operation.read(4, fd, number % 16 * 4096)) for number in range(64)]
     assert context.submit(*reads) == 64
@@ -93,7 +93,7 @@ def test_many(variant: Any, fd: int) -> None:
     assert [read.get_value() for read in reads] == [os.pread(fd, 4, number % 16 * 4096) for number in range(64)]
 
 
-def test_in_flight_shows_nothing(native: Any, pipe: tuple[int, int]) -> None:
+def test_an_operation_in_flight_hides_its_memory(native: Any, pipe: tuple[int, int]) -> None:
     context = native.Context(4)
     read = watched(native.Operation.read(4, pipe[0], -1))
     context.submit(read)
@@ -119,7 +119,7 @@ def test_done_only_when_handled(polled: Any, fd: int) -> None:
 
 
 def test_full(native: Any, pipe: tuple[int, int]) -> None:
-    """What is refused can be submitted again."""
+    """A refused operation can be submitted again."""
     context = native.Context(2)
     reads = [watched(native.Operation.read(1, pipe[0], -1)) for _ in range(3)]
     if native.__name__ == "caio.linux_aio":
@@ -138,7 +138,7 @@ def test_full(native: Any, pipe: tuple[int, int]) -> None:
 
 
 @linux
-def test_linux_refuses_bad_descriptors_at_once(fd: int, tmp_path: Any) -> None:
+def test_linux_refuses_bad_descriptors_at_submission(fd: int, tmp_path: Any) -> None:
     context = caio.linux_aio.Context(4)
     number = os.open(tmp_path / "later", os.O_RDWR | os.O_CREAT)
     os.close(number)
@@ -152,8 +152,8 @@ def test_linux_refuses_bad_descriptors_at_once(fd: int, tmp_path: Any) -> None:
 
 
 @linux
-def test_linux_refuses_descriptors_of_another_mode_at_once(fd: int, path: Path) -> None:
-    """As kernel AIO does; what was submitted before goes on."""
+def test_linux_refuses_descriptors_of_another_mode_at_submission(fd: int, path: Path) -> None:
+    """io_submit(2) does the same. The operations before the bad one stay submitted."""
     kind = caio.linux_aio.Operation
     reading, writing, nowhere = (os.open(path, mode) for mode in (os.O_RDONLY, os.O_WRONLY, os.O_PATH))
     for bad in (
@@ -175,7 +175,7 @@ def test_linux_refuses_descriptors_of_another_mode_at_once(fd: int, path: Path) 
 
 def test_bad_descriptor_at_completion(variant: Any) -> None:
     if variant.__name__ == "caio.linux_aio":
-        pytest.skip("refused at once")
+        pytest.skip("refused at submission")
     context = variant.Context(4)
     read = watched(variant.Operation.read(1, 9999, 0))
     assert context.submit(read) == 1
@@ -184,7 +184,7 @@ def test_bad_descriptor_at_completion(variant: Any) -> None:
         read.get_value()
 
 
-def test_a_raising_callback_harms_nobody(variant: Any, fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_raising_callback_does_not_stop_others(variant: Any, fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda args: seen.append(args.exc_type))
     monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_type))
@@ -228,7 +228,7 @@ def test_blocked_callbacks_do_not_hold_up_others(fd: int) -> None:
 
 
 def test_references(native: Any, fd: int) -> None:
-    """In flight, one reference to the operation and one to the context; then the context goes without the collector."""
+    """In flight, operation and context have one reference more. Then the context is freed without the collector."""
     gc.collect()
     gc.disable()
     try:
@@ -264,12 +264,12 @@ def test_dropped_thread_context_runs_all_callbacks(fd: int) -> None:
 
 
 def data_size() -> int:
-    """KiB of this process's memory that is its own."""
+    """KiB of private memory of this process."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmData"))
 
 
-def test_last_reference_goes_in_a_callback(fd: int) -> None:
+def test_last_reference_dropped_in_a_callback(fd: int) -> None:
     before = data_size()
     for module in (caio.thread_aio, caio.python_aio):
         for _ in range(50):
@@ -314,12 +314,12 @@ def test_close() -> None:
             context.submit(read)
 
 
-def test_what_contexts_do_not_have(variant: Any) -> None:
+def test_attributes_that_contexts_do_not_have(variant: Any) -> None:
     assert not hasattr(variant.Context, "__enter__")
     assert hasattr(variant.Context, "close") is (variant in (caio.thread_aio, caio.python_aio))
 
 
-def test_not_to_be_subclassed(native: Any) -> None:
+def test_native_classes_cannot_be_subclassed(native: Any) -> None:
     for base in (native.Context, native.Operation):
         with pytest.raises(TypeError):
             type("Mine", (base,), {})

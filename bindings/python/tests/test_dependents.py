@@ -1,4 +1,4 @@
-"""Programs of others on this package: aiofile, and an aiohttp server under load."""
+"""Programs that use this package: aiofile, and an aiohttp server under load."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_aiofile(environment: dict[str, str], tmp_path: Path) -> None:
     assert done.stdout == "fine\n"
 
 
-# Streams files through the context, and says how long its heartbeat was held up.
+# Streams files through the context, and reports how late its heartbeat was.
 SERVER = """
 import asyncio, os, sys, caio
 from aiohttp import web
@@ -173,7 +173,7 @@ def test_aiohttp_server(environment: dict[str, str], files: Path) -> None:
                 assert served is not None
                 assert int(served[1]) > 20
         median, _most, worst = map(float, asyncio.run(fetch(f"http://127.0.0.1:{port}/report")).split())
-        # What aiohttp itself needs for 32 requests is in it.
+        # This includes what aiohttp itself needs for 32 requests.
         assert median < 0.2
         assert worst < 5
         assert server.wait(20) == 0
@@ -199,7 +199,7 @@ async def download(port: int, files: Path) -> None:
 
 
 def test_aiofile_takes_a_replaced_context(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """aiofile looks AsyncioContext up when it is called, so that it can be replaced."""
+    """aiofile looks up AsyncioContext when it is called, so that a program can replace it."""
     aiofile = pytest.importorskip("aiofile")
     import caio
 

@@ -32,7 +32,7 @@ def test_python_operations_by_hand(fd: int) -> None:
     assert (nothing.get_value(), calls(nothing)) == (None, [None])
 
 
-def test_python_counts_what_is_in_progress(fd: int) -> None:
+def test_python_counts_operations_in_flight(fd: int) -> None:
     context = python_aio.Context(4)
     read = watched(python_aio.Operation.read(4, fd, 0))
     assert context._in_progress == 0
@@ -46,7 +46,7 @@ def test_python_counts_what_is_in_progress(fd: int) -> None:
 
 
 def test_python_pool_that_is_closed(fd: int) -> None:
-    """What was submitted to it goes back as it was."""
+    """An operation that a closed pool refuses is unchanged."""
     context = python_aio.Context(4)
     context.pool.close()
     context.pool.join()
@@ -60,7 +60,7 @@ def test_python_pool_that_is_closed(fd: int) -> None:
     assert read.get_value() == b"0000"
 
 
-def test_python_shows_nothing_in_flight(fd: int) -> None:
+def test_python_hides_memory_in_flight(fd: int) -> None:
     context = python_aio.Context(4, pool_size=1)
     gate = threading.Event()
     first = python_aio.Operation.read(4, fd, 0)
@@ -74,7 +74,7 @@ def test_python_shows_nothing_in_flight(fd: int) -> None:
 
 
 @pytest.mark.parametrize("module", [thread_aio, python_aio])
-def test_what_was_submitted_before_close_is_done(module: Any, fd: int) -> None:
+def test_operations_submitted_before_close_complete(module: Any, fd: int) -> None:
     context = module.Context(64)
     reads = [watched(module.Operation.read(4, fd, 0)) for _ in range(64)]
     assert context.submit(*reads) == 64

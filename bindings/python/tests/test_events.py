@@ -1,4 +1,4 @@
-"""Completions of the low level: poll, process_events, flush, cancel."""
+"""Low-level completions: poll, process_events, flush, cancel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_poll(polled: Any, fd: int) -> None:
 
 
 def test_poll_then_process(polled: Any, pipe: tuple[int, int]) -> None:
-    """As an event loop's callback does it."""
+    """An event loop's callback does the same."""
     context = polled.Context(4)
     read = watched(polled.Operation.read(1, pipe[0], -1))
     context.submit(read)
@@ -86,7 +86,7 @@ def test_process_events_timeout(polled: Any) -> None:
     assert time.monotonic() - started < 3
 
 
-def test_waiting_for_ever_is_woken_and_leaves_the_gil(polled: Any, fd: int) -> None:
+def test_waiting_for_ever_releases_the_gil_and_is_woken(polled: Any, fd: int) -> None:
     context = polled.Context(4)
     result: list[int] = []
     thread = threading.Thread(target=lambda: result.append(context.process_events(4, 1, -1)))
@@ -104,8 +104,8 @@ def test_waiting_for_ever_is_woken_and_leaves_the_gil(polled: Any, fd: int) -> N
 
 
 @pytest.mark.usefixtures("patient")
-def test_others_run_while_one_waits(polled: Any, pipe: tuple[int, int]) -> None:
-    """What is waited for comes from a thread that can only run because the one that waits has left it the GIL."""
+def test_other_threads_run_while_one_waits(polled: Any, pipe: tuple[int, int]) -> None:
+    """The thread that writes can run only because the waiting thread releases the GIL."""
     context = polled.Context(4)
     read = watched(polled.Operation.read(1, pipe[0], -1))
     context.submit(read)
@@ -129,8 +129,8 @@ def test_others_run_while_one_waits(polled: Any, pipe: tuple[int, int]) -> None:
     assert (done, order) == (1, ["before", "other", "after"])
 
 
-def test_a_callback_finds_none_of_those_beside_it(polled: Any, pipe: tuple[int, int]) -> None:
-    """All that one call handles is taken before its first callback runs."""
+def test_a_callback_finds_no_event_of_its_own_batch(polled: Any, pipe: tuple[int, int]) -> None:
+    """One call collects all events that it handles before it runs the first callback."""
     context = polled.Context(128)
     seen: list[int] = []
     reads = [polled.Operation.read(1, pipe[0], -1) for _ in range(100)]
@@ -197,7 +197,7 @@ def test_uring_failures_call_back_with_errno(pipe: tuple[int, int]) -> None:
 
 
 @uring
-def test_uring_cancel_never_complains(fd: int, pipe: tuple[int, int]) -> None:
+def test_uring_cancel_never_raises(fd: int, pipe: tuple[int, int]) -> None:
     context, other = caio.linux_uring.Context(8), caio.linux_uring.Context(8)
     read = watched(caio.linux_uring.Operation.read(4, pipe[0], -1))
     context.submit(read)

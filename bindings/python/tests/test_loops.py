@@ -1,4 +1,4 @@
-"""Event loops of all kinds, and what becomes of a context when they, or processes, change."""
+"""A context with other loops, threads and processes, and with other kinds of loops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from conftest import run
 
 
-def test_another_loop_is_a_clear_error(native_asyncio: Any, fd: int) -> None:
+def test_another_loop_raises_an_error_that_names_it(native_asyncio: Any, fd: int) -> None:
     first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
     context = native_asyncio.AsyncioContext(loop=first)
 
@@ -94,7 +94,7 @@ def test_loops_in_threads(native_asyncio: Any, fd: int) -> None:
 
 
 def test_an_exception_that_ends_the_loop(native_asyncio: Any, fd: int) -> None:
-    """KeyboardInterrupt in one task: the others go on when the loop does."""
+    """After KeyboardInterrupt in one task, the others go on when the loop runs again."""
     loop = asyncio.new_event_loop()
     context = native_asyncio.AsyncioContext(loop=loop)
 
@@ -142,7 +142,7 @@ def test_debug_mode(native_asyncio: Any, fd: int) -> None:
 
 
 def test_python_tasks(native_asyncio: Any, fd: int) -> None:
-    """asyncio's tasks in pure Python ask more of a future."""
+    """asyncio's pure-Python tasks use more of a future's interface."""
     loop = asyncio.new_event_loop()
     loop.set_task_factory(lambda loop, coro, **kw: asyncio.tasks._PyTask(coro, loop=loop, **kw))  # type: ignore[attr-defined,arg-type]
 

@@ -24,7 +24,7 @@ def test_no_public_constructor(native: Any) -> None:
     "bad",
     [{"fd": "0"}, {"offset": "0"}, {"priority": "0"}, {"fd": 1.5}, {"fd": None}, {"offset": None}, {"priority": None}],
 )
-def test_arguments_that_are_no_integers(variant: Any, kind: str, bad: dict[str, Any]) -> None:
+def test_arguments_must_be_integers(variant: Any, kind: str, bad: dict[str, Any]) -> None:
     arguments = {"fd": 0, "offset": 0, "priority": 0} | bad
     first = 1 if kind == "read" else b"x"
     before = len(gc.get_objects())
@@ -35,7 +35,7 @@ def test_arguments_that_are_no_integers(variant: Any, kind: str, bad: dict[str, 
     assert len(gc.get_objects()) < before + 400
 
 
-def test_a_length_that_is_no_integer(variant: Any) -> None:
+def test_a_length_must_be_an_integer(variant: Any) -> None:
     for bad in ("1", 1.5, b"1", None):
         with pytest.raises(TypeError):
             variant.Operation.read(bad, 0, 0)
@@ -68,7 +68,7 @@ def test_absurd_length(native: Any) -> None:
             native.Operation.read(bad, 0, 0)
 
 
-def test_python_meets_an_absurd_length_at_work(fd: int) -> None:
+def test_python_fails_an_absurd_length_at_completion(fd: int) -> None:
     context = python_aio.Context(4)
     read = watched(python_aio.Operation.read(2**62, fd, 0))
     assert context.submit(read) == 1
@@ -78,8 +78,8 @@ def test_python_meets_an_absurd_length_at_work(fd: int) -> None:
         read.get_value()
 
 
-def test_a_descriptor_that_is_no_descriptor(native: Any) -> None:
-    """Cut off to 32 bits it would be one, of another file."""
+def test_a_descriptor_out_of_range_is_refused(native: Any) -> None:
+    """Cut off to 32 bits, the number would be another file's."""
     kind = native.Operation
     for bad in (2**32, -(2**31) - 1):
         for make in (
@@ -176,8 +176,8 @@ def test_read_at_the_end(variant: Any, fd: int) -> None:
         assert read.get_value() == b""
 
 
-def test_small_reads_are_their_own(variant: Any, fd: int) -> None:
-    """CPython shares short bytes objects; what is read must not land in those."""
+def test_small_reads_have_objects_of_their_own(variant: Any, fd: int) -> None:
+    """CPython shares short bytes objects; a read must not change them."""
     context = variant.Context(4)
     for nbytes in (1, 2, 3):
         read = watched(variant.Operation.read(nbytes, fd, 4))
@@ -224,7 +224,7 @@ def test_sync_yields_none(variant: Any, fd: int, kind: str) -> None:
 
 
 def test_failure(variant: Any, pipe: tuple[int, int]) -> None:
-    """A pipe has no positions to read at: fails at completion on each."""
+    """A read of a pipe at an offset fails when it completes."""
     context = variant.Context(4)
     read = watched(variant.Operation.read(10, pipe[0], 5))
     assert context.submit(read) == 1
@@ -241,7 +241,7 @@ def test_failure(variant: Any, pipe: tuple[int, int]) -> None:
 
 
 def test_a_failed_read_shows_no_memory(native: Any, pipe: tuple[int, int]) -> None:
-    """Its buffer was never filled: nothing of this process's memory may be seen in it."""
+    """Its buffer was never filled; it must not show this process's memory."""
     context = native.Context(4)
     read = watched(native.Operation.read(50000, pipe[0], 5))
     context.submit(read)

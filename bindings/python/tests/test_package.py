@@ -86,7 +86,7 @@ def test_typed() -> None:
 
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a program with nothing else in its environment."""
+    """Runs a program with only these variables in its environment."""
     command = [sys.executable, "-c", textwrap.dedent(program)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
@@ -173,7 +173,7 @@ def test_without_the_native_part() -> None:
 
 
 def test_unavailable_module() -> None:
-    """Where the kernel refuses io_uring and AIO: forced by a wrong answer of the probe."""
+    """The probe is made to report that the kernel refuses io_uring and AIO."""
     done = python(
         """
         import caio._native as native
@@ -198,7 +198,7 @@ def test_unavailable_module() -> None:
     assert done.returncode == 0
 
 
-# The native module, loaded before the package that asks it.
+# Loads the native module before the package.
 FAKE = """spec = importlib.util.find_spec("caio")
         path = next(p for p in __import__("glob").glob(spec.submodule_search_locations[0] + "/_native*.so"))
         native_spec = importlib.util.spec_from_file_location("caio._native", path)
@@ -218,8 +218,8 @@ def test_probe() -> None:
             assert probe.available == (name in available)
 
 
-def test_default_context_falls_back_when_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At import io_uring worked; then a seccomp filter came."""
+def test_default_context_falls_back_when_it_is_created(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seccomp filter forbids io_uring after the import."""
     done = python(
         """
         import ctypes, struct, asyncio, caio
@@ -265,7 +265,7 @@ print("refused", flush=True)
 
 @pytest.mark.parametrize("first", ["", "import caio"])
 def test_sub_interpreters_are_refused(first: str) -> None:
-    """The native part says no, whether the main interpreter has it or not; the pure one works."""
+    """The native part refuses to load, whether the main interpreter has loaded it or not. The Python part works."""
     done = python(
         f"""
         {first}

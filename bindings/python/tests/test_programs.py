@@ -53,7 +53,7 @@ os.write(1, b"begun")
 
 @pytest.mark.parametrize("kind", list(AT_EXIT))
 def test_exit_with_work_in_flight(kind: str, tmp_path: Path) -> None:
-    """Again and again, as what could go wrong is a race: 200 times each in the full form (CAIO_TEST_LONG)."""
+    """Repeated, as a failure would be a race: 200 times each in the full form (CAIO_TEST_LONG)."""
     path = tmp_path / "file"
     path.write_bytes(bytes(65536))
     program = f"import asyncio, os, caio\nfd = os.open({str(path)!r}, os.O_RDWR)\n" + AT_EXIT[kind]
@@ -83,7 +83,7 @@ def test_cold_and_warm_agree(native_asyncio: Any, tmp_path: Path) -> None:
 
 
 def test_the_loop_is_never_blocked(native_asyncio: Any, tmp_path: Path) -> None:
-    """Large writes and syncs to a real disk: a heartbeat goes on meanwhile."""
+    """During large writes and syncs to a real disk, a heartbeat runs on time."""
 
     async def main() -> None:
         fd = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
@@ -124,7 +124,7 @@ def test_example_of_the_readme() -> None:
 
 @pytest.mark.parametrize("name", ["uring", "linux", "thread", "python"])
 def test_a_program_of_the_original(name: str, tmp_path: Path) -> None:
-    """Written as its users write: the loop asked for first, the context kept, no close."""
+    """A typical program: it gets the loop first, keeps the context, and does not close it."""
     program = """
 import asyncio
 from caio import AsyncioContext
@@ -174,7 +174,7 @@ print(while_there - before, size() - before)
 
 
 def test_large_contexts_give_their_memory_back() -> None:
-    # Large pieces are always mappings of their own: else malloc(3) keeps some for later.
+    # Makes large allocations mappings of their own, which malloc(3) does not keep.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "131072"}
     command = [sys.executable, "-c", LARGE_CONTEXTS]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)

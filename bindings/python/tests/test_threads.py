@@ -37,7 +37,7 @@ def test_threads_share_a_context(variant: Any, fd: int) -> None:
 
 
 def test_threads_compete_for_operations(variant: Any, fd: int) -> None:
-    """32 threads, each with a context of its own, want the same operations: each is claimed and called back once."""
+    """32 threads with a context each submit the same operations: each is claimed and called back once."""
     contexts = [variant.Context(256) for _ in range(32)]
     reads = [watched(variant.Operation.read(4, fd, 0)) for _ in range(200)]
     claimed: list[int] = []
@@ -71,7 +71,7 @@ def drain(contexts: list[Any]) -> bool:
 
 @pytest.fixture
 def hasty() -> Iterator[None]:
-    """Threads take turns as often as the interpreter can have them."""
+    """Threads switch as often as the interpreter can."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -80,7 +80,7 @@ def hasty() -> Iterator[None]:
 
 @pytest.mark.usefixtures("hasty")
 def test_32_threads_submit_cancel_and_collect(native: Any, fd: int) -> None:
-    """On one context: each operation that is accepted calls back once, cancelled or not."""
+    """Each accepted operation of one context calls back once, cancelled or not."""
     context = native.Context(4096)
     ends = os.pipe()
     failures: list[BaseException] = []
@@ -127,7 +127,7 @@ def test_32_threads_submit_cancel_and_collect(native: Any, fd: int) -> None:
 
 @pytest.mark.usefixtures("patient")
 def test_others_run_under_load(native: Any, tmp_path: Path) -> None:
-    """Large reads of what the page cache has: submitted, waited for, taken in, with the GIL left to another thread."""
+    """Large cached reads: another thread gets the GIL while they are submitted and collected."""
     path = tmp_path / "large"
     path.write_bytes(bytes(16 << 20))
     fd = os.open(path, os.O_RDONLY)
@@ -158,7 +158,7 @@ def test_others_run_under_load(native: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="a free-threaded interpreter")
-def test_the_gil_stays_off() -> None:
+def test_importing_the_package_does_not_enable_the_gil() -> None:
     program = "import sys, caio, caio._native; sys.exit(sys._is_gil_enabled())"
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

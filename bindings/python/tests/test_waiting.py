@@ -1,4 +1,4 @@
-"""The loop does not wait for a file: one that holds its reads and writes proves it by order, not by a clock."""
+"""The loop never waits for a file. A file that holds reads and writes shows it without a clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def close(fd: int, gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("what", ["read", "write", "fdsync"])
-def test_the_loop_goes_on_while_a_buffered_file_is_slow(variant_asyncio: Any, gate: Gate, what: str) -> None:
+def test_the_loop_runs_on_while_a_buffered_file_is_slow(variant_asyncio: Any, gate: Gate, what: str) -> None:
     async def main() -> None:
         fd = os.open(gate.file, os.O_RDWR)
         async with variant_asyncio.AsyncioContext() as context:
@@ -52,8 +52,8 @@ def test_the_loop_goes_on_while_a_buffered_file_is_slow(variant_asyncio: Any, ga
 
 
 @pytest.mark.parametrize("what", ["write", "fdsync"])
-def test_what_a_file_system_does_not_support(native_asyncio: Any, gate: Gate, what: str) -> None:
-    """Programs look for the C library's words, to go on with another implementation."""
+def test_an_unsupported_operation_has_the_system_error_text(native_asyncio: Any, gate: Gate, what: str) -> None:
+    """Programs match the C library's text, and then use another implementation."""
 
     async def main() -> None:
         fd = os.open(gate.file, os.O_RDWR)
@@ -73,7 +73,7 @@ def test_what_a_file_system_does_not_support(native_asyncio: Any, gate: Gate, wh
 
 
 def test_a_cancelled_write_keeps_its_memory(native_asyncio: Any, gate: Gate) -> None:
-    """The task ends at once; the bytes are let go when the file has let go of the write."""
+    """The task ends immediately; the memory is freed when the file releases the write."""
 
     async def main() -> None:
         fd = os.open(gate.file, os.O_RDWR)
@@ -106,7 +106,7 @@ SETUP, DESTROY, SUBMIT = {"x86_64": (206, 207, 209), "aarch64": (0, 1, 2)}.get(p
 
 @pytest.mark.skipif(SETUP is None, reason="other processors: the numbers of io_submit(2) needs a look")
 def test_kernel_aio_by_itself_waits_for_that_file(gate: Gate) -> None:
-    """What linux_aio is spared: a program that hands a buffered read to io_submit(2) is held inside it."""
+    """io_submit(2) itself waits for a buffered read; linux_aio avoids that."""
     syscall = ctypes.CDLL(None, use_errno=True).syscall
     queue = ctypes.c_ulong()
     if syscall(SETUP, 1, ctypes.byref(queue)) != 0:

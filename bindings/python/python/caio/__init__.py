@@ -1,9 +1,10 @@
 """Asynchronous file I/O for asyncio.
 
-``AsyncioContext`` is what most programs need. Its ways to do the work are the modules ``linux_uring``, ``linux_aio``,
-``thread_aio`` and ``python_aio``, each with its ``..._asyncio``; one that cannot be had here is None. Which one is the
-default says the environment variable CAIO_IMPL (``uring``, ``linux``, ``thread``, ``python``), else the file
-``default_implementation`` in this package's folder, else what works best.
+Most programs need ``AsyncioContext``. The implementations are the modules ``linux_uring``, ``linux_aio``,
+``thread_aio`` and ``python_aio``, each with its ``..._asyncio``. One that is not available is None. To choose the
+default, set the environment variable CAIO_IMPL (``uring``, ``linux``, ``thread``, ``python``), or write one of these
+names into the file ``default_implementation`` in this package's folder. Without either, the best available is the
+default.
 """
 
 from __future__ import annotations

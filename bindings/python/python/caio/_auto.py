@@ -1,4 +1,4 @@
-"""AsyncioContext as it is without a choice: what works best when it is made."""
+"""AsyncioContext when no implementation is named: the best that is available when it is created."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._native import _auto_context
 
 
 def auto_class(preferred: ModuleType) -> Any:
-    """The class, derived from that of the implementation that was preferred at import."""
+    """The class, derived from AsyncioContext of the implementation that is preferred at import."""
 
     class AsyncioContext(preferred.AsyncioContext):  # type: ignore[misc, name-defined]
         __doc__ = preferred.AsyncioContext.__doc__

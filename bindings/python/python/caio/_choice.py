@@ -1,4 +1,4 @@
-"""Which implementation is the default."""
+"""Chooses the default implementation."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-#: Modules by the names that CAIO_IMPL knows.
+#: The module of each name that CAIO_IMPL accepts.
 NAMES = {"uring": "linux_uring", "linux": "linux_aio", "thread": "thread_aio", "python": "python_aio"}
 
 
 def load(module: str) -> tuple[Any, Any]:
-    """An implementation and its asyncio side; None if they cannot be had here."""
+    """An implementation and its asyncio side; None if they are not available."""
     try:
         return import_module(f"caio.{module}"), import_module(f"caio.{module}_asyncio")
     except ImportError:
@@ -46,7 +46,7 @@ def _from_environment(available: tuple[str, ...]) -> str | None:
 
 
 def _from_file(available: dict[str, int]) -> str | None:
-    """The first line of the file that names what can be had."""
+    """The first line of the file that names an available implementation."""
     try:
         lines = Path(__file__).with_name("default_implementation").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

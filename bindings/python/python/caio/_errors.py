@@ -1,4 +1,4 @@
-"""Exceptions: those that the native implementations have always raised, which are OSErrors with an errno too."""
+"""The exceptions of the original's native implementations, which are also OSErrors with an errno."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ __all__ = ["BadDescriptorError", "ContextError", "OperationError", "OperationTim
 
 
 class _WithErrno(OSError):
-    """Its text is the system's, without the number."""
+    """Its text is the system's, without the errno."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class OperationError(SystemError, _WithErrno):
-    """An operation failed; ``errno`` says how."""
+    """An operation failed with ``errno``."""
 
 
 class OperationTimeoutError(OperationError, TimeoutError):
-    """An operation's timeout stopped it."""
+    """An operation's timeout expired."""
 
 
 class BadDescriptorError(ValueError, _WithErrno):
-    """linux_aio was given a descriptor that is not open, or not for what was asked."""
+    """linux_aio got a descriptor that is not open, or not open for the operation."""
 
 
 class ContextError(SystemError, OSError):
-    """A context cannot be made; ``errno`` says why."""
+    """A context cannot be created; ``errno`` has the reason."""
 
 
 def failure(linux: bool, errno: int, text: str) -> Exception:
-    """The exception for an operation that ended with ``errno``."""
+    """The exception of an operation that failed with ``errno``."""
     error: _WithErrno
     if linux and errno == errnos.EBADF:
         error = BadDescriptorError(f"{text}: the operation's file descriptor is not open for it [EBADF]")
@@ -45,7 +45,7 @@ def failure(linux: bool, errno: int, text: str) -> Exception:
 
 
 def no_context(errno: int, text: str) -> Exception:
-    """The exception for a context that cannot be made."""
+    """The exception when a context cannot be created."""
     error = ContextError(errno, text)
     error.errno = errno
     error.strerror = text

@@ -1,4 +1,4 @@
-"""What the implementations can tell about themselves."""
+"""Counters of a context, and what is available."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ __all__ = ["Probe", "Stats", "probe"]
 
 @dataclass(frozen=True)
 class Stats:
-    """Counters since a context was made."""
+    """Counters since a context was created."""
 
     implementation: str
-    #: Accepted, and not yet collected, now.
+    #: Accepted, completion not collected yet.
     in_flight: int
     submitted: int
     completed: int
     cancelled: int
-    #: Finished at once, inside the submission.
+    #: Completed immediately, inside the submission.
     done_inline: int
-    #: Finished by io_uring or kernel AIO.
+    #: Completed by io_uring or kernel AIO.
     done_native: int
-    #: Finished by a worker thread.
+    #: Completed by a worker thread.
     done_worker: int
-    #: Sent a second way after the first said that it cannot.
+    #: Retried on another path.
     retried: int
 
 
 class Probe(NamedTuple):
-    """Whether an implementation can be had at this moment, and why."""
+    """Whether an implementation is available now, and the reason."""
 
     available: bool
     reason: str
 
 
 def probe() -> dict[str, Probe]:
-    """Asks the kernel what works now: for each name that CAIO_IMPL knows, and for "auto", which AsyncioContext uses."""
+    """Checks what is available now: each name that CAIO_IMPL accepts, and "auto", which AsyncioContext uses."""
     try:
         from . import _native
     except ImportError as error:

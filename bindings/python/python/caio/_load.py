@@ -1,4 +1,4 @@
-"""Loads the native part, or says why an implementation that needs it cannot be had."""
+"""Loads the native part, or reports why an implementation that needs it is not available."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ def require(module: str, backend: int) -> None:
     available, reason = _native._probe(backend)
     if not available:
         raise ImportError(f"{module} is not available: {reason}")
-    _look_after_threads()
+    _register_hooks()
 
 
-def _look_after_threads() -> None:
-    """Threads of the native part leave the interpreter alone when it ends, and are forgotten by a forked child."""
-    global _looked_after
-    if _looked_after:
+def _register_hooks() -> None:
+    """Tells the native part's threads when the interpreter ends, and that a forked child does not have them."""
+    global _hooks_registered
+    if _hooks_registered:
         return
-    _looked_after = True
+    _hooks_registered = True
     from . import _native
 
     atexit.register(_native._at_exit)
     os.register_at_fork(after_in_child=_native._after_fork)
 
 
-_looked_after = False
+_hooks_registered = False

@@ -11,11 +11,11 @@ from .asyncio_base import AsyncioContextBase, _current_loop
 
 
 class NativeAsyncioContext(LoopContext, AsyncioContextBase):
-    """An event loop's way to operations on files.
+    """Operations on files for one event loop.
 
-    What the page cache has is returned at once; a task that lives on that still lets the loop run at least once in
-    a millisecond. The context belongs to one loop and one process. With ``deferred``, what one turn of the loop asks
-    for is submitted together after it, by io_uring without a submission thread and kernel AIO.
+    Cached reads complete immediately. A task that only makes cached reads still lets the loop run at least once in
+    a millisecond. The context belongs to one loop and one process. With ``deferred``, the operations of one iteration
+    of the loop are submitted together after it: on kernel AIO, and on io_uring without a submission thread.
     """
 
     def __init__(
@@ -32,22 +32,22 @@ class NativeAsyncioContext(LoopContext, AsyncioContextBase):
 
     @property
     def semaphore(self) -> asyncio.BoundedSemaphore:  # type: ignore[override]
-        """What is free of ``max_requests``. Requests wait by themselves; nobody needs to acquire it."""
+        """How many more operations fit into ``max_requests``. Others queue by themselves; do not acquire it."""
         limit: int = self.context.max_requests
         view = asyncio.BoundedSemaphore(limit)
         view._value = max(0, limit - self._unfinished)
         return view
 
     async def chain(self, *requests: Coroutine[Any, Any, Any]) -> list[Any]:
-        """Does requests of this context one after the other, without a trip to the loop between them.
+        """Performs operations of this context one after the other, without an iteration of the loop between them.
 
-        Each starts only when the one before has succeeded in full (a short read or write has not). The result is
-        the list of their values. If one fails, those behind it are not done, and its exception is raised; one that
-        was only short stops those behind it with an OperationError of errno ECANCELED.
+        Each starts only when the one before has succeeded in full (a short read or write has not). Returns
+        the list of their values. If one fails, those after it are not performed, and its exception is raised. If one
+        is short, those after it fail with an OperationError of errno ECANCELED.
         """
         members = [request for request in requests if isinstance(request, OperationCoroutine)]
         if len(members) != len(requests):
-            raise ValueError("the members of a chain are what read(), write() and so on of this context return")
+            raise ValueError("the members of a chain must be coroutines of this context's read(), write() and so on")
         if not members:
             return []
         self._start_chain(members)

@@ -1,4 +1,4 @@
-"""What all implementations of the low level offer."""
+"""The interface of all low-level implementations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class AbstractContext(abc.ABC):
-    """Takes operations and has them done."""
+    """Submits operations."""
 
     @property
     def max_requests(self) -> int:
@@ -16,11 +16,11 @@ class AbstractContext(abc.ABC):
         raise NotImplementedError
 
     def submit(self, *aio_operations: AbstractOperation) -> int:
-        """Starts operations; returns how many it took."""
+        """Submits operations; returns how many were accepted."""
         raise NotImplementedError(aio_operations)
 
     def cancel(self, *aio_operations: AbstractOperation) -> int:
-        """Asks operations to stop."""
+        """Cancels operations."""
         raise NotImplementedError(aio_operations)
 
 
@@ -49,7 +49,7 @@ class AbstractOperation(abc.ABC):
 
     @abc.abstractmethod
     def get_value(self) -> bytes | int | None:
-        """The bytes read, the number of bytes written, or None; or raises what went wrong."""
+        """The bytes read, the number of bytes written, or None. Raises an exception if the operation failed."""
 
     @property
     @abc.abstractmethod
@@ -59,7 +59,7 @@ class AbstractOperation(abc.ABC):
     @property
     @abc.abstractmethod
     def offset(self) -> int:
-        """Where in the file."""
+        """The position in the file."""
 
     @property
     @abc.abstractmethod
@@ -69,8 +69,8 @@ class AbstractOperation(abc.ABC):
     @property
     @abc.abstractmethod
     def nbytes(self) -> int:
-        """How many bytes."""
+        """The number of bytes."""
 
     @abc.abstractmethod
     def set_callback(self, callback: Callable[[int], Any]) -> bool:
-        """Has ``callback`` called with the number of bytes when the operation is complete."""
+        """Calls ``callback`` with the number of bytes when the operation completes."""

@@ -1,4 +1,4 @@
-"""Operations as coroutines, for any implementation whose operations call back from another thread."""
+"""Operations as coroutines, for implementations whose callbacks run in another thread."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ OperationType = type[AbstractOperation]
 
 
 class AsyncioContextBase(abc.ABC):
-    """An event loop's way to operations on files.
+    """Operations on files for one event loop.
 
-    ``max_requests`` and ``loop`` have defaults, also when they are 0 or None; other arguments go to the context.
-    ``deferred`` is accepted for compatibility: operations of one turn of the loop are started together as it suits.
+    ``max_requests`` and ``loop`` have defaults, even when they are 0 or None. Other arguments go to the context.
+    ``deferred`` is accepted for compatibility, and has no effect here.
     """
 
     MAX_REQUESTS_DEFAULT: ClassVar[int] = 512
@@ -63,13 +63,13 @@ class AsyncioContextBase(abc.ABC):
         self.close()
 
     def close(self) -> None:
-        """Nothing new is accepted from here on. What is in flight goes on."""
+        """Accepts no more operations. Those in flight go on."""
         close = getattr(self.context, "close", None)
         if close is not None:
             close()
 
     async def submit(self, op: Any) -> Any:
-        """Does an operation; returns its value."""
+        """Performs an operation; returns its value."""
         if not isinstance(op, self.OPERATION_CLASS):
             raise ValueError(f"{op!r} is not a {self.OPERATION_CLASS.__module__}.Operation")
         await self.semaphore.acquire()
@@ -109,7 +109,7 @@ class AsyncioContextBase(abc.ABC):
         return self.submit(self.OPERATION_CLASS.read(nbytes, fd, offset, priority))
 
     def write(self, payload: bytes, fd: int, offset: int, priority: int = 0) -> Coroutine[Any, Any, int]:
-        """Writes ``payload`` at ``offset``; the result is how many bytes that were."""
+        """Writes ``payload`` at ``offset``; returns how many bytes were written."""
         return self.submit(self.OPERATION_CLASS.write(payload, fd, offset, priority))
 
     def fsync(self, fd: int) -> Coroutine[Any, Any, None]:

@@ -12,5 +12,5 @@ from ._native import _sqpoll_allowed  # noqa: E402
 
 __all__ = ["SQPOLL_ALLOWED", "Context", "Operation"]
 
-#: Whether the kernel lets this process have a submission thread.
+#: Whether the kernel gives this process a submission thread.
 SQPOLL_ALLOWED: bool = _sqpoll_allowed()

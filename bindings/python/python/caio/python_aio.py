@@ -18,7 +18,7 @@ __all__ = ["Context", "OpCode", "Operation"]
 
 @unique
 class OpCode(IntEnum):
-    """What an operation does."""
+    """The kind of an operation."""
 
     READ = 0
     WRITE = 1
@@ -43,7 +43,7 @@ class Operation(AbstractOperation):
         self.priority = priority
         #: How many bytes were written.
         self.written = 0
-        #: What it raises.
+        #: What `get_value` raises.
         self.exception: BaseException | None = None
         self._fd = fd
         self._nbytes = nbytes or 0
@@ -51,7 +51,7 @@ class Operation(AbstractOperation):
         self._payload = payload or b""
         self._data = b""
         self._callback: Callable[[Any], Any] | None = None
-        # Taken by the one submission that may do it: contexts of several threads may try at once.
+        # Held by the submission that claimed it, as several threads may try at the same time.
         self._claim = threading.Lock()
 
     @classmethod
@@ -104,7 +104,7 @@ class Operation(AbstractOperation):
         return True
 
     def _run(self) -> int | None:
-        """Does it; the result is what the callback gets."""
+        """Performs the operation; returns the callback's argument."""
         try:
             return _WORK[self.opcode](self)
         except BaseException as error:
@@ -144,7 +144,7 @@ _WORK: dict[OpCode, Callable[[Operation], int | None]] = {
 
 
 class Pool:
-    """Threads that are started as there is work, and do it until they are told to end."""
+    """Worker threads, started on demand."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -162,18 +162,18 @@ class Pool:
                 self._start()
 
     def _start(self) -> None:
-        thread = threading.Thread(target=_work_off, args=(self._work,), name="caio-worker", daemon=True)
+        thread = threading.Thread(target=_work_loop, args=(self._work,), name="caio-worker", daemon=True)
         try:
             thread.start()
         except RuntimeError:
             if not self._threads:
                 self._work.get_nowait()
                 raise
-            return  # Those that there are will do it.
+            return  # The threads that exist do the work.
         self._threads.append(thread)
 
     def close(self) -> None:
-        """Takes no more work; threads end when they have done what there is."""
+        """Accepts no more work. The threads end after what is queued."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -187,10 +187,10 @@ class Pool:
                 thread.join()
 
 
-def _work_off(work: SimpleQueue[tuple[Context, Operation] | None]) -> None:
+def _work_loop(work: SimpleQueue[tuple[Context, Operation] | None]) -> None:
     while (item := work.get()) is not None:
         _do(*item)
-        item = None  # Or the context would live until there is more work.
+        item = None  # Else the thread would keep the context until its next work.
 
 
 def _do(context: Context, operation: Operation) -> None:
@@ -233,7 +233,7 @@ class Context(AbstractContext):
         return sum(self._submit(operation) for operation in aio_operations)
 
     def _submit(self, operation: Operation) -> bool:
-        """False if that was done before."""
+        """False if the operation was submitted before."""
         if not operation._claim.acquire(blocking=False):
             return False
         try:
@@ -251,7 +251,7 @@ class Context(AbstractContext):
     def _begin(self) -> None:
         with self._lock:
             if self._in_progress >= self._max_requests:
-                raise RuntimeError(f"{self._max_requests} operations are in progress, which is the most")
+                raise RuntimeError(f"{self._max_requests} operations are in flight, the maximum")
             self._in_progress += 1
 
     def _completed(self) -> None:
@@ -259,11 +259,11 @@ class Context(AbstractContext):
             self._in_progress -= 1
 
     def cancel(self, *aio_operations: Operation) -> int:  # type: ignore[override]
-        """Does nothing: a thread cannot be stopped. Always 0."""
+        """Does nothing: a running operation is not cancelled. Always 0."""
         return 0
 
     def close(self) -> None:
-        """Takes no more operations; what was submitted goes on."""
+        """Accepts no more operations. Those in flight go on."""
         self.pool.close()
 
     def __del__(self) -> None:

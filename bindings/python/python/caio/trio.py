@@ -1,4 +1,4 @@
-"""Operations on files for trio: the low level of whatever works best here, awaited as trio awaits."""
+"""Operations on files for trio, on the low level of the preferred implementation."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["TrioContext"]
 class TrioContext:
     """``async with TrioContext() as context: data = await context.read(nbytes, fd, offset)``.
 
-    Arguments are those of the preferred implementation's Context. A cancelled operation is waited for, in a shield, as
-    its memory and its descriptor are in use until then; one on a pipe or socket is stopped first.
+    The arguments are those of the preferred implementation's Context. When a task is cancelled, it waits
+    for its operation in a shield, as memory and descriptor stay in use. It cancels one on a pipe or socket first.
     """
 
     def __init__(self, max_requests: int = 512, **kwargs: Any) -> None:
@@ -54,7 +54,7 @@ class TrioContext:
                 self._context.process_events()
 
     async def submit(self, operation: Any) -> Any:
-        """Does an operation of the preferred implementation; returns its value."""
+        """Performs an operation of the preferred implementation; returns its value."""
         if self._token is None:
             raise RuntimeError("use the context in an `async with`")
         if self._closed:

@@ -6,7 +6,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::{BaseContext, cannot_be_had};
+use super::{BaseContext, not_created};
 use crate::delivery;
 use crate::flavor::Flavor;
 use crate::in_flight::operation_user_data;
@@ -46,7 +46,7 @@ context_class!(UringContext, "caio.linux_uring", "Operations through io_uring (i
         Self::init(py, CtxOptions { backend: CAIO_BACKEND_URING, max_requests, threads: 0, sqpoll })
     }
 
-    /// 1 if a kernel thread takes submissions.
+    /// 1 if a kernel thread polls the submission queue.
     #[getter]
     fn sqpoll(slf: &Bound<'_, Self>) -> u32 {
         u32::from(Self::base(slf).get().core.sqpoll)
@@ -57,7 +57,7 @@ context_class!(UringContext, "caio.linux_uring", "Operations through io_uring (i
         fileno(Self::base(slf))
     }
 
-    /// Claims operations; `flush` starts them. Returns how many.
+    /// Claims operations, which `flush` submits; returns how many.
     #[pyo3(signature = (*operations))]
     fn submit(slf: &Bound<'_, Self>, operations: &Bound<'_, PyTuple>) -> PyResult<u32> {
         let context = Self::base(slf);
@@ -65,12 +65,12 @@ context_class!(UringContext, "caio.linux_uring", "Operations through io_uring (i
         BaseContext::enqueue(context, &operations)
     }
 
-    /// Starts what was submitted, and handles what is complete. Returns how many completions that were.
+    /// Submits the claimed operations, and handles completions; returns how many.
     fn flush(slf: &Bound<'_, Self>) -> PyResult<usize> {
         Self::base(slf).get().flush(slf.py())
     }
 
-    /// How many completions were signalled since it was last called. BlockingIOError if none.
+    /// How many completions arrived since the last call. Raises BlockingIOError if none did.
     fn poll(slf: &Bound<'_, Self>) -> PyResult<u64> {
         Self::base(slf).get().poll(slf.py())
     }
@@ -82,7 +82,7 @@ context_class!(UringContext, "caio.linux_uring", "Operations through io_uring (i
         context.process(slf.py(), most, least, timeout_ns)
     }
 
-    /// Asks for an operation to stop. Always 0.
+    /// Cancels an operation. Always 0.
     fn cancel(slf: &Bound<'_, Self>, operation: &Bound<'_, UringOperation>) -> i32 {
         let context = Self::base(slf).get();
         context.core.ctx.cancel(operation_user_data(operation.as_super()));
@@ -104,7 +104,7 @@ context_class!(LinuxContext, "caio.linux_aio", "Operations through the kernel's 
         fileno(Self::base(slf))
     }
 
-    /// Starts operations; returns how many there was room for.
+    /// Submits operations; returns how many there was room for.
     #[pyo3(signature = (*operations))]
     fn submit(slf: &Bound<'_, Self>, operations: &Bound<'_, PyTuple>) -> PyResult<u32> {
         let context = Self::base(slf);
@@ -112,7 +112,7 @@ context_class!(LinuxContext, "caio.linux_aio", "Operations through the kernel's 
         BaseContext::submit_now(context, operations)
     }
 
-    /// How many completions were signalled since it was last called. BlockingIOError if none.
+    /// How many completions arrived since the last call. Raises BlockingIOError if none did.
     fn poll(slf: &Bound<'_, Self>) -> PyResult<u64> {
         Self::base(slf).get().poll(slf.py())
     }
@@ -124,7 +124,7 @@ context_class!(LinuxContext, "caio.linux_aio", "Operations through the kernel's 
         context.process(slf.py(), most, least, timeout_ns)
     }
 
-    /// Asks for an operation to stop. ValueError if it is not in flight here.
+    /// Cancels an operation. Raises ValueError if it is not in flight in this context.
     fn cancel(slf: &Bound<'_, Self>, operation: &Bound<'_, LinuxOperation>) -> PyResult<i32> {
         let context = Self::base(slf);
         let operation = operation.as_super();
@@ -158,7 +158,7 @@ context_class!(ThreadContext, "caio.thread_aio", "Operations by worker threads (
         Self::base(slf).get().core.pool_size
     }
 
-    /// Starts operations. Returns how many. RuntimeError if there is no room; those before it go on.
+    /// Submits operations; returns how many. Raises RuntimeError if there is no room; the operations before stay submitted.
     #[pyo3(signature = (*operations))]
     fn submit(slf: &Bound<'_, Self>, operations: &Bound<'_, PyTuple>) -> PyResult<u32> {
         let context = Self::base(slf);
@@ -173,13 +173,13 @@ context_class!(ThreadContext, "caio.thread_aio", "Operations by worker threads (
         accepted
     }
 
-    /// Does nothing: what runs in a thread goes on. Always 0.
+    /// Does nothing: a running operation is not cancelled. Always 0.
     #[pyo3(signature = (*_operations))]
     fn cancel(&self, _operations: &Bound<'_, PyTuple>) -> i32 {
         0
     }
 
-    /// From here on submit raises RuntimeError. What was submitted goes on.
+    /// Accepts no more operations: submit raises RuntimeError. Those in flight go on.
     fn close(slf: &Bound<'_, Self>) {
         Self::base(slf).get().closed.store(true, Ordering::Relaxed);
     }
@@ -190,15 +190,15 @@ fn fileno(context: &Bound<'_, BaseContext>) -> PyResult<i32> {
     context_ref.core.ctx.eventfd().map_err(|errno| context_ref.failure(context.py(), errno))
 }
 
-/// A context of whichever implementation the options lead to.
+/// A context of the implementation that the options result in.
 pub fn any(py: Python<'_>, options: CtxOptions) -> PyResult<Py<PyAny>> {
     let context = BaseContext::new(py, options)?;
     crate::info::wrap(py, context)
 }
 
-/// max_requests as the library takes it.
+/// max_requests for the library; 0 means the default.
 fn requests(py: Python<'_>, flavor: Flavor, asked: i64) -> PyResult<u32> {
-    // What the kernel takes at most, and the library.
+    // The largest value that the kernel and the library accept.
     const MOST: i64 = 65535;
     if asked == 0 {
         return Ok(flavor.default_requests());
@@ -206,7 +206,7 @@ fn requests(py: Python<'_>, flavor: Flavor, asked: i64) -> PyResult<u32> {
     if !(1..=MOST).contains(&asked) {
         let too_many_for_this_machine = flavor == Flavor::Linux && asked > 0;
         let errno = if too_many_for_this_machine { libc::EAGAIN } else { libc::EINVAL };
-        return Err(cannot_be_had(py, Errno(errno)));
+        return Err(not_created(py, Errno(errno)));
     }
     Ok(asked as u32)
 }

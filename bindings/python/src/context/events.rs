@@ -1,4 +1,4 @@
-//! A Context's completions: waited for, taken, handled.
+//! A Context's completions: waited for, collected, handled.
 
 use std::sync::atomic::Ordering;
 
@@ -13,7 +13,7 @@ use crate::raw::*;
 const MOST_EVENTS: usize = 512;
 
 impl BaseContext {
-    /// Puts events of the low level behind `found`. An event loop's requests hear of theirs at once.
+    /// Appends the low level's events to `found`. Those of an event loop are delivered immediately.
     fn sort(&self, py: Python<'_>, events: impl Iterator<Item = caio_event>, found: &mut Vec<caio_event>) {
         for event in events {
             if event.user_data & LOW != 0 {
@@ -24,11 +24,11 @@ impl BaseContext {
         }
     }
 
-    /// Handles what is complete, at most `most`; sleeps until there are `least` or the time is over. The first callback
-    /// runs when all of it was taken: so it finds nothing if it asks itself.
+    /// Handles at most `most` completions; sleeps until there are `least` or the timeout ends. All are collected before the
+    /// first callback runs: a callback that calls this finds none of them.
     pub(super) fn process(&self, py: Python<'_>, most: usize, least: usize, timeout_ns: i64) -> PyResult<usize> {
         let mut found = self.take_polled(most);
-        // Relaxed: a hint for flush(), which then leaves completions to us.
+        // Relaxed: a hint for flush(), which then leaves completions to this thread.
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let waited = self.collect(py, &mut found, most, least, timeout_ns);
         let done = found.len();
@@ -76,7 +76,7 @@ impl BaseContext {
         Ok(())
     }
 
-    /// Events that poll() has taken.
+    /// Events that poll() has collected.
     fn take_polled(&self, most: usize) -> Vec<caio_event> {
         let mut taken = self.taken();
         let count = taken.len().min(most);
@@ -103,7 +103,7 @@ impl BaseContext {
         let mut done = 0;
         loop {
             self.send_queued(py)?;
-            // Relaxed: a hint. Who waits gets the completions.
+            // Relaxed: a hint. The waiting thread gets the completions.
             if self.waiting.load(Ordering::Relaxed) > 0 {
                 return Ok(done);
             }
@@ -115,7 +115,7 @@ impl BaseContext {
         }
     }
 
-    /// Checks what process_events() is given, and converts it.
+    /// Checks and converts the arguments of process_events().
     pub(super) fn process_arguments(&self, most: i64, least: i64, timeout: i64) -> PyResult<(usize, usize, i64)> {
         const LIMIT: i64 = 1 << 20;
         let most = if most == 0 { MOST_EVENTS as i64 } else { most };
@@ -142,7 +142,7 @@ impl Deadline {
         Self(timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout)))
     }
 
-    /// Nanoseconds; negative for ever.
+    /// In nanoseconds; negative means for ever.
     fn left(&self) -> i64 {
         self.0.map_or(-1, |at| {
             let left = at.saturating_duration_since(std::time::Instant::now());
