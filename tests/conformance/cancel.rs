@@ -67,7 +67,7 @@ fn stops_all_operations(case: &Case) {
     }
     assert_eq!(ctx.cancel_all(), 9);
     assert_eq!(results(&ctx.collect(9)), [-ECANCELED; 9]);
-    assert_eq!(ctx.cancel_all(), 0, "0 if there is none");
+    assert_eq!(ctx.cancel_all(), 0, "returns 0 if no operation is in flight");
 }
 
 fn finds_no_completed_operation(case: &Case) {
@@ -75,8 +75,8 @@ fn finds_no_completed_operation(case: &Case) {
     let ctx = case.ctx();
     assert_eq!((ctx.cancel(0), ctx.cancel_fd(0), ctx.cancel_fd(-1), ctx.cancel_all()), (NONE, NONE, NONE, 0));
     ctx.accept(&[ops::nop().tag(4)]);
-    until("the event is there", || ctx.stats().completed == 1);
-    assert_eq!((ctx.cancel(4), ctx.cancel_all()), (NONE, 0), "it has its event, polled or not");
+    until("the operation has completed", || ctx.stats().completed == 1);
+    assert_eq!((ctx.cancel(4), ctx.cancel_all()), (NONE, 0), "a completed operation, taken or not");
     ctx.accept(&[stuck.read().tag(5)]);
     assert_eq!((ctx.cancel(6), ctx.cancel_fd(stuck.fd() + 1)), (NONE, NONE));
     stuck.feed(1);
@@ -88,7 +88,7 @@ fn returns_how_many_it_found(case: &Case) {
     let ctx = case.ctx();
     for count in [1, 2, 5, 100] {
         ctx.accept(&vec![stuck.read().tag(8); count]);
-        assert_eq!(ctx.cancel(8), count as i32, "the same user_data for many");
+        assert_eq!(ctx.cancel(8), count as i32, "several operations share the user_data");
         assert!(ctx.collect(count).iter().all(|event| event.user_data == 8 && event.result == -ECANCELED));
     }
 }
@@ -123,7 +123,7 @@ fn takes_no_bytes_from_a_stream(case: &Case) {
         assert_eq!(results(&ctx.collect(2)), [-ECANCELED; 2]);
         stuck.fill(9);
         assert_eq!(ctx.run_beside(ops::nop()), 0);
-        assert_eq!(stuck.waiting(), 9, "nobody reads any more");
+        assert_eq!(stuck.waiting(), 9, "no operation reads the stream");
     }
 }
 
@@ -147,14 +147,14 @@ fn stops_members_that_have_not_started(case: &Case) {
     stuck.feed(1);
     let mut events = ctx.collect(4);
     events.sort();
-    assert_eq!(results(&events), [1, 0, -ECANCELED, -ECANCELED], "and the rest of its chain with it");
+    assert_eq!(results(&events), [1, 0, -ECANCELED, -ECANCELED], "the rest of its chain is stopped");
 }
 
 fn stops_the_rest_of_the_chain(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     ctx.accept(&chain(&[stuck.byte().tag(1), ops::nop().tag(2), ops::nop().tag(3)]));
-    assert_eq!(ctx.cancel(1), 1, "it finds the one asked for");
+    assert_eq!(ctx.cancel(1), 1, "finds the given operation");
     assert_eq!(results(&ctx.collect(3)), [-ECANCELED; 3]);
     assert_eq!(ctx.stats().cancelled, 3);
 }
@@ -183,8 +183,8 @@ fn does_not_interrupt_a_running_disk_operation(case: &Case) {
     for (op, result) in [(ops::read(fd, &mut room, 0), 4096), (ops::write(fd, &data, 0), 4096), (ops::fsync(fd), 0)] {
         ctx.accept(&[op.tag(1)]);
         gate.await_held();
-        assert_eq!((ctx.cancel(1), ctx.cancel_fd(fd)), (1, 1), "it has no event yet");
-        assert_eq!(ctx.wait(1, 1, 100_000_000), Ok(vec![]), "its memory is still the kernel's");
+        assert_eq!((ctx.cancel(1), ctx.cancel_fd(fd)), (1, 1), "it has not completed");
+        assert_eq!(ctx.wait(1, 1, 100_000_000), Ok(vec![]), "the kernel still uses its memory");
         gate.go();
         assert_eq!(ctx.collect(1), [Event { user_data: 1, result }], "its true result, opcode {}", op.opcode);
     }
@@ -207,7 +207,7 @@ fn stops_an_operation_that_has_not_started(case: &Case) {
     assert_eq!(result, if made { 0 } else { -ECANCELED });
     gate.go();
     assert_eq!(ctx.collect(1), [Event { user_data: 1, result: 0 }]);
-    assert_eq!(case.dir.join("made").exists(), made, "what was stopped never runs");
+    assert_eq!(case.dir.join("made").exists(), made, "a stopped operation never runs");
 }
 
 /// After -ECANCELED, the descriptor is still open. After any other result, it is closed.
@@ -228,15 +228,15 @@ fn of_a_close_yields_a_true_result(case: &Case) {
         let mut events = ctx.collect(2 - round % 2);
         events.sort();
         let result = events[events.len() - 1].result;
-        assert!(found == 1 || result == 0, "not found, so it had its event");
-        assert!(round % 2 == 1 || result == -ECANCELED, "a waiting member is stopped");
+        assert!(found == 1 || result == 0, "not found, so it had completed");
+        assert!(round % 2 == 1 || result == -ECANCELED, "a member that has not started is stopped");
         if result == -ECANCELED {
             assert_eq!(sys::plain(&ops::close(closing)), 0, "still open");
         } else {
             assert_eq!(result, 0);
         }
         let mut room = [0];
-        assert_eq!(sys::read_all(&reader, &mut room), 0, "and now it is gone");
+        assert_eq!(sys::read_all(&reader, &mut room), 0, "the descriptor is closed");
     }
 }
 
@@ -291,7 +291,7 @@ fn finds_a_running_operation_until_it_completes(case: &Case) {
     ctx.accept(&[ops::fsync(file.as_raw_fd()).tag(1)]);
     gate.await_held();
     for _ in 0..3 {
-        assert_eq!((ctx.cancel(1), ctx.cancel_all()), (1, 1), "it has no event yet");
+        assert_eq!((ctx.cancel(1), ctx.cancel_all()), (1, 1), "it has not completed");
     }
     gate.go();
     assert_eq!(ctx.collect(1), [Event { user_data: 1, result: 0 }]);

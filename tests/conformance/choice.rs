@@ -41,19 +41,19 @@ fn set_environment(value: &str) {
 
 /// The first of uring, linux and thread that is available on this machine.
 fn first_available() -> u32 {
-    BACKENDS.into_iter().find(|backend| probe(*backend).0 == 0).expect("threads work everywhere")
+    BACKENDS.into_iter().find(|backend| probe(*backend).0 == 0).expect("threads are always available")
 }
 
 fn auto_takes_the_first_available_backend(_: &Case) {
     if std::env::var_os("CAIO_IMPL").is_some() {
-        return skipped("the choice without CAIO_IMPL, which is set");
+        return skipped("the choice without CAIO_IMPL needs it to be unset");
     }
     // A default_implementation file comes first. The text of the probe mentions it.
     let (result, why) = probe(CAIO_BACKEND_AUTO);
     assert_eq!(result, 0, "{why}");
     let taken = Ctx::on(CAIO_BACKEND_AUTO).backend() as u32;
     assert!(taken == first_available() || why.contains("default_implementation"), "{why}");
-    assert!(why.contains(backend_name(taken)), "the sentence names it: {why}");
+    assert!(why.contains(backend_name(taken)), "the sentence names the backend: {why}");
 }
 
 fn auto_honours_the_environment(case: &Case) {
@@ -76,7 +76,7 @@ fn auto_ignores_unknown_values(_: &Case) {
         let taken = Ctx::on(CAIO_BACKEND_AUTO).backend() as u32;
         let (result, why) = probe(CAIO_BACKEND_AUTO);
         assert_eq!(result, 0);
-        assert!(why.contains("CAIO_IMPL") && why.contains(unknown.trim()), "the text says so: {why}");
+        assert!(why.contains("CAIO_IMPL") && why.contains(unknown.trim()), "the text names the ignored value: {why}");
         assert!(taken == first_available() || why.contains("default_implementation"), "{why}");
     }
     // SAFETY: as above.
@@ -106,10 +106,10 @@ fn the_probe_truncates_to_size(case: &Case) {
         // SAFETY: longer than `size`.
         let result = unsafe { caio::capi::caio_backend_probe(case.backend, why.as_mut_ptr().cast(), size) };
         assert_eq!(result, 0);
-        let text = CStr::from_bytes_until_nul(&why[..size]).expect("NUL-terminated within its size");
+        let text = CStr::from_bytes_until_nul(&why[..size]).expect("the text ends within its size");
         assert!(without_numbers(&whole).starts_with(&without_numbers(&text.to_string_lossy())), "{text:?}");
-        assert!(text.count_bytes() + 4 >= size.min(whole.len()), "no more is cut than must be: {text:?}");
-        assert_eq!(why[size..], [0x55; 8], "nothing behind its end");
+        assert!(text.count_bytes() + 4 >= size.min(whole.len()), "truncates only as much as necessary: {text:?}");
+        assert_eq!(why[size..], [0x55; 8], "no byte after the end is written");
     }
 }
 

@@ -112,7 +112,7 @@ fn writes_with_o_append_append(case: &Case) {
     assert_eq!(case.dir.content("file"), b"start+++++");
     let ops: Vec<caio_op> = (0..100).map(|_| ops::write(fd.as_raw_fd(), b"*", 0)).collect();
     assert_eq!(ctx.run(&ops), [1; 100]);
-    assert_eq!(case.dir.content("file"), [b"start+++++".as_slice(), &[b'*'; 100]].concat(), "none over another");
+    assert_eq!(case.dir.content("file"), [b"start+++++".as_slice(), &[b'*'; 100]].concat(), "each write appends");
 }
 
 fn reads_of_streams_wait_for_data(case: &Case) {
@@ -120,14 +120,14 @@ fn reads_of_streams_wait_for_data(case: &Case) {
         let ctx = case.ctx();
         ctx.accept(&[stuck.read()]);
         assert_eq!(ctx.run_beside(ops::nop()), 0);
-        assert_eq!(ctx.poll(1), [], "nothing to read yet");
+        assert_eq!(ctx.poll(1), [], "no data yet");
         stuck.feed(7);
         assert_eq!(ctx.collect(1)[0].result, 7);
         assert_eq!(stuck.room()[..7], pattern(7));
         stuck.fill(9);
-        assert_eq!(ctx.one(stuck.read()), 9, "data that is there is read at once");
+        assert_eq!(ctx.one(stuck.read()), 9, "available data is read at once");
         assert_eq!(ctx.one(ops::write(stuck.writer.as_raw_fd(), b"abc", CAIO_OFFSET_CURRENT)), 3);
-        until("what was written is there", || stuck.waiting() == 3);
+        until("the written bytes are in the file", || stuck.waiting() == 3);
     }
 }
 
@@ -137,7 +137,7 @@ fn writes_to_streams_move_what_fits(case: &Case) {
     let data = pattern(1 << 20);
     let ctx = case.ctx();
     let moved = ctx.one(ops::write(writer.as_raw_fd(), &data, CAIO_OFFSET_CURRENT));
-    assert!(moved > 0 && moved < data.len() as i64, "what fits, and nobody has to read first: {moved}");
+    assert!(moved > 0 && moved < data.len() as i64, "a partial write without a reader: {moved}");
     assert_eq!(sys::waiting(&reader) as i64, moved);
 
     let full = Full::pipe();
@@ -148,7 +148,7 @@ fn writes_to_streams_move_what_fits(case: &Case) {
     let moved = ctx.collect(1)[0].result;
     assert!(moved > 0 && moved < data.len() as i64, "{moved}");
     assert_eq!(full.drain(moved as usize), data[..moved as usize]);
-    assert_eq!(sys::waiting(&full.reader), 0, "not a byte more than said");
+    assert_eq!(sys::waiting(&full.reader), 0, "no byte beyond the result");
 }
 
 /// A pty master cannot be opened again: a second open creates another terminal.
@@ -208,7 +208,7 @@ fn reads_of_pollable_descriptors_wait_for_data(case: &Case) {
     for (tag, (fd, room)) in fds.into_iter().zip(&mut rooms).enumerate() {
         ctx.accept(&[ops::read(fd, room, CAIO_OFFSET_CURRENT).tag(tag as u64)]);
     }
-    assert_eq!(ctx.run_beside(ops::nop()), 0, "and nobody is in the way");
+    assert_eq!(ctx.run_beside(ops::nop()), 0, "other operations proceed");
     sys::write_all(&counter, &7u64.to_ne_bytes());
     assert_eq!(ctx.collect(1), [Event { user_data: 2, result: 8 }]);
     assert_eq!(rooms[2][..8], 7u64.to_ne_bytes());
@@ -230,7 +230,7 @@ fn reads_of_ended_streams_return_0(case: &Case) {
         let _ = reader;
         shut(writer.as_raw_fd());
         let mut room = [0; 8];
-        assert_eq!(ctx.collect(1)[0].result, 0, "the writer is gone");
+        assert_eq!(ctx.collect(1)[0].result, 0, "the write end is closed");
         assert_eq!(ctx.one(ops::read(stuck.fd(), &mut room, CAIO_OFFSET_CURRENT).full()), 0);
     }
 }
@@ -295,7 +295,7 @@ fn reads_at_the_position_cover_a_cold_file(case: &Case) {
         if got == 0 {
             break;
         }
-        assert!(got == 30_000 || content.len() + 30_000 > SIZE, "short at the end only: {got}");
+        assert!(got == 30_000 || content.len() + 30_000 > SIZE, "short only at the end: {got}");
         content.extend_from_slice(&room[..got as usize]);
     }
     assert!(content == pattern(SIZE));

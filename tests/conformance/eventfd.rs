@@ -41,10 +41,10 @@ fn is_readable_while_a_completion_is_pending(case: &Case) {
     assert!(!ctx.readable());
     for _ in 0..50 {
         ctx.accept(&[stuck.read()]);
-        assert!(!ctx.readable(), "in flight, but no event");
+        assert!(!ctx.readable(), "in flight, but not completed");
         stuck.feed(1);
         assert!(sys::readable(ctx.eventfd(), None), "the event wakes a poller");
-        assert!(ctx.readable() && ctx.readable(), "asking changes nothing");
+        assert!(ctx.readable() && ctx.readable(), "poll(2) does not change readiness");
         assert_eq!(ctx.poll(8).len(), 1);
         assert!(!ctx.readable());
     }
@@ -54,7 +54,7 @@ fn is_not_readable_after_fewer_than_max(case: &Case) {
     let ctx = case.ctx();
     for count in [1, 2, 100] {
         ctx.accept(&vec![ops::nop(); count]);
-        until("all events are there", || ctx.stats().completed == ctx.stats().submitted);
+        until("all operations have completed", || ctx.stats().completed == ctx.stats().submitted);
         assert!(ctx.readable());
         assert_eq!(ctx.poll(count as u32 + 1).len(), count);
         assert!(!ctx.readable(), "poll took all of {count}");
@@ -67,10 +67,10 @@ fn stays_readable_while_completions_are_pending(case: &Case) {
     let ctx = case.ctx();
     for _ in 0..20 {
         ctx.accept(&[ops::nop(); 5]);
-        until("all events are there", || ctx.stats().completed == ctx.stats().submitted);
+        until("all operations have completed", || ctx.stats().completed == ctx.stats().submitted);
         for take in [1, 3] {
             assert_eq!(ctx.poll(take).len(), take as usize);
-            assert!(ctx.readable(), "one more waits");
+            assert!(ctx.readable(), "a completion is pending");
         }
         assert_eq!(ctx.poll(1).len(), 1);
         // A full array does not show whether more completions are pending.
@@ -143,19 +143,19 @@ fn is_not_signalled_for_events_of_submit_poll(case: &Case) {
         let (accepted, events) = ctx.submit_poll(&[ops::read(file.as_raw_fd(), &mut room, round * 64)], 4);
         assert_eq!(accepted, 1);
         if events.is_empty() {
-            assert!(epoll.wait(PATIENCE), "it comes later, and says so");
+            assert!(epoll.wait(PATIENCE), "a later completion signals the descriptor");
             assert_eq!(ctx.collect(1)[0].result, 512);
             // The wake-up may belong to an event that is already taken.
             epoll.wait(Duration::ZERO);
         } else {
             at_once += 1;
             assert_eq!(results(&events), [512]);
-            assert!(!epoll.wait(Duration::ZERO), "nothing waits");
+            assert!(!epoll.wait(Duration::ZERO), "no completion is pending");
         }
         assert!(!ctx.readable());
     }
     let inline = case.variant != case::Variant::NoInline;
-    assert!(at_once > 100 || !inline, "cached reads come back at once: {at_once} of 200");
+    assert!(at_once > 100 || !inline, "cached reads complete immediately: {at_once} of 200");
 }
 
 /// epoll(7) over one descriptor.

@@ -104,7 +104,7 @@ fn for_thousands_of_mixed_operations(case: &Case) {
             done += 1;
         }
     }
-    assert_eq!(ctx.poll(8), [], "none too many");
+    assert_eq!(ctx.poll(8), [], "no further event");
     let stats = ctx.stats();
     assert_eq!((stats.submitted, stats.completed, stats.inflight), (COUNT as u64, COUNT as u64, 0));
 }
@@ -155,7 +155,7 @@ fn for_cancelled_operations(case: &Case) {
     }
     ctx.cancel_all();
     mark(ctx.collect(ctx.stats().inflight as usize));
-    assert!(seen.0.iter().all(|seen| *seen), "none without its event");
+    assert!(seen.0.iter().all(|seen| *seen), "every operation has its event");
     assert_eq!(ctx.poll(8), []);
 }
 

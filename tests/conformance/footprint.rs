@@ -36,9 +36,9 @@ fn no_thread_starts_before_it_is_needed(case: &Case) {
         assert_eq!(ctx.one(ops::nop()), 0);
     }
     if ctx.stats().done_inline == 200 {
-        assert!(process::threads() <= most, "what finishes inside submit needs no thread");
+        assert!(process::threads() <= most, "an operation that completes inside submit needs no thread");
     } else {
-        assert_eq!(case.variant, Variant::NoInline, "cached reads finish inside submit: {}", ctx.stats().done_inline);
+        assert_eq!(case.variant, Variant::NoInline, "cached reads complete inside submit: {}", ctx.stats().done_inline);
     }
 }
 
@@ -76,7 +76,7 @@ fn every_descriptor_is_close_on_exec(case: &Case) {
     let check = |when: &str| {
         let open = process::descriptors();
         let added: Vec<i32> = open.iter().copied().filter(|fd| !test.contains(fd)).collect();
-        assert!(!added.is_empty(), "the context has one at least");
+        assert!(!added.is_empty(), "the context has at least one descriptor");
         for fd in added {
             assert!(process::is_close_on_exec(fd), "descriptor {fd} survives exec, {when}");
         }
@@ -95,7 +95,7 @@ fn every_descriptor_is_close_on_exec(case: &Case) {
     check("after cancel");
     drop((ctx, stuck, file));
     let left: Vec<i32> = process::descriptors().into_iter().filter(|fd| !before.contains(fd)).collect();
-    assert!(left.iter().all(|fd| process::is_close_on_exec(*fd)), "what is kept for later contexts: {left:?}");
+    assert!(left.iter().all(|fd| process::is_close_on_exec(*fd)), "descriptors kept for later contexts: {left:?}");
 }
 
 /// Below 256 KiB of resident memory, and a creation time that a user does not notice.
@@ -110,7 +110,7 @@ fn a_context_uses_little_memory_and_time(case: &Case) {
     let cost = process::resident().saturating_sub(resident) / COUNT;
     assert!(cost < 256 << 10, "a context costs {cost} bytes");
     // The goal is 1 ms. A busy machine may take ten times as long.
-    assert!(each < Duration::from_millis(10), "making one takes {each:?}");
+    assert!(each < Duration::from_millis(10), "creating a context takes {each:?}");
 }
 
 /// They exit soon enough for a test to wait.
@@ -122,8 +122,8 @@ fn idle_workers_exit(case: &Case) {
     let batch: Vec<caio_op> = make.iter().map(|name| ops::mkdirat(folder.as_raw_fd(), name, 0o700)).collect();
     assert_eq!(ctx.run(&batch), [0; 200]);
     let busy = process::threads();
-    assert!(busy > before, "folders are made by workers");
-    until("idle workers are gone", || process::threads() <= before + 1);
+    assert!(busy > before, "worker threads create directories");
+    until("idle worker threads have exited", || process::threads() <= before + 1);
     assert_eq!(
         ctx.one(ops::unlinkat(folder.as_raw_fd(), c"folder0").sys(libc::AT_REMOVEDIR.into())),
         0,

@@ -1,4 +1,5 @@
-//! Promise 11: in a child, a context of the parent answers -EOWNERDEAD to all but free, and disturbs nothing.
+//! Promise 11: in a child, every function but free fails with -EOWNERDEAD on a context of the parent.
+//! The parent is not affected.
 
 use crate::support::case::Case;
 use crate::support::files::pattern;
@@ -8,22 +9,22 @@ use std::os::fd::AsRawFd;
 
 crate::promises! {
     Plan::EVERY.alone() => {
-        a_child_is_told_that_the_owner_is_dead,
+        a_child_gets_eownerdead,
         a_child_may_free_or_not,
-        the_parent_never_notices,
-        a_child_can_make_its_own,
+        the_parent_is_not_affected,
+        a_child_can_create_its_own_context,
         a_child_frees_while_the_parent_waits,
-        a_grandchild_is_told_too,
+        a_grandchild_gets_eownerdead,
     }
     Plan::SHARED.alone() => {
-        while_another_thread_works,
+        a_child_of_a_busy_process_gets_eownerdead,
         a_child_closes_every_descriptor_of_the_context,
     }
 }
 
 const DEAD: i32 = -libc::EOWNERDEAD;
 
-/// All that a child may try; 0 if each says -EOWNERDEAD, else the number of the first that does not.
+/// Makes every call. Returns 0 if each fails with -EOWNERDEAD, otherwise the number of the first that does not.
 fn refused(raw: *mut caio_ctx) -> i32 {
     use caio::capi::*;
     let (op, mut event, mut polled) = (ops::nop(), caio_event { user_data: 0, result: 0 }, 7);
@@ -56,7 +57,7 @@ fn refused(raw: *mut caio_ctx) -> i32 {
 }
 
 fn free(raw: *mut caio_ctx) {
-    // SAFETY: a context of the parent; in a child this touches nothing of the parent's.
+    // SAFETY: a context of the parent. In a child, free does not affect the parent.
     unsafe { caio::capi::caio_ctx_free(raw) };
 }
 
@@ -84,7 +85,7 @@ impl Busy {
         Self { stuck, _file: file, rooms, ctx }
     }
 
-    /// All of it ends as it should.
+    /// Checks that every operation succeeds.
     fn finish(self) {
         let mut events = self.ctx.collect(Self::READS + 1);
         events.sort();
@@ -93,17 +94,17 @@ impl Busy {
             assert!(self.rooms[at].iter().enumerate().all(|(i, byte)| *byte == files::pattern_at(at * 65536 + i)));
         }
         assert_eq!(events[Self::READS], Event { user_data: 100, result: 0 });
-        // Enough for one of the two blocked reads; the other is freed with the context.
+        // Enough for one of the two blocked reads. The other is freed with the context.
         self.stuck.feed(64);
         assert!(self.ctx.collect(1)[0].result > 0);
     }
 }
 
-fn a_child_is_told_that_the_owner_is_dead(case: &Case) {
+fn a_child_gets_eownerdead(case: &Case) {
     let idle = case.ctx();
     let busy = Busy::new(case);
     for raw in [idle.raw(), busy.ctx.raw()] {
-        assert_eq!(process::fork(|| refused(raw)).code(), 0, "the number of the call that was not refused");
+        assert_eq!(process::fork(|| refused(raw)).code(), 0, "the number of the first call without -EOWNERDEAD");
     }
     assert_eq!(idle.one(ops::nop()), 0);
     busy.finish();
@@ -133,7 +134,7 @@ fn a_child_may_free_or_not(case: &Case) {
     busy.finish();
 }
 
-fn the_parent_never_notices(case: &Case) {
+fn the_parent_is_not_affected(case: &Case) {
     let stuck = Stuck::pipe();
     let file = case.dir.file("file", &pattern(65536));
     let ctx = case.ctx();
@@ -150,7 +151,7 @@ fn the_parent_never_notices(case: &Case) {
         assert_eq!(code.code(), 0);
         assert!(!ctx.readable());
         stuck.feed(1);
-        assert!(sys::readable(ctx.eventfd(), None), "the descriptor still tells");
+        assert!(sys::readable(ctx.eventfd(), None), "the descriptor is readable");
         assert_eq!(ctx.collect(1), [Event { user_data: round, result: 1 }]);
         assert!(!ctx.readable());
     }
@@ -158,7 +159,7 @@ fn the_parent_never_notices(case: &Case) {
     assert_eq!((stats.submitted, stats.completed, stats.inflight), (20, 20, 0));
 }
 
-fn a_child_can_make_its_own(case: &Case) {
+fn a_child_can_create_its_own_context(case: &Case) {
     let busy = Busy::new(case);
     let raw = busy.ctx.raw();
     for frees_first in [true, false] {
@@ -172,12 +173,12 @@ fn a_child_can_make_its_own(case: &Case) {
             }
             if ok { 0 } else { 1 }
         });
-        assert_eq!(code.code(), 0, "its own context works; freeing first: {frees_first}");
+        assert_eq!(code.code(), 0, "the child's own context works; freeing first: {frees_first}");
     }
     busy.finish();
 }
 
-/// A fresh context reads, waits for a stream, and is cancelled.
+/// A new context reads, syncs, waits for a stream, and cancels.
 fn works(case: &Case) -> bool {
     let file = case.dir.file("own", &pattern(5000));
     let stuck = Stuck::pipe();
@@ -192,7 +193,7 @@ fn works(case: &Case) -> bool {
     read && synced && streamed && ctx.cancel_all() == 1 && ctx.collect(1)[0].result == -ECANCELED
 }
 
-/// The child's free comes while the parent sleeps in wait.
+/// The child frees the context while the parent sleeps in wait.
 fn a_child_frees_while_the_parent_waits(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
@@ -209,7 +210,7 @@ fn a_child_frees_while_the_parent_waits(case: &Case) {
     assert_eq!(child.code(), 0);
 }
 
-fn a_grandchild_is_told_too(case: &Case) {
+fn a_grandchild_gets_eownerdead(case: &Case) {
     let ctx = case.ctx();
     let raw = ctx.raw();
     let code = process::fork(|| {
@@ -221,8 +222,8 @@ fn a_grandchild_is_told_too(case: &Case) {
     assert_eq!(ctx.one(ops::nop()), 0);
 }
 
-/// Forks at any moment of another thread's calls: locks held then are nobody's in the child.
-fn while_another_thread_works(case: &Case) {
+/// Forks at any time during the calls of another thread. The child has no owner for the locks that this thread holds.
+fn a_child_of_a_busy_process_gets_eownerdead(case: &Case) {
     let file = case.dir.file("file", &pattern(65536));
     let ctx = case.ctx();
     let raw = Raw(ctx.raw());
@@ -247,7 +248,7 @@ fn while_another_thread_works(case: &Case) {
     });
 }
 
-/// Those of the poller, of many sleeping waiters, and of opens whose completions are pending.
+/// The descriptors of the poller thread, of many sleeping waiters, and of opens whose completions are pending.
 fn a_child_closes_every_descriptor_of_the_context(case: &Case) {
     const WAITERS: usize = 20;
     const OPENS: usize = 40;
@@ -258,7 +259,7 @@ fn a_child_closes_every_descriptor_of_the_context(case: &Case) {
     let idle = process::descriptors().len();
     ctx.accept(&[stuck.read()]);
     ctx.accept(&[ops::openat(libc::AT_FDCWD, c"/dev/null", libc::O_RDONLY, 0); OPENS]);
-    until("all are open", || ctx.stats().completed == OPENS as u64);
+    until("all files are open", || ctx.stats().completed == OPENS as u64);
     std::thread::scope(|scope| {
         let waiters = [(); WAITERS].map(|()| scope.spawn(|| ctx.wait(100, 100, -1)));
         let open = idle + POLLER + OPENS + WAITERS;

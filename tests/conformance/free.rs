@@ -39,7 +39,7 @@ fn drops_events_that_are_not_taken(case: &Case) {
     let mut room = vec![0; 5000];
     let ctx = case.ctx();
     ctx.accept(&[ops::read(file.as_raw_fd(), &mut room, 0), ops::nop(), ops::fsync(-1)]);
-    until("all events are there", || ctx.stats().completed == 3);
+    until("all operations have completed", || ctx.stats().completed == 3);
     drop(ctx);
     assert_eq!(room, files::pattern(5000));
 }
@@ -69,7 +69,7 @@ fn stops_operations_on_streams(case: &Case) {
         stuck.fill(9);
         assert_eq!(full.drain(full.size), vec![b'.'; full.size]);
         assert_eq!((stuck.waiting(), sys::waiting(&full.reader)), (9, 0));
-        assert_eq!(stuck.room(), [0; 64], "not a byte taken");
+        assert_eq!(stuck.room(), [0; 64], "no byte was taken");
     }
 }
 
@@ -82,7 +82,7 @@ fn stops_chain_members_that_have_not_started(case: &Case) {
     }
     drop(ctx);
     stuck.feed(1);
-    assert!(!case.dir.join("never").exists(), "what had not started never does");
+    assert!(!case.dir.join("never").exists(), "a member that had not started never runs");
 }
 
 /// A FIFO without a writer. The library uses its own copy of the path.
@@ -131,7 +131,7 @@ fn returns_right_after_submit(case: &Case) {
         drop(ctx);
         rooms.fill([0xaa; 4096]);
         std::hint::black_box(&rooms);
-        assert!(rooms.iter().all(|room| room.iter().all(|byte| *byte == 0xaa)), "the memory is the caller's again");
+        assert!(rooms.iter().all(|room| room.iter().all(|byte| *byte == 0xaa)), "no late write to the memory");
     }
 }
 
@@ -153,11 +153,11 @@ fn waits_for_running_disk_operations(case: &Case) {
             });
             let early = is_freed.recv_timeout(Duration::from_millis(100));
             gate.go();
-            assert!(early.is_err(), "the kernel still had the caller's memory, opcode {}", op.opcode);
+            assert!(early.is_err(), "the kernel still used the caller's memory, opcode {}", op.opcode);
             receive(&is_freed, PATIENCE).expect("free returns");
         });
     }
-    assert_eq!(room, vec![b'g'; 4096], "it ended as if nothing was");
+    assert_eq!(room, vec![b'g'; 4096], "the operation succeeded");
 }
 
 /// Disk reads in flight: after free, their memory and descriptors belong to the caller.
@@ -177,7 +177,7 @@ fn returns_memory_of_a_deep_queue(case: &Case) {
         // Other work runs meanwhile. A late write to this memory would be visible.
         let other = case.ctx();
         assert_eq!(other.run(&[ops::nop(); 20]), [0; 20]);
-        assert!(map.bytes() == before, "nobody writes here any more");
+        assert!(map.bytes() == before, "no late write to the memory");
     }
 }
 
@@ -195,7 +195,7 @@ fn closes_every_descriptor(case: &Case) {
         ctx.accept(&[open, open, ops::read(file.as_raw_fd(), &mut room, 0), stuck.read(), ops::nop()]);
         until("the files are open", || ctx.stats().completed >= 4);
         drop(ctx);
-        assert_eq!(process::descriptors(), before, "unpolled OPENATs are closed, and all of the context's own");
+        assert_eq!(process::descriptors(), before, "descriptors of OPENATs and of the context are closed");
     }
 }
 

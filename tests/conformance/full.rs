@@ -141,7 +141,7 @@ fn yields_the_bytes_when_cancelled(case: &Case) {
     assert_eq!(ctx.collect(1)[0].result, size as i64);
     let mut got = vec![0; size];
     assert_eq!(sys::read_all(&reader, &mut got), size);
-    assert!(got == data[..size] && sys::waiting(&reader) == 0, "what it said, and not a byte more");
+    assert!(got == data[..size] && sys::waiting(&reader) == 0, "the bytes of the result, and no more");
 }
 
 fn yields_the_bytes_when_timed_out(case: &Case) {

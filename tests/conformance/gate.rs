@@ -33,7 +33,7 @@ impl Gate {
         let says = BufReader::new(server.stdout.take().expect("a pipe"));
         let mut gate = Self { server, orders, says, dir };
         if gate.line() != "ready" {
-            skipped("operations that run for long need /dev/fuse, and root to mount");
+            skipped("long-running operations need /dev/fuse, and root to mount");
             return None;
         }
         Some(gate)

@@ -101,7 +101,7 @@ fn reads_above_the_limit_of_one_call(case: &Case) {
     for (fd, offset, all) in [(zero.as_raw_fd(), CAIO_OFFSET_CURRENT, len), (file.as_raw_fd(), 0, len - 1000)] {
         let read = op(CAIO_OP_READ, fd).buf(mirror.map.start()).len(len).at(offset);
         assert_eq!(ctx.one(read), ONE_CALL, "what the kernel moves in one call");
-        assert_eq!(ctx.one(read.full()), all as i64, "with FULL all, or to the end of the file");
+        assert_eq!(ctx.one(read.full()), all as i64, "with FULL, all or up to the end of the file");
     }
 }
 
@@ -113,7 +113,7 @@ fn writes_above_the_limit_of_one_call(case: &Case) {
     for offset in [0, CAIO_OFFSET_CURRENT] {
         let write = op(CAIO_OP_WRITE, null.as_raw_fd()).buf(mirror.map.start()).len(len).at(offset);
         assert_eq!(ctx.run(&[write, write.full()]), [ONE_CALL, len as i64]);
-        assert_eq!(ctx.run(&ops::chain(&[write, ops::nop()])), [ONE_CALL, -ECANCELED], "less than all is short");
+        assert_eq!(ctx.run(&ops::chain(&[write, ops::nop()])), [ONE_CALL, -ECANCELED], "a part of the length is short");
         assert_eq!(ctx.run(&ops::chain(&[write.full(), ops::nop()])), [len as i64, 0]);
     }
 }

@@ -169,7 +169,7 @@ fn continue_after_an_empty_transfer(case: &Case) {
         ops::read(fd, none, 7).full(),
         ops::nop(),
     ];
-    assert_eq!(ctx.run(&chain(&ops)), [0; 6], "nothing of nothing is in full");
+    assert_eq!(ctx.run(&chain(&ops)), [0; 6], "an empty transfer is in full");
 }
 
 fn continue_after_a_transfer_in_full(case: &Case) {
@@ -228,7 +228,7 @@ fn signal_a_step_before_a_slow_one(case: &Case) {
         ctx.accept(&quick);
         ctx.collect(quick.len());
         ctx.accept(&chain(&[write(1), open]));
-        until("the descriptor tells of the write", || ctx.readable());
+        until("the descriptor is readable for the write", || ctx.readable());
         assert_eq!(ctx.poll(8), [Event { user_data: 1, result: 4 }]);
         let _other_end = sys::open(&fifo, libc::O_RDWR);
         assert_eq!(sys::plain(&ops::close(ctx.collect(1)[0].result as i32)), 0);
@@ -298,6 +298,6 @@ fn break_on_short_cold_read(case: &Case) {
     let ctx = case.ctx();
     let ops =
         [ops::read(file.as_raw_fd(), &mut room, 100_000), ops::read(file.as_raw_fd(), &mut tail, 299_000), ops::nop()];
-    assert_eq!(ctx.run(&chain(&ops)), [65536, 1000, -ECANCELED], "short at the end of the file only");
+    assert_eq!(ctx.run(&chain(&ops)), [65536, 1000, -ECANCELED], "short only at the end of the file");
     assert!(room == pattern(300_000)[100_000..165_536]);
 }

@@ -26,7 +26,7 @@ crate::promises! {
 fn poll_takes_at_most_max(case: &Case) {
     let ctx = case.ctx();
     ctx.accept(&[ops::nop(); 10]);
-    until("all events are there", || ctx.stats().completed == 10);
+    until("all operations have completed", || ctx.stats().completed == 10);
     assert_eq!(ctx.stats().inflight, 10);
     for (max, got) in [(0, 0), (1, 1), (4, 4), (100, 5), (100, 0)] {
         assert_eq!(ctx.poll(max).len(), got, "poll of {max}");
@@ -48,7 +48,7 @@ fn submit_poll_returns_pending_events(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     ctx.accept(&[ops::nop().tag(1), ops::nop().tag(2)]);
-    until("both events are there", || ctx.stats().completed == 2);
+    until("both operations have completed", || ctx.stats().completed == 2);
     let (accepted, mut events) = ctx.submit_poll(&[stuck.read().tag(3)], 8);
     events.sort();
     assert_eq!(accepted, 1);
@@ -60,9 +60,9 @@ fn submit_poll_returns_pending_events(case: &Case) {
 fn submit_poll_polls_when_full(case: &Case) {
     let ctx = case.ctx_of(4);
     ctx.accept(&[ops::nop().tag(1); 4]);
-    until("all events are there", || ctx.stats().completed == 4);
+    until("all operations have completed", || ctx.stats().completed == 4);
     let (accepted, events) = ctx.submit_poll(&[ops::nop().tag(2)], 8);
-    assert_eq!((accepted, events.len()), (EAGAIN, 4), "deliver those, and try again");
+    assert_eq!((accepted, events.len()), (EAGAIN, 4), "handle the events, then submit again");
     let (accepted, events) = ctx.submit_poll(&[ops::nop().tag(2)], 8);
     assert_eq!(accepted, 1);
     assert_eq!(events.len() + ctx.collect(1 - events.len()).len(), 1);
@@ -72,7 +72,7 @@ fn submit_poll_polls_when_malformed(case: &Case) {
     let ctx = case.ctx();
     let malformed = ops::nop().len(1);
     ctx.accept(&[ops::nop().tag(1)]);
-    until("the event is there", || ctx.stats().completed == 1);
+    until("the operation has completed", || ctx.stats().completed == 1);
     assert_eq!(ctx.submit_poll(&[malformed], 8), (EINVAL, vec![Event { user_data: 1, result: 0 }]));
     let (accepted, events) = ctx.submit_poll(&[ops::nop().tag(2), malformed], 8);
     assert_eq!(accepted, 1, "a prefix");
@@ -84,7 +84,7 @@ fn submit_poll_polls_when_malformed(case: &Case) {
 fn submit_poll_polls_when_the_operations_are_null(case: &Case) {
     let ctx = case.ctx();
     ctx.accept(&[ops::nop().tag(1)]);
-    until("the event is there", || ctx.stats().completed == 1);
+    until("the operation has completed", || ctx.stats().completed == 1);
     let (mut event, mut polled) = (caio_event { user_data: 0, result: 9 }, 9);
     // SAFETY: NULL is what is tested; all else is live.
     let answer = unsafe { caio::capi::caio_ctx_submit_poll(ctx.raw(), null(), 1, &mut event, 1, &mut polled) };
@@ -95,7 +95,7 @@ fn submit_poll_of_no_operation_polls(case: &Case) {
     let ctx = case.ctx();
     assert_eq!(ctx.submit_poll(&[], 8), (0, vec![]));
     ctx.accept(&[ops::nop().tag(1)]);
-    until("the event is there", || ctx.stats().completed == 1);
+    until("the operation has completed", || ctx.stats().completed == 1);
     assert_eq!(ctx.submit_poll(&[], 0), (0, vec![]));
     assert_eq!(ctx.submit_poll(&[], 8), (0, vec![Event { user_data: 1, result: 0 }]));
 }
@@ -103,7 +103,7 @@ fn submit_poll_of_no_operation_polls(case: &Case) {
 fn submit_poll_takes_at_most_max(case: &Case) {
     let ctx = case.ctx();
     ctx.accept(&[ops::nop(); 10]);
-    until("all events are there", || ctx.stats().completed == 10);
+    until("all operations have completed", || ctx.stats().completed == 10);
     let (accepted, events) = ctx.submit_poll(&[ops::nop()], 3);
     assert_eq!((accepted, events.len()), (1, 3));
     assert!(ctx.readable(), "more wait");
@@ -169,7 +169,7 @@ fn null_arguments_are_einval(case: &Case) {
         assert_eq!(caio_backend_probe(case.backend, null_mut(), 0), 0);
         caio_ctx_free(null_mut());
     }
-    assert_eq!(ctx.stats().submitted, 0, "nothing was accepted on the way");
+    assert_eq!(ctx.stats().submitted, 0, "no operation was accepted");
 }
 
 /// `*polled` is always set.

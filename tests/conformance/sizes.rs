@@ -42,7 +42,7 @@ fn options_with_an_unknown_tail_are_e2big(case: &Case) {
         let mut larger = Larger { known: caio_options { size, ..case.options() }, tail: [0; 200] };
         assert_eq!(try_larger(&larger), 0, "a tail of {extra} zeros");
         larger.tail[extra as usize - 1] = 1;
-        assert_eq!(try_larger(&larger), E2BIG, "a tail that means something");
+        assert_eq!(try_larger(&larger), E2BIG, "a tail that is not zero");
         // The library ignores bytes after `size`.
         if let Some(behind) = larger.tail.get_mut(extra as usize) {
             *behind = 1;

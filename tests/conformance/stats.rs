@@ -23,8 +23,8 @@ crate::promises! {
 /// The sum of the three `done_*` counters is between `completed - cancelled` and `completed`.
 fn check(stats: &caio_stats) {
     let done = stats.done_inline + stats.done_native + stats.done_worker;
-    assert!(done <= stats.completed, "{done} done of {} completed", stats.completed);
-    assert!(done >= stats.completed - stats.cancelled, "{done} done, {} cancelled", stats.cancelled);
+    assert!(done <= stats.completed, "{done} counted, {} completed", stats.completed);
+    assert!(done >= stats.completed - stats.cancelled, "{done} counted, {} cancelled", stats.cancelled);
     assert!(stats.completed <= stats.submitted && stats.cancelled <= stats.completed);
     assert_eq!(stats.reserved, [0; 8]);
 }
@@ -41,7 +41,7 @@ fn count_submitted_completed_and_cancelled(case: &Case) {
     ctx.accept(&[stuck.read(), stuck.read()]);
     assert_eq!(counts(), (2, 2, 0, 0));
     assert_eq!(ctx.submit(&[ops::nop().len(1)]), -libc::EINVAL);
-    assert_eq!(counts(), (2, 2, 0, 0), "a refused one never was");
+    assert_eq!(counts(), (2, 2, 0, 0), "a malformed operation is not counted");
     stuck.feed(1);
     ctx.collect(1);
     assert_eq!(counts(), (1, 2, 1, 0));
@@ -81,8 +81,8 @@ fn done_counters_add_up_to_completed(case: &Case) {
 fn count_completions_that_are_pending(case: &Case) {
     let ctx = case.ctx();
     ctx.accept(&[ops::nop(); 7]);
-    until("all have their events", || ctx.stats().completed == 7);
-    assert_eq!(ctx.stats().inflight, 7, "accepted and not yet polled");
+    until("all operations have completed", || ctx.stats().completed == 7);
+    assert_eq!(ctx.stats().inflight, 7, "accepted, and the event not taken");
     ctx.poll(3);
     assert_eq!((ctx.stats().inflight, ctx.stats().completed), (4, 7));
     ctx.collect(4);
@@ -109,8 +109,8 @@ fn count_nothing_inline_with_no_inline(case: &Case) {
     let results = ctx.run(&ops);
     assert_eq!(results, [0, 512, 1, 1, 64, 0, -EBADF, -i64::from(libc::EFAULT)]);
     let inline = ctx.stats().done_inline;
-    assert!(inline == 0 || case.variant != Variant::NoInline, "{inline} finished inside submit");
-    assert!(inline > 0 || case.variant == Variant::NoInline, "a NOP and a cached read finish inside submit");
+    assert!(inline == 0 || case.variant != Variant::NoInline, "{inline} completed inside submit");
+    assert!(inline > 0 || case.variant == Variant::NoInline, "a NOP and a cached read complete inside submit");
 }
 
 /// Large copies do not delay the caller inside submit, cached or not.
@@ -126,7 +126,7 @@ fn show_that_submit_copies_at_most_1_mib(case: &Case) {
         .collect();
     let ctx = case.ctx();
     assert_eq!(ctx.run(&reads), vec![SIZE as i64; 64]);
-    assert!(ctx.stats().done_inline <= 16, "a MiB at most inside submit: {}", ctx.stats().done_inline);
+    assert!(ctx.stats().done_inline <= 16, "submit copies at most 1 MiB: {}", ctx.stats().done_inline);
     assert!(room == content);
 
     room.fill(0);
@@ -178,16 +178,16 @@ fn tell_native_operations_from_workers(case: &Case) {
     check(&stats);
     assert_eq!(stats.done_inline + stats.done_native + stats.done_worker, 64);
     if case.variant == Variant::NoInline {
-        assert_eq!(stats.done_inline, 0, "NO_INLINE: nothing finishes inside submit");
+        assert_eq!(stats.done_inline, 0, "NO_INLINE: no operation completes inside submit");
     }
     if case.engine() == CAIO_BACKEND_THREAD {
-        assert_eq!(stats.done_native, 0, "there is no kernel queue");
+        assert_eq!(stats.done_native, 0, "the backend has no kernel queue");
     }
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's version");
     let not_of_files = ["5.9.", "5.10.", "5.11."].iter().any(|version| release.starts_with(version)); // caio-backends(7), KERNEL VERSIONS
     if case.dir.on_disk() && case.engine() == CAIO_BACKEND_URING && !not_of_files {
         // The inline attempt starts a read of the disk, and finds all data if the disk is faster than this CPU.
         let all_found = case.variant != Variant::NoInline && stats.done_inline == 64;
-        assert!(stats.done_native > 0 || all_found, "cold reads are io_uring's, not a worker's");
+        assert!(stats.done_native > 0 || all_found, "io_uring makes cold reads, not a worker thread");
     }
 }

@@ -56,19 +56,19 @@ fn accepts_a_prefix_when_full(case: &Case) {
     let ctx = case.ctx_of(4);
     let ops: Vec<caio_op> = (0..6).map(|tag| ops::nop().tag(tag)).collect();
     assert_eq!(ctx.submit(&ops), 4, "as many as fit");
-    assert_eq!(ctx.submit(&ops[4..]), EAGAIN, "calling again says why");
+    assert_eq!(ctx.submit(&ops[4..]), EAGAIN, "the second call gives the reason");
     let mut events = ctx.collect(4);
     events.sort();
     assert_eq!(events.iter().map(|event| event.user_data).collect::<Vec<_>>(), [0, 1, 2, 3], "a prefix");
-    assert_eq!(ctx.submit(&ops[4..]), 2, "polling makes room");
+    assert_eq!(ctx.submit(&ops[4..]), 2, "taking events makes room");
     ctx.collect(2);
 }
 
 fn counts_operations_until_their_events_are_taken(case: &Case) {
     let ctx = case.ctx_of(2);
     ctx.accept(&nops(2));
-    until("both are finished", || ctx.stats().completed == 2);
-    assert_eq!(ctx.submit(&nops(1)), EAGAIN, "finished, but not polled");
+    until("both operations have completed", || ctx.stats().completed == 2);
+    assert_eq!(ctx.submit(&nops(1)), EAGAIN, "completed, but the events are not taken");
     assert_eq!(ctx.poll(1).len(), 1);
     assert_eq!(ctx.submit(&nops(2)), 1);
     ctx.collect(2);
@@ -80,7 +80,7 @@ fn accepts_chains_whole_or_not_at_all(case: &Case) {
     assert_eq!(ctx.submit(&ops), 2, "the chain does not fit");
     assert_eq!(ctx.submit(&ops[2..]), EAGAIN);
     ctx.collect(2);
-    assert_eq!(ctx.submit(&[chain(&nops(3)), nops(3)].concat()), 4, "the chain, and one");
+    assert_eq!(ctx.submit(&[chain(&nops(3)), nops(3)].concat()), 4, "the chain and one operation");
     assert_eq!(ctx.submit(&chain(&nops(2))), EAGAIN);
     ctx.collect(4);
 }
@@ -92,14 +92,14 @@ fn gives_e2big_for_chains_above_max_requests(case: &Case) {
     assert_eq!(ctx.submit(&ops), 1);
     assert_eq!(ctx.submit(&ops[1..]), E2BIG);
     ctx.collect(1);
-    assert_eq!(ctx.run(&chain(&nops(4))), [0; 4], "as long as max_requests is not too long");
+    assert_eq!(ctx.run(&chain(&nops(4))), [0; 4], "a chain of max_requests operations fits");
 }
 
 fn stops_before_a_malformed_operation(case: &Case) {
     let ctx = case.ctx_of(8);
     let ops = [nops(2), vec![malformed()], nops(1)].concat();
     assert_eq!(ctx.submit(&ops), 2);
-    assert_eq!(ctx.submit(&ops[2..]), EINVAL, "calling again says why");
+    assert_eq!(ctx.submit(&ops[2..]), EINVAL, "the second call gives the reason");
     assert_eq!(ctx.submit(&ops[3..]), 1);
     ctx.collect(3);
     assert_eq!(ctx.stats().submitted, 3);
@@ -117,7 +117,7 @@ fn gives_einval_for_a_chain_with_a_malformed_member(case: &Case) {
         assert_eq!(ctx.submit(&ops[1..]), EINVAL);
         ctx.collect(1);
     }
-    assert!(!case.dir.join("never").exists(), "nothing of a refused chain runs");
+    assert!(!case.dir.join("never").exists(), "no member of a malformed chain runs");
 }
 
 fn gives_einval_for_link_on_the_last(case: &Case) {
@@ -137,7 +137,11 @@ fn gives_einval_precedence_over_eagain(case: &Case) {
     assert_eq!(ctx.submit(&[malformed(), ops::nop()]), EINVAL);
     assert_eq!(ctx.submit(&[ops::nop().link(), malformed()]), EINVAL);
     assert_eq!(ctx.submit(&[ops::nop().link()]), EINVAL, "LINK on the last");
-    assert_eq!(ctx.submit(&[ops::nop(), malformed()]), EAGAIN, "the first one is full's");
+    assert_eq!(
+        ctx.submit(&[ops::nop(), malformed()]),
+        EAGAIN,
+        "the first operation is well-formed, and the context is full"
+    );
     ctx.collect(2);
 }
 
@@ -308,7 +312,7 @@ fn returns_user_data_unchanged(case: &Case) {
     back.sort_unstable();
     assert_eq!(back, tags);
     ctx.accept(&vec![ops::nop().tag(7); 5]);
-    assert!(ctx.collect(5).iter().all(|event| event.user_data == 7), "the same one for many is fine");
+    assert!(ctx.collect(5).iter().all(|event| event.user_data == 7), "several operations may share it");
 }
 
 fn supports_every_max_requests(case: &Case) {

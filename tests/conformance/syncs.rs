@@ -163,6 +163,6 @@ fn hold_up_free_until_they_end(case: &Case) {
             gate.go();
             is_freed.recv_timeout(Duration::from_millis(1)).is_ok()
         });
-        assert!(early.is_err(), "the kernel still had the caller's descriptor");
+        assert!(early.is_err(), "the kernel still used the caller's descriptor");
     });
 }

@@ -215,7 +215,7 @@ fn single_gives_other_threads_eperm(case: &Case) {
     for (name, call) in GUARDED {
         assert_eq!(elsewhere(|| call(&ctx)), EPERM, "{name}");
     }
-    assert_eq!(ctx.stats().submitted, 1, "nothing was done for the others");
+    assert_eq!(ctx.stats().submitted, 1, "no operation of another thread was accepted");
     stuck.feed(5);
     assert_eq!(ctx.collect(1), [Event { user_data: 77, result: 5 }]);
 }
@@ -228,7 +228,7 @@ fn single_lets_any_thread_call_wake_stats_and_getters(case: &Case) {
         assert!(ctx.eventfd() >= 0);
         assert_eq!(ctx.stats().completed, 1);
     });
-    assert_eq!(ctx.wait(1, 1, -1), Ok(vec![]), "woken from elsewhere");
+    assert_eq!(ctx.wait(1, 1, -1), Ok(vec![]), "woken by another thread");
 }
 
 fn single_is_not_picked_by_wake_stats_and_getters(case: &Case) {
@@ -237,7 +237,7 @@ fn single_is_not_picked_by_wake_stats_and_getters(case: &Case) {
     ctx.stats();
     assert!(ctx.eventfd() >= 0 && ctx.backend() > 0 && ctx.max_requests() > 0);
     elsewhere(|| assert_eq!(ctx.wait(1, 1, -1), Ok(vec![])));
-    assert_eq!(ctx.submit(&[ops::nop()]), EPERM, "the other was first");
+    assert_eq!(ctx.submit(&[ops::nop()]), EPERM, "another thread owns the context");
     // The owning thread has exited, so the context leaks here.
     std::mem::forget(ctx);
 }
@@ -260,7 +260,7 @@ fn single_leaks_if_freed_in_another_thread(case: &Case) {
     elsewhere(|| drop(ctx));
     assert_eq!(process::descriptors(), before);
     stuck.feed(1);
-    assert_eq!(case.ctx().one(ops::nop()), 0, "others live on");
+    assert_eq!(case.ctx().one(ops::nop()), 0, "other contexts work");
 }
 
 /// Signal handlers run only in threads of the application. The library installs none.

@@ -35,10 +35,10 @@ fn stop_a_blocked_read(case: &Case) {
         for op in [stuck.read(), stuck.read().full(), stuck.byte()] {
             let start = Instant::now();
             assert_eq!(ctx.one(op.timeout(SHORT)), -ETIMEDOUT);
-            assert!(start.elapsed() >= SHORT, "not before its time");
+            assert!(start.elapsed() >= SHORT, "not before the timeout");
         }
     }
-    assert_eq!(ctx.stats().cancelled, 0, "those are with -ECANCELED only");
+    assert_eq!(ctx.stats().cancelled, 0, "counts only results of -ECANCELED");
 }
 
 fn stop_a_blocked_write(case: &Case) {
@@ -47,7 +47,7 @@ fn stop_a_blocked_write(case: &Case) {
     let write = ops::write(full.fd(), b"never", CAIO_OFFSET_CURRENT).timeout(SHORT);
     assert_eq!(ctx.run(&[write, write.full()]), [-ETIMEDOUT; 2]);
     assert_eq!(full.drain(full.size), vec![b'.'; full.size]);
-    assert_eq!(sys::waiting(&full.reader), 0, "not a byte of it");
+    assert_eq!(sys::waiting(&full.reader), 0, "no byte was written");
 }
 
 fn lose_no_bytes(case: &Case) {
@@ -56,7 +56,7 @@ fn lose_no_bytes(case: &Case) {
         assert_eq!(ctx.one(stuck.read().timeout(SHORT)), -ETIMEDOUT);
         stuck.fill(9);
         assert_eq!(ctx.run_beside(ops::nop()), 0);
-        assert_eq!(stuck.waiting(), 9, "nobody reads any more");
+        assert_eq!(stuck.waiting(), 9, "no operation reads the stream");
         assert_eq!(ctx.one(stuck.read().timeout(HOUR)), 9);
     }
 }
@@ -149,7 +149,7 @@ fn do_not_interrupt_a_running_disk_operation(case: &Case) {
         timeout *= 2;
         ctx.accept(&[read.timeout(timeout)]);
     }
-    assert_eq!(ctx.wait(1, 1, 5 * timeout.as_nanos() as i64), Ok(vec![]), "it is no deadline for the event");
+    assert_eq!(ctx.wait(1, 1, 5 * timeout.as_nanos() as i64), Ok(vec![]), "a timeout is no deadline for the event");
     gate.go();
     assert_eq!(ctx.collect(1)[0].result, 4096, "its true result");
     assert_eq!(room, vec![b'g'; 4096]);
@@ -172,7 +172,7 @@ fn stop_an_operation_that_has_not_started(case: &Case) {
     assert_eq!((results(&events), events[0].user_data), (expected.to_vec(), 2));
     gate.go();
     assert_eq!(ctx.collect(1), [Event { user_data: 1, result: 0 }]);
-    assert_eq!(case.dir.join("made").exists(), made, "what was stopped never runs");
+    assert_eq!(case.dir.join("made").exists(), made, "a stopped operation never runs");
 }
 
 /// After any result of CLOSE but -ECANCELED, the descriptor is closed. A CLOSE therefore never yields -ETIMEDOUT.
@@ -191,7 +191,7 @@ fn do_not_stop_a_close(case: &Case) {
     events.extend(ctx.collect(2 - early.len()));
     events.sort();
     assert_eq!(events, [1, 2].map(|tag| Event { user_data: tag, result: 0 }));
-    assert_eq!(sys::read_all(&reader, &mut [0]), 0, "the number is gone");
+    assert_eq!(sys::read_all(&reader, &mut [0]), 0, "the descriptor is closed");
 }
 
 /// The chain member waits for its turn longer than its timeout, and then succeeds.

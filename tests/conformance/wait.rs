@@ -30,9 +30,9 @@ const MILLISECOND: i64 = 1_000_000;
 fn with_min_0_never_sleeps(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
-    assert_eq!(ctx.wait(0, 4, -1), Ok(vec![]), "even if told to wait forever");
+    assert_eq!(ctx.wait(0, 4, -1), Ok(vec![]), "even without a time limit");
     ctx.accept(&[stuck.read(), ops::nop().tag(1)]);
-    until("the event is there", || ctx.stats().completed == 1);
+    until("the operation has completed", || ctx.stats().completed == 1);
     assert_eq!(ctx.wait(0, 4, -1), Ok(vec![Event { user_data: 1, result: 0 }]));
     assert_eq!(ctx.wait(0, 4, PATIENCE.as_nanos() as i64), Ok(vec![]));
     assert_eq!(ctx.wait(0, 0, -1), Ok(vec![]));
@@ -70,7 +70,7 @@ fn returns_pending_events_at_the_timeout(case: &Case) {
     assert_eq!(ctx.wait(2, 4, 50 * MILLISECOND), Ok(vec![Event { user_data: 1, result: 0 }]));
     assert_eq!(ctx.wait(1, 4, 50 * MILLISECOND), Ok(vec![]));
     assert!(start.elapsed() >= Duration::from_millis(100), "not before");
-    assert_eq!(ctx.wait(1, 4, 0), Ok(vec![]), "no time at all is poll");
+    assert_eq!(ctx.wait(1, 4, 0), Ok(vec![]), "a timeout of 0 polls");
     assert_eq!(ctx.wait(1, 4, 1), Ok(vec![]));
 }
 
@@ -87,7 +87,7 @@ fn refuses_min_above_max(case: &Case) {
         assert_eq!(ctx.wait(min, max, 0), Err(-libc::EINVAL));
     }
     ctx.accept(&[ops::nop()]);
-    assert_eq!(ctx.wait(2, 1, -1), Err(-libc::EINVAL), "also when there is something");
+    assert_eq!(ctx.wait(2, 1, -1), Err(-libc::EINVAL), "even if a completion is pending");
     ctx.collect(1);
 }
 
@@ -113,7 +113,7 @@ fn several_wakes_count_as_one(case: &Case) {
 fn a_wake_returns_pending_events(case: &Case) {
     let ctx = case.ctx();
     ctx.accept(&[ops::nop().tag(1)]);
-    until("the event is there", || ctx.stats().completed == 1);
+    until("the operation has completed", || ctx.stats().completed == 1);
     ctx.wake();
     assert_eq!(ctx.wait(2, 4, -1), Ok(vec![Event { user_data: 1, result: 0 }]));
 }
@@ -122,12 +122,12 @@ fn uses_up_a_wake_without_sleeping(case: &Case) {
     let ctx = case.ctx();
     for min in [1, 0] {
         ctx.accept(&[ops::nop()]);
-        until("the event is there", || ctx.stats().completed == ctx.stats().submitted);
+        until("the operation has completed", || ctx.stats().completed == ctx.stats().submitted);
         ctx.wake();
         assert_eq!(ctx.wait(min, 1, -1).expect("wait").len(), 1);
         let start = Instant::now();
         assert_eq!(ctx.wait(1, 1, 50 * MILLISECOND), Ok(vec![]));
-        assert!(start.elapsed() >= Duration::from_millis(50), "used up by the wait before");
+        assert!(start.elapsed() >= Duration::from_millis(50), "the previous wait used it up");
     }
 }
 
@@ -146,7 +146,7 @@ fn is_woken_while_it_sleeps(case: &Case) {
             assert_eq!(ctx.wait(1, 4, -1), Ok(vec![]));
         });
     }
-    assert_eq!(ctx.wait(1, 4, 20 * MILLISECOND), Ok(vec![]), "each wake is one");
+    assert_eq!(ctx.wait(1, 4, 20 * MILLISECOND), Ok(vec![]), "each wake ends one wait");
 }
 
 fn accepts_any_timeout(case: &Case) {
@@ -211,13 +211,13 @@ fn is_interrupted_by_a_signal_handler(case: &Case) {
         let ctx = case.ctx();
         assert_eq!(waits_under_signals(&ctx, 1), Err(-libc::EINTR), "flags {flags:#x}");
         ctx.accept(&[ops::nop().tag(1)]);
-        until("the event is there", || ctx.stats().completed == 1);
+        until("the operation has completed", || ctx.stats().completed == 1);
         assert_eq!(waits_under_signals(&ctx, 2), Ok(vec![Event { user_data: 1, result: 0 }]), "flags {flags:#x}");
         let stuck = Stuck::pipe();
         ctx.accept(&[stuck.read()]);
         assert_eq!(waits_under_signals(&ctx, 1), Err(-libc::EINTR), "in flight, flags {flags:#x}");
         stuck.feed(3);
-        assert_eq!(ctx.collect(1)[0].result, 3, "the operation never noticed");
+        assert_eq!(ctx.collect(1)[0].result, 3, "the signal does not affect the operation");
     }
 }
 

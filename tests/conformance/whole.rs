@@ -28,7 +28,7 @@ fn half_cached(case: &Case, pages: &[usize]) -> File {
         let mut byte = [0];
         assert_eq!(sys::plain(&ops::read(file.as_raw_fd(), &mut byte, (page * PAGE) as u64)), 1);
     }
-    assert!(cached_pages(&file) < LEN / PAGE || !case.dir.on_disk(), "some of it is cold");
+    assert!(cached_pages(&file) < LEN / PAGE || !case.dir.on_disk(), "part of the file is cold");
     file
 }
 
@@ -122,7 +122,7 @@ fn reads_touch_only_their_memory(case: &Case) {
     for start in [PAGE, PAGE + 1, 2 * PAGE - 1, 2 * PAGE, 2 * PAGE + 1] {
         let read = op(CAIO_OP_READ, fd).buf(memory.address(start)).len(PAGE as u64);
         for _ in 0..3 {
-            assert_eq!(ctx.one(read), sys::plain(&read), "to {start}, of {} that may be written", 2 * PAGE);
+            assert_eq!(ctx.one(read), sys::plain(&read), "to {start}, of {} writable bytes", 2 * PAGE);
         }
     }
 }

@@ -189,7 +189,7 @@ fn a_stream_at_an_offset_keeps_its_bytes(case: &Case) {
             assert_eq!(results, [espipe, espipe]);
             assert_eq!(ctx.one(ops::write(stuck.writer.as_raw_fd(), b"never", offset)), espipe);
         }
-        assert_eq!(stuck.waiting(), 10, "no byte came or went");
+        assert_eq!(stuck.waiting(), 10, "no byte was moved");
     }
 }
 

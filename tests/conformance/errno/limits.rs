@@ -29,12 +29,12 @@ fn files_above_the_size_limit(case: &Case) {
     let data = files::pattern(100 << 10);
     let ctx = case.ctx();
     assert_eq!(ctx.one(ops::write(fd, &data, 0)), LIMIT as i64, "what fits");
-    assert_eq!(ctx.one(ops::write(fd, &data, 0).full()), -EFBIG, "at an explicit offset the error");
+    assert_eq!(ctx.one(ops::write(fd, &data, 0).full()), -EFBIG, "the error at an explicit offset");
     assert_eq!(ctx.one(ops::write(fd, &data, LIMIT)), -EFBIG);
     assert_eq!(ctx.one(ops::write(fd, &data, LIMIT - 10)), 10);
     assert_eq!(ctx.run(&ops::chain(&[ops::write(fd, &data, 0), ops::nop()])), [LIMIT as i64, -ECANCELED]);
     assert_eq!(ctx.one(ops::write(fd, &data, CAIO_OFFSET_CURRENT).full()), LIMIT as i64, "the bytes moved");
-    assert_eq!(ctx.one(ops::write(fd, &data, CAIO_OFFSET_CURRENT).full()), -EFBIG, "and no byte more");
+    assert_eq!(ctx.one(ops::write(fd, &data, CAIO_OFFSET_CURRENT).full()), -EFBIG, "no further byte fits");
     let parts = [ops::iovec(&data[..50 << 10]), ops::iovec(&data[50 << 10..])];
     assert_eq!(ctx.one(ops::writev(fd, &parts, 0)), LIMIT as i64);
     assert_eq!(ctx.one(ops::writev(fd, &parts, 0).full()), -EFBIG);
@@ -70,9 +70,9 @@ fn sigxfsz_reaches_only_the_submitting_thread(case: &Case) {
         assert_eq!(ctx.one(past), -EFBIG);
         assert!(RAISED.load(Ordering::Relaxed) <= 1);
         assert_eq!(ctx.run(&[ops::nop().link(), past]), [0, -EFBIG]);
-        assert_eq!(ctx.one(ops::write(file.as_raw_fd(), &data, 0)), 512, "and the next operation works");
+        assert_eq!(ctx.one(ops::write(file.as_raw_fd(), &data, 0)), 512, "the next operation works");
     }
-    assert_eq!(ELSEWHERE.load(Ordering::Relaxed), 0, "raised in a thread that has nothing to do with it");
+    assert_eq!(ELSEWHERE.load(Ordering::Relaxed), 0, "raised in a thread that did not submit");
     process::limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY);
     bystander.thread().unpark();
     bystander.join().expect("no panic");
@@ -95,7 +95,7 @@ fn opens_above_the_descriptor_limit(case: &Case) {
     assert_eq!(answers, (emfile, emfile, vec![0, emfile]));
     assert_eq!(read, 7);
     let opened = ctx.one(open);
-    assert!(opened >= 0, "and it can again: {opened}");
+    assert!(opened >= 0, "the open works again: {opened}");
     assert_eq!(sys::plain(&ops::close(opened as i32)), 0);
     drop(taken);
 }
@@ -104,7 +104,7 @@ fn opens_above_the_descriptor_limit(case: &Case) {
 fn operations_use_the_current_credentials(case: &Case) {
     // SAFETY: no memory involved.
     if unsafe { libc::geteuid() } != 0 {
-        return skipped("credentials that change need root");
+        return skipped("a change of credentials needs root");
     }
     let secret = case.dir.c("secret");
     case.dir.file("secret", b"content");
@@ -122,7 +122,7 @@ fn operations_use_the_current_credentials(case: &Case) {
     let mine_again = [ctx.one(open), ctx.run(&linked)[1]];
     assert_eq!(others, [-i64::from(libc::EACCES); 3]);
     for fd in mine.into_iter().chain(mine_again) {
-        assert!(fd >= 0, "root may: {fd}");
+        assert!(fd >= 0, "root opens the file: {fd}");
         assert_eq!(sys::plain(&ops::close(fd as i32)), 0);
     }
 }

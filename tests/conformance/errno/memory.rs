@@ -163,7 +163,7 @@ fn far_too_long_for_a_stream(case: &Case) {
             matrix.says(format_args!("read of {len}"), read, EFAULT);
             matrix.says(format_args!("write of {len}"), write, EFAULT);
         }
-        assert_eq!(stuck.waiting(), waiting, "no byte came or went");
+        assert_eq!(stuck.waiting(), waiting, "no byte was moved");
     }
 }
 

@@ -28,7 +28,7 @@ fn every(path: *const u8, dir: i32, stat: &mut libc::statx) -> Vec<(&'static str
         ("statx of a link", at(CAIO_OP_STATX).sys(libc::AT_SYMLINK_NOFOLLOW.into()).buf2(stat)),
         ("renameat from", at(CAIO_OP_RENAMEAT).buf2(c"missing/x".as_ptr())),
         ("renameat to", op(CAIO_OP_RENAMEAT, dir).buf(EXISTING.as_ptr()).buf2(path).sys(exchange)),
-        ("unlinkat in vain", at(CAIO_OP_UNLINKAT).sys(1 << 30)),
+        ("unlinkat with a bad flag", at(CAIO_OP_UNLINKAT).sys(1 << 30)),
     ]
 }
 
@@ -73,7 +73,7 @@ fn unreadable_paths(case: &Case) {
         for (call, op) in every_and_changes(path, dir.as_raw_fd(), &mut stat) {
             match errno {
                 // An unreadable path takes precedence over the flag.
-                Some(_) if call == "unlinkat in vain" => {}
+                Some(_) if call == "unlinkat with a bad flag" => {}
                 Some(errno) => matrix.says(format_args!("{call} of {what}"), op, errno),
                 None => matrix.same(format_args!("{call} of {what}"), op),
             }
@@ -148,7 +148,7 @@ fn wrong_things(case: &Case) {
         ("a folder that is none", ops::openat(fd, c"file", libc::O_DIRECTORY, 0), libc::ENOTDIR),
         ("a link not followed", ops::openat(fd, c"link", libc::O_NOFOLLOW, 0), libc::ELOOP),
         ("a loop", ops::openat(fd, c"loop", libc::O_RDONLY, 0), libc::ELOOP),
-        ("nobody reads", ops::openat(fd, c"fifo", libc::O_WRONLY | nowait, 0), libc::ENXIO),
+        ("a FIFO without a reader", ops::openat(fd, c"fifo", libc::O_WRONLY | nowait, 0), libc::ENXIO),
         ("relative to a closed descriptor", ops::openat(-1, c"file", 0, 0), libc::EBADF),
         ("a folder that is there", ops::mkdirat(fd, c"folder", 0o700), libc::EEXIST),
         ("a folder where a file is", ops::mkdirat(fd, c"file", 0o700), libc::EEXIST),
@@ -266,7 +266,7 @@ fn results_match_the_plain_calls(case: &Case) {
         let (status, descriptor) = unsafe { (libc::fcntl(made, libc::F_GETFL), libc::fcntl(made, libc::F_GETFD)) };
         assert_eq!((status & (libc::O_ACCMODE | libc::O_APPEND), descriptor), (libc::O_WRONLY | libc::O_APPEND, 0));
         assert_eq!(ctx.one(ops::statx(made, c"", &mut ours).sys(libc::AT_EMPTY_PATH.into())), 0);
-        assert_eq!(u32::from(ours.stx_mode) & 0o7777, mode & !mask, "the process's umask holds");
+        assert_eq!(u32::from(ours.stx_mode) & 0o7777, mode & !mask, "the umask of the process applies");
         assert_eq!(ctx.one(ops::close(made)), 0);
     }
     assert_eq!(ctx.one(ops::mkdirat(fd, c"folder", 0o751)), 0);

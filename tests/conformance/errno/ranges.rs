@@ -104,7 +104,7 @@ fn nowait_is_not_retried(case: &Case) {
     if case.dir.on_disk() {
         for linked in [false, true] {
             // A fast disk may complete the read first.
-            until("nothing of a cold file is there", || {
+            until("a cold file yields no byte", || {
                 case.dir.cool(&file);
                 let result = if linked { ctx.run(&[ops::nop().link(), read])[1] } else { ctx.one(read) };
                 assert!(result > 0 || result == -i64::from(libc::EAGAIN), "{result}");
