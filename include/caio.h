@@ -289,7 +289,7 @@ typedef struct caio_stats {
      */
     uint64_t done_worker;
     /**
-     * Operations retried on another path, because the first one would have blocked.
+     * Operations retried on another path, because they could not complete without blocking on the first one.
      */
     uint64_t retried;
     /**

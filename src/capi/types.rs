@@ -214,7 +214,7 @@ pub struct caio_stats {
     pub done_native: u64,
     /// Operations completed by a thread of the library.
     pub done_worker: u64,
-    /// Operations retried on another path, because the first one would have blocked.
+    /// Operations retried on another path, because they could not complete without blocking on the first one.
     pub retried: u64,
     /// The library writes 0.
     pub reserved: [u64; 8],
