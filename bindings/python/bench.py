@@ -1,13 +1,13 @@
-"""Operations per second of one asyncio program: this caio, others that are given, aiofiles, and a plain loop.
+"""Operations per second of one asyncio program: this caio, another caio, aiofiles, and a plain loop.
 
     python bench.py                                  this caio, each implementation
-    python bench.py --other PYTHON                   beside the caio that another environment's PYTHON has
+    python bench.py --other PYTHON                   compared with the caio of another environment
     python bench.py --kind write --size 4096 --concurrency 1 16
 
-Each figure is the best of several short turns, which all candidates take alternately, in thousands per second. The
-file is in the page cache and should be on a real disk (--file). The ratios below are ours to the other caio's of the
-same name; that of the default, auto, is to the best of all the other's for reads, and to the best of its io_uring, with
-or without a submission thread, for writes.
+Each figure is the best of several short turns, in thousands per second. All candidates take turns. The file is in the
+page cache and should be on a real disk (--file). The ratios compare each implementation with the other caio's of the
+same name. They compare the default, auto, with the other caio's best: of all implementations for reads, and of
+io_uring, with or without a submission thread, for writes.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ async def with_aiofiles(path: str, kind: str, payload: bytes, concurrency: int, 
 
 
 def serve() -> None:
-    """Answers requests, one a line."""
+    """Measures on request: each line of stdin is one."""
     print(json.dumps(candidates()), flush=True)
     for line in sys.stdin:
         print(json.dumps(asyncio.run(measure(**json.loads(line)))), flush=True)
@@ -213,7 +213,7 @@ def table(options: argparse.Namespace) -> None:
 
 
 def compare(kind: str, concurrencies: list[int], best: dict[tuple[str, str, int], float], width: int) -> None:
-    """How many times as fast ours are: the default beside the best that could be chosen, each beside its namesake."""
+    """Compares this caio with the other: the default with the other's best, each implementation with its namesake."""
     others = {name for label, name, _ in best if label == "other" and name not in ("aiofiles", "plain")}
     rivals = {name: {name} & others for name in ("auto", "uring", "uring-nosqpoll", "linux", "thread", "python")}
     rivals["auto"] = rivals["uring"] | rivals["uring-nosqpoll"] if kind == "write" else others

@@ -235,14 +235,14 @@ impl BaseContext {
 }
 
 impl BaseContext {
-    /// The program can collect events no more. A thread does, and runs no callbacks.
-    fn hand_over(&self, py: Python<'_>) {
+    /// The program can collect events no more. A thread does, and runs no callbacks. False if there is no thread.
+    fn hand_over(&self, py: Python<'_>) -> bool {
         for event in std::mem::take(&mut *self.taken()) {
             silence(&self.core, py);
             self.core.deliver(py, event);
         }
-        if self.core.flavor == Flavor::Thread || self.core.operations().is_empty() || finalize::is_ending() {
-            return;
+        if self.core.flavor == Flavor::Thread || self.core.operations().is_empty() {
+            return true;
         }
         let operations: Vec<_> = self.core.operations().iter().map(|operation| operation.clone_ref(py)).collect();
         operations.iter().for_each(|operation| self.core.ctx.cancel(operation_user_data(operation.bind(py))));
@@ -251,7 +251,7 @@ impl BaseContext {
             silence(&core, py);
             events.iter().for_each(|event| core.deliver(py, event));
             core.operations().is_empty()
-        });
+        })
     }
 }
 
@@ -264,6 +264,9 @@ fn silence(core: &Core, py: Python<'_>) {
 impl Drop for BaseContext {
     fn drop(&mut self) {
         delivery::orphan(&self.core);
-        finalize::attach(|py| self.hand_over(py));
+        if finalize::attach(|py| self.hand_over(py)) != Some(true) && !self.core.operations().is_empty() {
+            // Leaked: to free it would wait for the operations, here perhaps at the end of the interpreter.
+            std::mem::forget(self.core.clone());
+        }
     }
 }

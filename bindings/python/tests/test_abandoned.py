@@ -219,30 +219,50 @@ def test_a_forked_child_frees_what_the_parent_has_in_flight(native_asyncio: Any,
     loop.close()
 
 
-def test_exit_while_an_abandoned_operation_is_in_flight(native_asyncio: Any, gate: Gate) -> None:
-    program = f"""
-import asyncio, os, caio
-module = caio if {native_asyncio is caio} else __import__({native_asyncio.__name__!r}, fromlist=["x"])
+AT_EXIT = {
+    "asyncio": """
 async def main():
     context = module.AsyncioContext()
-    task = asyncio.ensure_future(context.read(4096, os.open({str(gate.file)!r}, os.O_RDONLY), 0))
+    task = asyncio.ensure_future(context.read(4096, fd, 0))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     os.read(0, 1)
     task.cancel()
 asyncio.run(main())
-"""
-    done = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+""",
+    "low_level": """
+context = module.Context(8)
+operation = module.Operation.read(4096, fd, 0)
+context.submit(operation)
+getattr(context, "flush", int)()
+os.read(0, 1)
+del context, operation
+""",
+}
+
+
+@pytest.mark.parametrize("level", AT_EXIT)
+@pytest.mark.parametrize("name", ["linux_uring", "linux_aio", "thread_aio"])
+def test_exit_does_not_wait_for_an_abandoned_operation(name: str, level: str, gate: Gate) -> None:
+    """The file is released only after the interpreter has ended."""
+    module = f"caio.{name}_asyncio" if level == "asyncio" else f"caio.{name}"
+    if getattr(caio, name) is None:
+        pytest.skip(f"needs {name}")
+    program = (
+        f"import asyncio, os, {module} as module\nfd = os.open({str(gate.file)!r}, os.O_RDONLY)\n" + AT_EXIT[level]
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     gate.holds()
-    thread = threading.Thread(target=lambda: wait_until(lambda: bool(gate.go()) or done.poll() is not None))
-    assert done.stdin is not None
-    assert done.stderr is not None
-    done.stdin.write(b"x")
-    done.stdin.close()
-    thread.start()
-    assert done.stderr.read() == b""
-    assert done.wait(20) == 0
-    thread.join()
+    assert process.stdin is not None
+    process.stdin.write(b"x")
+    process.stdin.flush()
+    try:
+        # Empty once the kernel ends the process, which then waits for the file to close.
+        wait_until(lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes() == b"")
+    finally:
+        wait_until(lambda: bool(gate.go()) or process.poll() is not None)
+    _, complaints = process.communicate()
+    assert (process.returncode, complaints) == (0, b"")
 
 
 @pytest.mark.parametrize("name", ["uring", "linux", "thread"])

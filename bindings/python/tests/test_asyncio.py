@@ -200,13 +200,13 @@ def test_deferred(native_asyncio: Any, fd: int, deferred: bool) -> None:
 def test_deferred_operations_are_one_system_call(module: str, call: str, tmp_path: Path) -> None:
     """strace shows the reads of an O_DIRECT file, which go to the kernel."""
     if not shutil.which("strace"):
-        pytest.skip("what is one system call needs strace")
+        pytest.skip("counting system calls needs strace")
     path = tmp_path / "direct"
     path.write_bytes(bytes(65536))
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_DIRECT))
     except OSError:
-        pytest.skip("going past the page cache needs a file system that knows O_DIRECT")
+        pytest.skip("an uncached read needs a file system that knows O_DIRECT")
     program = f"""
 import asyncio, os, sys
 from caio.{module} import AsyncioContext
@@ -264,7 +264,7 @@ def test_cancel_while_blocked(native_asyncio: Any, pipe: tuple[int, int]) -> Non
         with pytest.raises(asyncio.CancelledError):
             await task
         os.write(pipe[1], b"later")
-        assert await context.read(10, pipe[0], -1) == b"later", "the cancelled read must not have eaten it"
+        assert await context.read(10, pipe[0], -1) == b"later", "the cancelled read must not consume the bytes"
         context.close()
 
     run(main)

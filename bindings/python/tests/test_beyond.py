@@ -69,7 +69,7 @@ def test_cached_reads_do_not_starve_other_tasks(native_asyncio: Any, fd: int, ta
         await asyncio.gather(*running)
         assert sorted(gaps)[len(gaps) // 2] < 0.005
         assert sum(reads) > 10 * len(gaps)
-        assert min(reads) * 20 > sum(reads) / tasks, "each gets its share"
+        assert min(reads) * 20 > sum(reads) / tasks, "each task makes its share of the reads"
         context.close()
 
     run(main)

@@ -113,7 +113,7 @@ def test_done_only_when_handled(polled: Any, fd: int) -> None:
     context = polled.Context(4)
     read = polled.Operation.read(4, fd, 0)
     context.submit(read)
-    time.sleep(0.01)  # The kernel is done; this process has not looked.
+    time.sleep(0.01)  # The operation is complete, its completion not collected.
     with pytest.raises(RuntimeError):
         read.get_value()
 

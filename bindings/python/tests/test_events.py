@@ -164,7 +164,7 @@ def test_flush(fd: int) -> None:
     assert context.flush() == 0
     reads = [watched(caio.linux_uring.Operation.read(4, fd, 0)) for _ in range(8)]
     assert context.submit(*reads) == 8
-    assert all(calls(read) == [] for read in reads), "submit alone starts nothing"
+    assert all(calls(read) == [] for read in reads), "submit alone must not start operations"
     assert context.process_events(8, 0, 0) == 0
     flushed = context.flush()
     finish(context, *reads)
@@ -205,7 +205,7 @@ def test_uring_cancel_never_raises(fd: int, pipe: tuple[int, int]) -> None:
     assert other.cancel(read) == 0
     other.process_events()
     context.process_events()
-    assert calls(read) == [], "another context's cancel must not stop it"
+    assert calls(read) == [], "another context must not cancel it"
     os.write(pipe[1], b"data")
     finish(context, read)
     context.poll()

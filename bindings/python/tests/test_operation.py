@@ -129,7 +129,7 @@ def test_a_fresh_read_shows_zeros(native: Any, fd: int) -> None:
     watched(read)
     context.submit(read)
     finish(context, read)
-    assert bytes(payload) == bytes(10), "what was handed out before must not change"
+    assert bytes(payload) == bytes(10), "a payload that the program has must not change"
 
 
 def test_read(variant: Any, fd: int) -> None:

@@ -95,13 +95,13 @@ def test_32_threads_submit_cancel_and_collect(native: Any, fd: int) -> None:
                 read = native.Operation.read(1, ends[0] if blocked else fd, -1 if blocked else 0)
                 assert context.submit(watched(read)) == 1
                 accepted.append(read)
-                assert context.submit(read) == 0, "claimed once"
+                assert context.submit(read) == 0, "an operation is claimed once"
                 if hasattr(context, "flush") and number % 2:
                     context.flush()
                 try:
                     context.cancel(read)
                 except ValueError:
-                    assert native.__name__ == "caio.linux_aio", "it was complete"
+                    assert native.__name__ == "caio.linux_aio", "only linux_aio reports that it was complete"
                 if hasattr(context, "process_events"):
                     context.process_events()
         except BaseException as error:
