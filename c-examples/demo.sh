@@ -41,7 +41,7 @@ timed() {
     end=$EPOCHREALTIME
     took=$(seconds "$start" "$end")
     diff -r --no-dereference "$tree" "$copy" >"$scratch/differences" || same=DIFFERENT
-    ways=$(echo "$said" | sed -n 's/.*: \([0-9]*\) operations inline, \([0-9]*\) native, \([0-9]*\) by workers/\1 \2 \3/p')
+    ways=$(echo "$said" | sed -n 's/.*: \([0-9]*\) operations\{0,1\} inline, \([0-9]*\) native, \([0-9]*\) by workers/\1 \2 \3/p')
     # shellcheck disable=SC2086
     row "$label" "$took" "$(rate "$size" "$took")" ${ways:-- - -} "$same"
     [ $copies != 1 ] || rm -rf "$copy"

@@ -3,8 +3,9 @@
  *   main.c     options and arguments
  *   loop.c     the loop: operations wait in a queue, go to libcaio in batches, come back to a function
  *   walk.c     folders: opened, read, and finished when all that is in them is copied
- *   item.c    one thing in a folder: looked at, copied under a temporary name, renamed
+ *   item.c     one file, link or FIFO in a folder: looked at, copied under a temporary name, renamed
  *   data.c     the bytes of a regular file, many chunks at a time
+ *   attributes.c  mode, access control lists and times
  *   report.c   messages, the progress bar, the summary
  */
 #ifndef CAIO_CP_H
@@ -39,6 +40,7 @@ struct request {
     struct request *next;
     caio_op op;
     void (*done)(struct request *request, int64_t result);
+    unsigned retries;
 };
 
 extern int interrupted; /* the signal, or 0 */
@@ -66,6 +68,31 @@ static inline caio_op open_op(int folder, const char *path, int flags, mode_t mo
                      .sys_flags = (uint32_t)(flags | O_CLOEXEC), .mode = mode};
 }
 
+/* attributes.c */
+
+enum acl_kind { ACCESS_ACL, DEFAULT_ACL, ACL_KINDS }; /* only folders have the latter */
+
+struct acl {
+    int error; /* not 0: it could not be read */
+    size_t size;
+    char data[];
+};
+
+/* A name in an open folder; without a name, what is open. */
+struct place {
+    int fd;
+    const char *name;
+};
+
+struct folder;
+
+/* Returns NULL if there is none; to be freed. */
+struct acl *read_acl(struct place place, enum acl_kind kind);
+/* Gives the target mode, ACLs and times of the original. `folder` and `name` are for messages. */
+void keep_attributes(struct place target, const struct statx *st, struct acl *const acls[], const struct folder *folder,
+                     const char *name);
+void keep_times(struct place target, const struct statx *st, const struct folder *folder, const char *name);
+
 /* walk.c */
 
 enum side { SOURCE, TARGET };
@@ -77,6 +104,7 @@ struct folder {
     int fd[2];
     DIR *stream;                  /* owns fd[SOURCE] */
     struct statx st;
+    struct acl *acls[ACL_KINDS];
     bool unread, open, follow;
     unsigned items, subfolders; /* in it, not finished yet */
     char *path, *rest;            /* on the way to it; see reach() */
@@ -108,7 +136,7 @@ struct item {
     bool follow;
     struct statx st;
     char temporary[NAME_MAX + 1];
-    bool has_temporary;
+    struct item *next_temporary, **temporary_link; /* the latter is NULL if there is no such file */
     int fd[2];
     /* the copying of its data */
     struct item *next_hungry;
@@ -124,8 +152,8 @@ struct item {
 void item_begin(struct folder *folder, struct argument argument); /* takes the source's name */
 void item_fail(struct item *item, int error, const char *what, enum side side);
 void item_data_over(struct item *item);
-/* Mode and times of the original. */
-void keep_attributes(int fd, const struct statx *st, const struct folder *folder, const char *name);
+/* Removes temporary files at once, where the program ends without its loop. */
+void remove_temporaries(void);
 
 void data_open(void);
 void data_begin(struct item *item);
@@ -149,6 +177,8 @@ bool progress_wanted(void);
 void progress_begin(void);
 void progress_draw(void);
 void progress_clear(void);
+/* Flushes standard output, and reports if not all could be written. */
+void finish_output(void);
 void print_summary(const caio_stats *stats, const char *backend);
 
 #endif

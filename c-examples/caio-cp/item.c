@@ -5,6 +5,8 @@
 static void look(struct item *item);
 static void give_up(struct item *item);
 
+static struct item *temporaries; /* the items that have a temporary file */
+
 static struct item *item_of(struct request *request)
 {
     return (struct item *)request;
@@ -54,6 +56,29 @@ static bool succeeded(struct item *item, int64_t result, const char *what, enum 
     return false;
 }
 
+static void temporary_made(struct item *item)
+{
+    item->next_temporary = temporaries;
+    item->temporary_link = &temporaries;
+    if (temporaries)
+        temporaries->temporary_link = &item->next_temporary;
+    temporaries = item;
+}
+
+static void temporary_gone(struct item *item)
+{
+    *item->temporary_link = item->next_temporary;
+    if (item->next_temporary)
+        item->next_temporary->temporary_link = item->temporary_link;
+    item->temporary_link = NULL;
+}
+
+void remove_temporaries(void)
+{
+    for (struct item *item = temporaries; item; item = item->next_temporary)
+        unlinkat(item->folder->fd[TARGET], item->temporary, 0);
+}
+
 /* Giving up, and every other end: the temporary file goes, then the descriptors, then the item. */
 
 static void closed(struct request *request, int64_t result)
@@ -65,7 +90,8 @@ static void closed(struct request *request, int64_t result)
 static void unlinked(struct request *request, int64_t result)
 {
     struct item *item = item_of(request);
-    item->has_temporary = result == -ECANCELED; /* an interruption stopped even that: again */
+    if (result != -ECANCELED) /* an interruption cancels this too: try again */
+        temporary_gone(item);
     give_up(item);
 }
 
@@ -78,7 +104,7 @@ static void close_target(struct item *item, void (*done)(struct request *, int64
 
 static void give_up(struct item *item)
 {
-    if (item->has_temporary) {
+    if (item->temporary_link) {
         send_for(item, path_op(CAIO_OP_UNLINKAT, item->folder->fd[TARGET], item->temporary), unlinked);
     } else if (item->fd[TARGET] >= 0)
         close_target(item, closed);
@@ -108,38 +134,13 @@ static void temporary_name(struct item *item)
     snprintf(item->temporary, sizeof item->temporary, ".%.*s.caio-%s", (int)length, name, suffix);
 }
 
-/* Mode and times of the original. */
-
-static void set_times(const struct statx *st, struct timespec times[2])
-{
-    times[0] = (struct timespec){.tv_sec = st->stx_atime.tv_sec, .tv_nsec = st->stx_atime.tv_nsec};
-    times[1] = (struct timespec){.tv_sec = st->stx_mtime.tv_sec, .tv_nsec = st->stx_mtime.tv_nsec};
-}
-
-void keep_attributes(int fd, const struct statx *st, const struct folder *folder, const char *name)
-{
-    struct timespec times[2];
-    struct stat now;
-    mode_t mode = st->stx_mode & 07777;
-    /* Owners are not kept: a program must not become set-user-ID to who copies it. */
-    if ((mode & S_ISUID) && (fstat(fd, &now) < 0 || now.st_uid != st->stx_uid))
-        mode &= (mode_t)~S_ISUID;
-    if ((mode & S_ISGID) && (fstat(fd, &now) < 0 || now.st_gid != st->stx_gid))
-        mode &= (mode_t)~S_ISGID;
-    if (fchmod(fd, mode) < 0)
-        complain_at(errno, "preserving permissions for '%s'", folder, name, TARGET);
-    set_times(st, times);
-    if (futimens(fd, times) < 0)
-        complain_at(errno, "preserving times for '%s'", folder, name, TARGET);
-}
-
 /* The end of a success. */
 
 static void renamed(struct request *request, int64_t result)
 {
     struct item *item = item_of(request);
     if (result >= 0) {
-        item->has_temporary = false;
+        temporary_gone(item);
         copied.files++;
         give_up(item); /* nothing but what is still open */
     } else if (result == -EISDIR)
@@ -171,12 +172,19 @@ static void synced(struct request *request, int64_t result)
         close_target(item, target_closed);
 }
 
+static void keep_all(struct item *item, struct place source, struct place target)
+{
+    struct acl *acl = read_acl(source, ACCESS_ACL);
+    keep_attributes(target, &item->st, &acl, item->folder, item->name[TARGET]);
+    free(acl);
+}
+
 static void sized(struct request *request, int64_t result)
 {
     struct item *item = item_of(request);
     if (!succeeded(item, result, "error writing '%s'", TARGET))
         return;
-    keep_attributes(item->fd[TARGET], &item->st, item->folder, item->name[TARGET]);
+    keep_all(item, (struct place){.fd = item->fd[SOURCE]}, (struct place){.fd = item->fd[TARGET]});
     if (options.fsync)
         send_for(item, fd_op(CAIO_OP_FSYNC, item->fd[TARGET]), synced);
     else
@@ -205,7 +213,8 @@ static void target_opened(struct request *request, int64_t result)
         return;
     }
     item->fd[TARGET] = result >= 0 ? (int)result : -1;
-    item->has_temporary = result >= 0;
+    if (result >= 0)
+        temporary_made(item);
     if (succeeded(item, result, "cannot create regular file '%s'", TARGET))
         data_begin(item);
 }
@@ -245,25 +254,25 @@ static int make_link(struct item *item, int folder)
 
 static int make_fifo(struct item *item, int folder)
 {
-    if (mkfifoat(folder, item->temporary, 0600) < 0)
-        return -1;
-    return fchmodat(folder, item->temporary, item->st.stx_mode & 0777, 0);
+    return mkfifoat(folder, item->temporary, 0600);
 }
 
 static void make_special(struct item *item, int (*make)(struct item *, int), const char *what)
 {
-    int folder = item->folder->fd[TARGET], result;
-    struct timespec times[2];
+    struct place source = {.fd = item->folder->fd[SOURCE], .name = item->name[SOURCE]};
+    struct place target = {.fd = item->folder->fd[TARGET], .name = item->temporary};
+    int result;
     do {
         temporary_name(item);
-        result = make(item, folder);
+        result = make(item, target.fd);
     } while (result < 0 && errno == EEXIST);
     if (!succeeded(item, result < 0 ? -errno : 0, what, TARGET))
         return;
-    item->has_temporary = true;
-    set_times(&item->st, times);
-    if (utimensat(folder, item->temporary, times, AT_SYMLINK_NOFOLLOW) < 0)
-        complain_at(errno, "preserving times for '%s'", item->folder, item->name[TARGET], TARGET);
+    temporary_made(item);
+    if (S_ISLNK(item->st.stx_mode))
+        keep_times(target, &item->st, item->folder, item->name[TARGET]);
+    else
+        keep_all(item, source, target);
     rename_it(item);
 }
 

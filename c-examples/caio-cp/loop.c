@@ -5,13 +5,14 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
-enum { BATCH = 64, TICK_MS = 100 };
+enum { BATCH = 64, TICK_MS = 100, RETRY_MS = 10, MOST_RETRIES = 20 };
 
 int interrupted;
 
 static caio_ctx *ctx;
 static int epoll_fd, signal_fd, timer_fd = -1;
 static struct request *queue, **queue_end = &queue;
+static struct request *postponed;
 static uint32_t in_flight;
 
 static void open_context(void)
@@ -31,37 +32,46 @@ static void open_context(void)
     exit(1);
 }
 
+static int checked(int result, const char *what)
+{
+    if (result < 0)
+        die(errno, "%s", what);
+    return result;
+}
+
 static void watch(int fd)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-        die(errno, "cannot watch %s", "a descriptor");
+    checked(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event), "epoll");
 }
 
+/* What would end the program and leave temporary files. A signal that is ignored, as with nohup, stays so. */
 static int open_signals(void)
 {
+    static const int fatal[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGALRM,   SIGTERM,
+                                SIGUSR1, SIGUSR2, SIGXCPU, SIGPROF, SIGVTALRM, SIGIO};
+    struct sigaction now;
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        if (sigaction(fatal[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+            sigaddset(&set, fatal[i]);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return checked(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd");
 }
 
 static int open_timer(void)
 {
     struct itimerspec every = {.it_value.tv_nsec = TICK_MS * 1000000L, .it_interval.tv_nsec = TICK_MS * 1000000L};
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (fd >= 0)
-        timerfd_settime(fd, 0, &every, NULL);
+    int fd = checked(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd");
+    checked(timerfd_settime(fd, 0, &every, NULL), "timerfd");
     return fd;
 }
 
 void loop_open(bool ticking)
 {
     open_context();
-    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    epoll_fd = checked(epoll_create1(EPOLL_CLOEXEC), "epoll");
     signal_fd = open_signals();
     watch(caio_ctx_eventfd(ctx));
     watch(signal_fd);
@@ -71,14 +81,44 @@ void loop_open(bool ticking)
     }
 }
 
+static void put_in_queue(struct request *request)
+{
+    request->next = NULL;
+    *queue_end = request;
+    queue_end = &request->next;
+}
+
 void send_request(struct request *request, caio_op op, void (*done)(struct request *, int64_t))
 {
     request->op = op;
     request->op.user_data = (uint64_t)(uintptr_t)request;
     request->done = done;
-    request->next = NULL;
-    *queue_end = request;
-    queue_end = &request->next;
+    request->retries = 0;
+    put_in_queue(request);
+}
+
+/* Our own descriptors are few enough, but for a moment threads of the C library may open files too. */
+static bool postpone(struct request *request, int64_t result)
+{
+    static bool hopeless;
+    bool exhausted = request->op.opcode == CAIO_OP_OPENAT && (result == -EMFILE || result == -ENFILE);
+    if (!exhausted || interrupted || hopeless)
+        return false;
+    hopeless = request->retries++ == MOST_RETRIES;
+    if (hopeless)
+        return false;
+    request->next = postponed;
+    postponed = request;
+    return true;
+}
+
+static void retry_postponed(void)
+{
+    while (postponed) {
+        struct request *request = postponed;
+        postponed = request->next;
+        put_in_queue(request);
+    }
 }
 
 static struct request *take_from_queue(void)
@@ -90,13 +130,29 @@ static struct request *take_from_queue(void)
     return request;
 }
 
-/* Stops what waits and what runs; each request still comes to its end, and cleans up there. */
+static bool within_a_second(const struct timespec *since)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec - since->tv_sec + (now.tv_nsec < since->tv_nsec ? -1 : 0) < 1;
+}
+
+/* Cancels what is queued and in flight; each request still completes, and its function cleans up. A second signal does
+ * not wait for that, unless it comes right after the first: the kernel and the shell both send SIGHUP. */
 static void interrupt(int signal)
 {
-    struct request *waiting = queue, *next;
-    if (interrupted)
-        _exit(128 + signal); /* asked twice */
+    static struct timespec first;
+    struct request *waiting, *next;
+    if (interrupted) {
+        if (within_a_second(&first))
+            return;
+        remove_temporaries();
+        _exit(128 + interrupted);
+    }
     interrupted = signal;
+    clock_gettime(CLOCK_MONOTONIC, &first);
+    retry_postponed();
+    waiting = queue;
     queue = NULL;
     queue_end = &queue;
     caio_ctx_cancel_all(ctx);
@@ -137,15 +193,20 @@ static bool exchange(void)
     for (uint32_t i = 0; i < polled; i++) {
         struct request *request = (struct request *)(uintptr_t)events[i].user_data;
         in_flight--;
-        request->done(request, events[i].result);
+        if (!postpone(request, events[i].result))
+            request->done(request, events[i].result);
     }
     return accepted > 0 || polled > 0;
 }
 
-static void wait_for_events(bool at_most_look)
+static void wait_for_events(int timeout_ms)
 {
     struct epoll_event ready[3];
-    int count = epoll_wait(epoll_fd, ready, 3, at_most_look ? 0 : -1);
+    int count = epoll_wait(epoll_fd, ready, 3, timeout_ms);
+    if (count < 0 && errno != EINTR)
+        die(errno, "%s", "epoll");
+    if (count == 0 && timeout_ms > 0)
+        retry_postponed();
     for (int i = 0; i < count; i++) {
         if (ready[i].data.fd == signal_fd)
             on_signal();
@@ -158,9 +219,9 @@ void loop_run(void (*refill)(void))
 {
     for (;;) {
         refill();
-        if (!queue && in_flight == 0)
+        if (!queue && !postponed && in_flight == 0)
             return;
-        wait_for_events(exchange());
+        wait_for_events(exchange() ? 0 : postponed ? RETRY_MS : -1);
     }
 }
 

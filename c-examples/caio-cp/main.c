@@ -28,12 +28,19 @@ static void refuse_usage(const char *what, const char *argument)
     exit(1);
 }
 
+/* Ends after a text on standard output. */
+static void printed(void)
+{
+    finish_output();
+    exit(failed ? 1 : 0);
+}
+
 static void print_version(void)
 {
     uint32_t v = caio_version();
     printf("caio-cp %d.%d.%d (libcaio %u.%u.%u)\n", CAIO_VERSION_MAJOR, CAIO_VERSION_MINOR, CAIO_VERSION_PATCH, v >> 16,
            v >> 8 & 0xff, v & 0xff);
-    exit(0);
+    printed();
 }
 
 static uint32_t backend_named(const char *name)
@@ -68,7 +75,8 @@ static void read_options(int argc, char **argv)
             return;
         case HELP:
             fputs(usage_text, stdout);
-            exit(0);
+            printed();
+            break;
         case VERSION:
             print_version();
             break;
@@ -276,12 +284,17 @@ static void walk(const struct argument *arguments, size_t count, const struct de
     loop_run(walk_on);
 }
 
-static unsigned descriptors_allowed(void)
+/* How many more can be opened; of a large number, not all. */
+static unsigned free_descriptors(void)
 {
+    enum { MANY = 4096 };
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > 65536)
-        return 65536;
-    return (unsigned)limit.rlim_cur;
+    unsigned count = 0;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return MANY;
+    for (int fd = 0; fd < MANY && (rlim_t)fd < limit.rlim_cur; fd++)
+        count += fcntl(fd, F_GETFD) < 0;
+    return count;
 }
 
 static int copy_all(const struct argument *arguments, size_t count, const struct destination *to)
@@ -289,8 +302,9 @@ static int copy_all(const struct argument *arguments, size_t count, const struct
     static struct request sync;
     const char *backend;
     caio_stats stats;
-    walk_limits(descriptors_allowed());
     loop_open(progress_wanted());
+    walk_limits(free_descriptors());
+    atexit(remove_temporaries);
     data_open();
     progress_begin();
     if (progress_wanted()) {
@@ -317,12 +331,21 @@ static int copy_all(const struct argument *arguments, size_t count, const struct
     return failed ? 1 : 0;
 }
 
+/* If a standard descriptor is closed, the next file to be opened would get its number, and our messages. */
+static void occupy_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/", O_PATH); /* reading and writing it fails */
+}
+
 int main(int argc, char **argv)
 {
     static struct destination to;
     struct argument *arguments;
     int sources, status;
     size_t count;
+    occupy_standard_descriptors();
     read_options(argc, argv);
     sources = argc - optind - 1;
     if (sources < 0)

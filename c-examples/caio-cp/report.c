@@ -1,5 +1,6 @@
 /* Messages, the progress bar, the summary. */
 #include "caio-cp.h"
+#include <inttypes.h>
 #include <sys/ioctl.h>
 
 struct totals expected, copied;
@@ -76,6 +77,11 @@ static const char *amount(char *text, size_t size, double bytes)
     return text;
 }
 
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static int terminal_width(void)
 {
     struct winsize window;
@@ -126,7 +132,7 @@ void progress_draw(void)
         return;
     bar_shown = true;
     if (counting)
-        snprintf(line, sizeof line, "counting: %llu files", (unsigned long long)expected.files);
+        snprintf(line, sizeof line, "counting: %" PRIu64 " file%s", expected.files, plural(expected.files));
     else
         draw_bar(line, sizeof line);
     fprintf(stderr, "\r%s\033[K", line);
@@ -139,15 +145,20 @@ void progress_clear(void)
     bar_shown = false;
 }
 
+void finish_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        complain(errno, "error writing %s", "standard output");
+}
+
 void print_summary(const caio_stats *stats, const char *backend)
 {
     char bytes[16], rate[16];
     double time = seconds();
-    printf("%llu files, %llu folders, %s in %.2f s (%s/s), %s: %llu operations inline, %llu native, %llu by workers\n",
-           (unsigned long long)copied.files, (unsigned long long)copied.folders, amount(bytes, sizeof bytes, (double)copied.bytes), time,
-           amount(rate, sizeof rate, time > 0 ? (double)copied.bytes / time : 0), backend,
-           (unsigned long long)stats->done_inline, (unsigned long long)stats->done_native,
-           (unsigned long long)stats->done_worker);
-    if (fflush(stdout) != 0)
-        complain(errno, "error writing %s", "standard output");
+    printf("%" PRIu64 " file%s, %" PRIu64 " folder%s, %s in %.2f s (%s/s), %s: ", copied.files, plural(copied.files),
+           copied.folders, plural(copied.folders), amount(bytes, sizeof bytes, (double)copied.bytes), time,
+           amount(rate, sizeof rate, time > 0 ? (double)copied.bytes / time : 0), backend);
+    printf("%" PRIu64 " operation%s inline, %" PRIu64 " native, %" PRIu64 " by workers\n", stats->done_inline,
+           plural(stats->done_inline), stats->done_native, stats->done_worker);
+    finish_output();
 }

@@ -5,7 +5,9 @@
  * there were subfolders: its times would change until then. */
 #include "caio-cp.h"
 
-enum { MOST_OPEN = 64, MOST_UNREAD = 8, MANY_WAITING = 1024, OTHER_DESCRIPTORS = 32 };
+enum { MOST_OPEN = 64, MOST_UNREAD = 8, MANY_WAITING = 1024 };
+/* What an open folder and an item take at most, and what libcaio may open for a moment. */
+enum { FOLDER_DESCRIPTORS = 3, ITEM_DESCRIPTORS = 2, LIBRARY_DESCRIPTORS = 4 };
 
 bool counting;
 
@@ -19,14 +21,18 @@ static unsigned most_open, most_items;
 
 static void folder_check(struct folder *folder);
 
-/* An open folder takes three descriptors at most, an item two. */
+static unsigned between(unsigned least, unsigned value, unsigned most)
+{
+    return value < least ? least : value < most ? value : most;
+}
+
+/* A third of the descriptors is for folders; one folder and one item must do. */
 void walk_limits(unsigned descriptors)
 {
-    unsigned usable = descriptors > OTHER_DESCRIPTORS + 16 ? descriptors - OTHER_DESCRIPTORS : 16;
-    most_open = usable / 9 < MOST_OPEN ? usable / 9 : MOST_OPEN; /* 1 at least */
-    most_items = (usable - 3 * most_open) / 2;
-    if (most_items > options.depth)
-        most_items = options.depth;
+    unsigned usable = descriptors > LIBRARY_DESCRIPTORS ? descriptors - LIBRARY_DESCRIPTORS : 0, left;
+    most_open = between(1, usable / 3 / FOLDER_DESCRIPTORS, MOST_OPEN);
+    left = usable > most_open * FOLDER_DESCRIPTORS ? usable - most_open * FOLDER_DESCRIPTORS : 0;
+    most_items = between(1, left / ITEM_DESCRIPTORS, options.depth);
 }
 
 static void push(struct folder **stack, struct folder *folder)
@@ -131,6 +137,8 @@ static void folder_over(struct folder *folder)
     struct folder *parent = folder->parent;
     if (folder->open)
         close_folder(folder);
+    for (int kind = 0; kind < ACL_KINDS; kind++)
+        free(folder->acls[kind]);
     free(folder->name[SOURCE]);
     free(folder);
     parent->subfolders--;
@@ -205,7 +213,7 @@ static void finish_synced(struct request *request, int64_t result)
 static void finish(struct folder *folder)
 {
     copied.folders++;
-    keep_attributes(folder->fd[TARGET], &folder->st, folder->parent, folder->name[TARGET]);
+    keep_attributes((struct place){.fd = folder->fd[TARGET]}, &folder->st, folder->acls, folder->parent, folder->name[TARGET]);
     if (options.fsync)
         send_for(folder, fd_op(CAIO_OP_FSYNC, folder->fd[TARGET]), finish_synced);
     else
@@ -296,10 +304,13 @@ static void source_opened(struct request *request, int64_t result)
         return;
     folder->fd[SOURCE] = (int)result;
     folder->stream = checked_alloc(fdopendir(folder->fd[SOURCE]));
-    if (counting)
+    if (counting) {
         start_reading(folder);
-    else
-        reach(folder, TARGET, target_reached);
+        return;
+    }
+    for (int kind = 0; kind < ACL_KINDS; kind++)
+        folder->acls[kind] = read_acl((struct place){.fd = folder->fd[SOURCE]}, kind);
+    reach(folder, TARGET, target_reached);
 }
 
 static void source_reached(struct folder *folder)

@@ -62,15 +62,35 @@ done
 
 summary() {
     exits 0 caio-cp -b thread tree/a/4096 plain && cmp tree/a/4096 plain && expect "" "$(cat err)" &&
-        grep -Eq '^1 files, 0 folders, 4\.1 kB in .* s \(.*/s\), thread: [0-9]+ operations inline, 0 native, [0-9]+ by workers$' out
+        grep -Eq '^1 file, 0 folders, 4\.1 kB in .* s \(.*/s\), thread: [0-9]+ operations? inline, 0 native, [0-9]+ by workers$' out
 }
 check "a file, and the summary" summary
 
+singular() {
+    mkdir -p one counted && exits 0 caio-cp one tree/a/0 tree/a/1 counted && grep -q '^2 files, 1 folder, ' out && ! grep -qw '1 operations' out
+}
+check "counts one file, two files" singular
+
 full_output() {
     caio-cp tree/a/4096 plain >/dev/full 2>err
-    expect 1 $? && says "error writing standard output: No space left on device"
+    expect 1 $? && says "error writing standard output: No space left on device" || return
+    for option in --help --version; do
+        caio-cp $option >/dev/full 2>err
+        expect 1 $? && says "error writing standard output: No space left on device" || return
+    done
 }
-check "a summary that cannot be written" full_output
+check "reports output that cannot be written" full_output
+
+# A copied file must not get the number of a standard descriptor: messages would go into it.
+closed_output() {
+    rm -rf copy && mkdir closed
+    caio-cp -q tree copy <&- >&- 2>&- && same_tree tree copy || return
+    caio-cp tree/a/4096 closed <&- >&- 2>&-
+    expect 1 $? && cmp tree/a/4096 closed/4096 || return
+    caio-cp -q /dev/zero tree/a/4096 closed <&- >&- 2>&-
+    expect 1 $? && cmp tree/a/4096 closed/4096 && no_temporary_files closed
+}
+check "writes no message into a file when standard descriptors are closed" closed_output
 
 quiet() {
     exits 0 caio-cp -q tree/a/4096 plain && expect "" "$(cat out err)"
@@ -183,6 +203,41 @@ set_user_id() {
 }
 if [ "$(id -u)" = 0 ]; then check "set-user-ID is kept only with its owner" set_user_id; fi
 
+# Access control lists, as with cp -p.
+
+acl_of() { getfacl -n -p "$1" | grep -v '^# file:'; }
+same_acl() { diff <(acl_of "$1") <(acl_of "$2"); }
+same_acls() {
+    for path in . file plain folder folder/file folder/later fifo; do same_acl "$1/$path" "$2/$path" || return; done
+}
+
+# In the mode of acls/file, the group's bits are the mask, rw; the owning group may do nothing.
+make_acls() {
+    mkdir -p acls/folder && echo file | tee acls/file acls/plain acls/folder/file >/dev/null && mkfifo acls/fifo && chmod 600 acls/file acls/fifo &&
+        setfacl -m u:1234:rw acls/file acls/fifo acls/folder/file && setfacl -m u:1234:rwx,d:u:1234:rwx,d:g:77:rx acls/folder && touch acls/folder/later
+}
+keeps_acls() { make_acls && exits 0 caio-cp acls acls-copy && same_acls acls acls-copy && diff <(describe acls) <(describe acls-copy); }
+into_inherited() {
+    mkdir inherits && setfacl -d -m u:99:rwx inherits && exits 0 caio-cp acls inherits && same_acls acls inherits/acls &&
+        exits 0 caio-cp acls/plain acls/fifo inherits && same_acl acls/plain inherits/plain && same_acl acls/fifo inherits/fifo
+}
+# ramfs has no ACLs.
+without_acls() {
+    unshare -m sh -ec 'mkdir -p no-acls && mount -t ramfs none no-acls && ! caio-cp acls/file acls/fifo acls/plain no-acls 2>err &&
+        [ "$(stat -c %a no-acls/file no-acls/fifo no-acls/plain | xargs)" = "600 600 $(stat -c %a acls/plain)" ] && cmp acls/file no-acls/file' &&
+        says "preserving permissions for 'no-acls/file': Operation not supported" && says "'no-acls/fifo'" && ! says "plain"
+}
+
+if have setfacl getfacl; then
+    check "keeps access control lists" keeps_acls
+    check "the copies inherit no access control list" into_inherited
+    if unshare -m true 2>/dev/null; then
+        check "gives the group no more rights where access control lists are not supported" without_acls
+    fi
+else
+    skip "access control lists" acl
+fi
+
 # After an error: the message, the rest of the copy, and no incomplete file under a final name.
 
 # Runs a command as a user to whom file modes apply: root without the capability to bypass them.
@@ -240,14 +295,23 @@ fi
 
 few_descriptors() {
     rm -rf many many-copy && mkdir many && (cd many && seq -f 'd%g/e/f' 300 | xargs mkdir -p && seq -f 'd%g/e/f/file' 300 | xargs touch && seq -f 'g%g' 2000 | xargs touch) &&
-        exits 0 bash -c 'ulimit -n 64; exec caio-cp many many-copy' && same_tree many many-copy
+        for limit in 64 16; do
+            rm -rf many-copy
+            exits 0 bash -c "ulimit -n $limit; exec caio-cp many many-copy" && same_tree many many-copy || return
+        done
 }
 check "a tree larger than the limit of descriptors" few_descriptors
+
+# 40 descriptors are open already: 16 are left.
+inherited_descriptors() {
+    rm -rf many-copy && exits 0 bash -c 'for i in {1..40}; do exec {fd}</dev/null; done; ulimit -n 56; exec caio-cp many many-copy' && same_tree many many-copy
+}
+check "counts the descriptors that are open already" inherited_descriptors
 
 deep() {
     local top=$PWD level
     mkdir deep && cd deep && for level in {1..30}; do mkdir "$long_name" && cd "$long_name" && echo "$level" >file || return; done
-    cd "$top" && exits 0 caio-cp deep deep-copy && cd deep-copy &&
+    cd "$top" && exits 0 bash -c 'ulimit -n 16; exec caio-cp deep deep-copy' && cd deep-copy &&
         for level in {1..30}; do cd "$long_name" && expect "$level" "$(cat file)" || return; done
 }
 check "copies paths longer than PATH_MAX" deep
@@ -284,16 +348,60 @@ no_uring() {
         exits 0 inject io_uring_setup:error=EPERM caio-cp tree/a/1 no-uring && ! grep -q uring out
 }
 
-# Writes begin only after seconds: the temporary file is there, and the signal comes in the middle.
-interrupted() {
-    local signal=$1 status=$2 got=0 copier
-    rm -rf stopped && mkdir stopped && echo old >stopped/5000001
-    strace -f -qq -o trace --inject=pwrite64,pwritev2:delay_enter=3000000 caio-cp -b thread tree/a/5000001 stopped 2>err &
+# slow_copy FOLDER [PREFIX...]: a write takes seconds, so that a signal comes while the temporary file exists. By default
+# no signal is ignored, though a shell lets what it starts in the background ignore some.
+slow_copy() {
+    [ $# -gt 1 ] || set -- "$1" env --default-signal
+    rm -rf "$1" && mkdir "$1" && echo old >"$1/5000001"
+    "${@:2}" strace -f -qq -o "$1.trace" --inject=pwrite64,pwritev2:delay_enter=2000000 caio-cp -b thread tree/a/5000001 "$1" 2>"$1.err" &
     copier=$!
-    until [ -n "$(find stopped -name '.*.caio-*')" ]; do kill -0 $copier || return; done
-    pkill "-$signal" -P $copier
+    until [ -n "$(find "$1" -name '.*.caio-*')" ]; do kill -0 $copier || return; done
+}
+
+# ended STATUS FOLDER: the target is unchanged, and no temporary file is left.
+ended() {
+    local got=0
     wait $copier || got=$?
-    expect "$status" "$got" && says "caio-cp: interrupted" && expect old "$(cat stopped/5000001)" && no_temporary_files stopped
+    expect "$1" "$got" && expect old "$(cat "$2/5000001")" && no_temporary_files "$2"
+}
+
+interrupted() {
+    local signal=$1 status=$((128 + $(kill -l "$1")))
+    slow_copy "stopped-$signal" && pkill "-$signal" -P $copier && ended $status "stopped-$signal" && grep -qx 'caio-cp: interrupted' "stopped-$signal.err"
+}
+
+# twice SIGNAL SECONDS FOLDER: tries again if the first signal came before a write began, as that copy ends at once.
+twice() {
+    until slow_copy "$3" && pkill "-$1" -P $copier && sleep "$2" && pkill "-$1" -P $copier; do wait $copier || true; done
+}
+
+hung_up_twice() {
+    twice HUP 0.2 hung-up && ended 129 hung-up
+}
+
+impatient() {
+    twice INT 1.1 impatient && ended 130 impatient && ! grep 'caio-cp: interrupted' impatient.err
+}
+
+ignored_hangup() {
+    slow_copy ignored env --ignore-signal=HUP && pkill -HUP -P $copier && wait $copier && cmp tree/a/5000001 ignored/5000001 && no_temporary_files ignored
+}
+
+# all_of FUNCTION ARGUMENT...: side by side, as each takes seconds.
+all_of() {
+    local argument pid status=0 pids=()
+    for argument in "${@:2}"; do "$1" "$argument" & pids+=($!); done
+    for pid in "${pids[@]}"; do wait "$pid" || status=1; done
+    return $status
+}
+
+# The message is written while the temporary file exists, into a pipe without a reader.
+no_reader() {
+    local got=0
+    mkdir -p no-reader && exec 3> >(:) && wait $! || true
+    inject_reads error=EIO no-reader 2>&3 || got=$?
+    exec 3>&-
+    expect 141 $got && expect "" "$(ls -A no-reader)"
 }
 
 goes_direct() {
@@ -317,8 +425,11 @@ if have strace; then
     check "reports a named backend that is not available" no_uring
     check "--direct uses O_DIRECT on both sides" goes_direct
     check "keeps a file sparse without SEEK_DATA" no_seek_data
-    check "SIGINT in the middle" interrupted INT 130
-    check "SIGTERM in the middle" interrupted TERM 143
+    check "no signal leaves a temporary file" all_of interrupted HUP INT QUIT PIPE ALRM TERM USR1 USR2 XCPU PROF VTALRM IO
+    check "leaves no temporary file when nothing reads its messages" no_reader
+    check "takes two SIGHUP in a row as one interruption" hung_up_twice
+    check "exits at once on a second SIGINT, without temporary files" impatient
+    check "ignores a signal that was ignored at the start" ignored_hangup
     check "--fsync: file, rename, folder" synced_before_renamed
 else
     skip "faults and interruption" strace
