@@ -1,4 +1,4 @@
-/* caio-cp: a file copier that shows what libcaio does for an event loop. Options and arguments. */
+/* Options and arguments. */
 #include "caio-cp.h"
 #include <getopt.h>
 #include <search.h>
@@ -12,14 +12,14 @@ enum { MOST_DEPTH = 1024 };
 static const char usage_text[] =
     "Usage: caio-cp [OPTION]... SOURCE... DESTINATION\n"
     "Copies files and directory trees through one event loop.\n\n"
-    "  -b BACKEND   uring, linux, thread or auto (the default)\n"
-    "  -j DEPTH     operations in flight, at most: 1 to 1024 (default 256)\n"
-    "  --fsync      sync each file before it takes its final name\n"
-    "  --direct     go around the page cache (O_DIRECT) where the file system allows it\n"
-    "  -q           no progress bar and no summary\n"
-    "  --help, --version\n\n"
-    "Modes and times are kept, symbolic links are copied as links, sparse files stay sparse.\n"
-    "A file is written under a temporary name and renamed when it is complete.\n";
+    "  -b, --backend=BACKEND  uring, linux, thread, or auto (the default)\n"
+    "  -j, --depth=DEPTH      at most so many operations in flight, 1 to 1024 (default 256)\n"
+    "      --fsync            sync each file before it takes its final name\n"
+    "      --direct           bypass the page cache (O_DIRECT) where the file system supports it\n"
+    "  -q, --quiet            no progress bar and no summary\n"
+    "      --help, --version\n\n"
+    "Keeps modes, access control lists and times. Copies symbolic links as links, and sparse files as sparse files.\n"
+    "Writes a file under a temporary name and renames it when it is complete.\n";
 
 static void refuse_usage(const char *what, const char *argument)
 {
@@ -28,8 +28,8 @@ static void refuse_usage(const char *what, const char *argument)
     exit(1);
 }
 
-/* Ends after a text on standard output. */
-static void printed(void)
+/* Exits after printing to standard output. */
+static void exit_after_output(void)
 {
     finish_output();
     exit(failed ? 1 : 0);
@@ -40,7 +40,7 @@ static void print_version(void)
     uint32_t v = caio_version();
     printf("caio-cp %d.%d.%d (libcaio %u.%u.%u)\n", CAIO_VERSION_MAJOR, CAIO_VERSION_MINOR, CAIO_VERSION_PATCH, v >> 16,
            v >> 8 & 0xff, v & 0xff);
-    printed();
+    exit_after_output();
 }
 
 static uint32_t backend_named(const char *name)
@@ -68,6 +68,9 @@ static void read_options(int argc, char **argv)
                                           {"version", no_argument, NULL, VERSION},
                                           {"fsync", no_argument, NULL, FSYNC},
                                           {"direct", no_argument, NULL, DIRECT},
+                                          {"backend", required_argument, NULL, 'b'},
+                                          {"depth", required_argument, NULL, 'j'},
+                                          {"quiet", no_argument, NULL, 'q'},
                                           {NULL, 0, NULL, 0}};
     for (;;) {
         switch (getopt_long(argc, argv, "b:j:q", names, NULL)) {
@@ -75,7 +78,7 @@ static void read_options(int argc, char **argv)
             return;
         case HELP:
             fputs(usage_text, stdout);
-            printed();
+            exit_after_output();
             break;
         case VERSION:
             print_version();
@@ -95,19 +98,19 @@ static void read_options(int argc, char **argv)
         case 'q':
             options.quiet = true;
             break;
-        default: /* getopt has said why */
+        default: /* getopt_long has printed the reason */
             fputs("Try 'caio-cp --help' for more information.\n", stderr);
             exit(1);
         }
     }
 }
 
-/* Where the copies go: a folder, and for a single source the name in it. */
+/* The destination of the copies: a folder, and for a single source a name in it. */
 struct destination {
     const char *path; /* NULL for the current folder */
     int fd;
-    char *name; /* NULL: each source's own */
-    bool slash; /* it ended with one, and does not exist */
+    char *name; /* NULL: the name of each source */
+    bool slash; /* it ended with a slash, and does not exist */
 };
 
 static bool strip_slashes(char *path)
@@ -128,13 +131,13 @@ static void open_destination(struct destination *to, const char *path)
 {
     to->path = path;
     to->fd = open(path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (to->fd < 0 && errno == EACCES) /* one may write to what one may not list */
+    if (to->fd < 0 && errno == EACCES) /* it may be writable without being readable */
         to->fd = open(path ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (to->fd < 0)
         die(errno, "cannot access '%s'", path ? path : ".");
 }
 
-/* A link is followed, as cp does: what it points to is replaced. */
+/* As in cp, a link is followed: its target is replaced. */
 static char *followed(char *path)
 {
     struct stat st;
@@ -184,7 +187,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Whether the folder is the source, or lies in it. */
+/* Is the folder the source, or inside it? */
 static bool lies_in(int folder, const struct stat *source)
 {
     struct stat here, above;
@@ -216,10 +219,10 @@ static int by_name(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-/* False, after a message, if the source must not or cannot go there. */
+/* Prints a message and returns false if the source cannot be copied there. */
 static bool acceptable(const struct argument *argument, const struct destination *to)
 {
-    static void *taken; /* names in the destination */
+    static void *taken; /* names that are already taken in the destination */
     struct stat from, there;
     const char *source = argument->name[SOURCE], *name = argument->name[TARGET];
     char *target = path_of(&(struct folder){.name = {NULL, (char *)to->path}}, name, TARGET);
@@ -270,7 +273,7 @@ static size_t find_arguments(struct argument *arguments, char **sources, int cou
 static void destination_synced(struct request *request, int64_t result)
 {
     (void)request;
-    if (result < 0 && result != -EBADF) /* O_PATH: not to be had */
+    if (result < 0 && result != -EBADF) /* EBADF: the descriptor is O_PATH */
         complain((int)-result, "error syncing '%s'", "the destination directory");
 }
 
@@ -284,7 +287,7 @@ static void walk(const struct argument *arguments, size_t count, const struct de
     loop_run(walk_on);
 }
 
-/* How many more can be opened; of a large number, not all. */
+/* The number of free descriptors, at most 4096. */
 static unsigned free_descriptors(void)
 {
     enum { MANY = 4096 };
@@ -331,7 +334,7 @@ static int copy_all(const struct argument *arguments, size_t count, const struct
     return failed ? 1 : 0;
 }
 
-/* If a standard descriptor is closed, the next file to be opened would get its number, and our messages. */
+/* If a standard descriptor is closed, open(2) would reuse its number, and our messages would go into that file. */
 static void occupy_standard_descriptors(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -352,7 +355,7 @@ int main(int argc, char **argv)
         refuse_usage("missing file operand", NULL);
     if (sources == 0)
         refuse_usage("missing destination file operand after", argv[optind]);
-    signal(SIGXFSZ, SIG_IGN); /* EFBIG says it */
+    signal(SIGXFSZ, SIG_IGN); /* write(2) then fails with EFBIG */
     find_destination(&to, argv[argc - 1], sources);
     arguments = checked_alloc(calloc((size_t)sources, sizeof *arguments));
     count = find_arguments(arguments, argv + optind, sources, &to);

@@ -113,7 +113,8 @@ options() {
         exits 1 caio-cp && says "missing file operand" && says "Try 'caio-cp --help'" &&
         exits 1 caio-cp tree && says "missing destination file operand after 'tree'" &&
         exits 1 caio-cp -x tree x && says "Try 'caio-cp --help'" &&
-        exits 1 caio-cp -j 0 tree x && exits 1 caio-cp -j 9x tree x && exits 1 caio-cp -b other tree x && says "unknown backend 'other'"
+        exits 0 caio-cp --backend=thread --depth 2 --quiet tree/a/1 long && expect "" "$(cat out err)" &&
+        exits 1 caio-cp --depth=0 tree x && exits 1 caio-cp -j 0 tree x && exits 1 caio-cp -j 9x tree x && exits 1 caio-cp -b other tree x && says "unknown backend 'other'"
 }
 check "accepts its options and reports usage errors" options
 
