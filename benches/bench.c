@@ -1,9 +1,8 @@
 /* bench FOLDER: measures file I/O from an event loop, one line of tab-separated values for each turn.
  *
- * Each engine has a process of its own, so that nothing of one (threads, io-wq's bounds, memory) reaches another, and they
- * take short turns one after the other, so that a noisy moment of the machine hits them alike. All move the same buffers and
- * begin on the same processor, so that neither is a difference between them. New processes come now and then, for what is
- * decided by chance when one begins. */
+ * Each engine runs in its own process, so that its threads, io-wq limits and memory do not affect another. The engines
+ * take short turns, so that noise affects all of them. All use the same buffers and start on the same processor. New
+ * processes are started now and then, because some costs depend on chance at the start of a process. */
 #include "player.h"
 
 #include <errno.h>
@@ -20,7 +19,7 @@ struct options {
 
 enum { MAX_ENGINES = 32, ROUNDS_PER_PROCESS = 5 };
 
-/* Whether `word` is in a list that is separated by spaces or commas; an empty list has everything. */
+/* Is `word` in a list separated by spaces or commas? An empty list contains every word. */
 static int chosen(const char *list, const char *word)
 {
     size_t length = strlen(word);
@@ -52,7 +51,7 @@ static int takes_part(const struct options *options, const struct row *row, cons
            depth >= engine->min_depth && (!engine->cached_only || row->cache != COLD);
 }
 
-/* Rounds `from` to `to`: every player has its turn, to and fro, so that none always follows the same one. */
+/* Rounds `from` to `to`: every player takes a turn. The order alternates, so that no player always follows the same one. */
 static void play(const struct options *options, struct stage *stage, struct player *players, unsigned count,
                  unsigned from, unsigned to)
 {

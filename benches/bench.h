@@ -1,4 +1,4 @@
-/* What the bench knows of a way to do file I/O asynchronously, and of the work it gives to it. */
+/* The interface of the engines (implementations of asynchronous file I/O), and the operations that they run. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -7,52 +7,52 @@
 
 enum { BLOCK = 4096, MAX_DEPTH = 4096, LOG_RECORD = 512 };
 
-/* What one operation is. WRITE_SYNC is a pair: a write, and an fdatasync that starts when the write succeeded. */
+/* The kind of an operation. WRITE_SYNC is a pair: a write, then an fdatasync that starts after the write succeeded. */
 enum kind { READ, WRITE, WRITE_SYNC };
 
 struct work {
     enum kind kind;
     int fd;
-    unsigned depth, size; /* operations in flight; bytes that each moves */
+    unsigned depth, size; /* operations in flight; bytes of each */
 };
 
-/* One operation that may be in flight; engines speak of it by its slot's number. */
+/* One operation that may be in flight. Engines identify it by the number of its slot. */
 struct slot {
     uint64_t offset;
     void *buffer;
     uint64_t started_ns;
 };
 
-/* An engine driven from one event loop: submit, collect what is there, else wait in the loop. */
+/* An engine driven from one event loop: submit, collect completions, and if there are none wait in the loop. */
 struct engine {
     const char *name;
     unsigned backend, flags; /* the engine's own */
-    unsigned batch;          /* most operations in one submit; 0 = no limit */
+    unsigned batch;          /* at most so many operations in one submit; 0 = no limit */
     unsigned min_depth, max_depth; /* 0 = no limit */
-    int cached_only;         /* has something to show only where the page cache has the file */
-    /* NULL if this machine refuses; `why` then says the reason. */
+    int cached_only;         /* runs only on rows whose file is cached */
+    /* Returns NULL if this machine does not support the engine; `why` then has the reason. */
     void *(*open)(const struct engine *engine, const struct work *work, char *why, size_t why_size);
-    /* Hands over `count` operations and collects what is finished at once: how many slots it put into `done`. */
+    /* Submits `count` operations and collects completions. Returns how many slots it put into `done`. */
     unsigned (*submit)(void *state, struct slot *slots, const unsigned *which, unsigned count, unsigned *done);
-    /* Sleeps in the event loop until at least one operation is finished. */
+    /* Sleeps in the event loop until at least one operation is complete. */
     unsigned (*wait)(void *state, unsigned *done);
     void (*close)(void *state);
 };
 
-/* All engines that this program was built with; ends with NULL. */
+/* All engines of this build, then NULL. */
 extern const struct engine *const engines[];
 extern const struct engine engine_auto_st, engine_auto, engine_uring, engine_linux, engine_thread,
     engine_uring_noinline, engine_liburing, engine_liburing_quiet, engine_liburing_defer, engine_libaio, engine_libuv,
     engine_sync, engine_sync_batch;
 
-/* Ends the program: an engine that fails in the middle has no number to show. */
+/* Ends the program: figures of an engine that fails would be wrong. */
 _Noreturn void die(const char *what, int error);
-/* Ends the program unless an operation that should move `wanted` bytes moved them (-errno if it failed). */
+/* Ends the program unless `moved`, bytes or -errno, is `wanted`. */
 void check_moved(const char *engine, long long moved, unsigned wanted);
 
 uint64_t now_ns(void);
 
-/* The event loop that all engines but libuv share: one epoll instance, one descriptor watched. */
+/* The event loop of all engines but libuv: one epoll instance that watches one descriptor. */
 int loop_open(int watched, uint32_t events);
 void loop_wait(int loop);
 

@@ -1,6 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2034
-# Sourced by the scripts here: `build NAME SOURCES...` compiles a program against caio.pc, with the peers that are there,
-# into $work.
+# Sourced by run.sh: `build NAME SOURCES...` compiles a program against caio.pc and the installed peers, into $work.
 cc=${CC:-cc}
 if ! pkg-config --exists caio; then
     echo "caio.pc not found: run \`make bench\`, or set PKG_CONFIG_PATH to an installation" >&2
@@ -8,7 +7,7 @@ if ! pkg-config --exists caio; then
 fi
 flags=$(pkg-config --cflags caio) libs=$(pkg-config --libs caio) peers=''
 
-# peer NAME MACRO HEADER FLAGS LIBS PACKAGE: takes the peer in if its header is there.
+# peer NAME MACRO HEADER FLAGS LIBS PACKAGE: includes the peer if its header is installed.
 peer() {
     if printf '#include <%s>\n' "$3" | $cc $4 -E - >/dev/null 2>&1; then
         flags="$flags -D$2 $4" libs="$libs $5" peers="$peers $1"
@@ -16,7 +15,7 @@ peer() {
         echo "skipped: comparison with $1 needs $6"
     fi
 }
-# The peers are the system's, also when libcaio is in a staged root.
+# The peers are the system's, even if libcaio is in a staged root.
 cflags() { PKG_CONFIG_SYSROOT_DIR='' pkg-config --cflags "$1" 2>/dev/null || :; }
 peer liburing HAVE_LIBURING liburing.h "$(cflags liburing)" -luring liburing-dev
 peer libaio HAVE_LIBAIO libaio.h "" -laio libaio-dev
@@ -33,7 +32,7 @@ build() {
         *) sources="$sources $source" ;;
         esac
     done
-    # The flags are lists: splitting them is meant.
+    # The flags are lists, to be split.
     # shellcheck disable=SC2086
     (cd "$here" && $cc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wpedantic -Werror $flags $sources -o "$work/$name" $libs)
 }

@@ -10,8 +10,8 @@ struct caio {
     caio_ctx *ctx;
     struct work work;
     int loop;
-    unsigned parts;          /* events that one operation of the bench yields */
-    unsigned char *finished; /* of each slot: how many of them came */
+    unsigned parts;          /* completions of one operation of the bench */
+    unsigned char *finished; /* for each slot: how many have arrived */
     caio_op *ops;
     caio_event *events;
 };

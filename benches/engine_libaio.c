@@ -1,6 +1,6 @@
-/* libaio in the same loop, with an eventfd that is watched edge-triggered, and completions taken from the mapped ring.
+/* libaio in the same loop, with an edge-triggered eventfd. Completions are read from the mapped ring.
  *
- * Buffered reads of cold data, and buffered writes, are done inside io_submit. A pair is a write, then an
+ * Cold buffered reads and buffered writes block inside io_submit. A pair is a write, then an
  * IO_CMD_FDSYNC. */
 #include "bench.h"
 
@@ -38,7 +38,7 @@ static void *aio_open(const struct engine *engine, const struct work *work, char
         return NULL;
     }
     if (((struct ring *)self->context)->magic != ring_magic)
-        die("kernel AIO's ring is of another kind", ENOSYS);
+        die("unknown layout of the kernel AIO ring", ENOSYS);
     self->work = *work;
     self->iocbs = calloc(work->depth, sizeof *self->iocbs);
     self->list = calloc(work->depth, sizeof *self->list);
@@ -64,7 +64,7 @@ static void prepare_sync(struct aio *self, struct iocb *iocb)
     iocb->data = data;
 }
 
-/* Safe because nobody else takes events from this context, and this thread never calls io_getevents(2). */
+/* Safe because only this thread takes events from this context, and it never calls io_getevents(2). */
 static unsigned collect(struct aio *self, unsigned *done)
 {
     struct ring *ring = (struct ring *)self->context;

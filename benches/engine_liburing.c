@@ -1,8 +1,9 @@
-/* Raw liburing in the same loop: completions are looked for after submitting; an eventfd wakes the loop.
+/* Raw liburing in the same loop: it checks for completions after each submit; an eventfd wakes the loop.
  *
- * With DEFER_TASKRUN completions appear only in enter(GETEVENTS), so submitting and waking ask for that; one such call
- * brings in 20 or so of them, tells by a flag that there are more, and signals nothing for those. The eventfd is
- * watched edge-triggered: it need not be read. The quiet one has it signalled only while the loop sleeps. */
+ * With DEFER_TASKRUN, completions appear only in io_uring_enter(IORING_ENTER_GETEVENTS), so submit and wake-up use that
+ * flag. One call delivers about 20 completions. For more, the kernel sets IORING_SQ_TASKRUN and does not signal the
+ * eventfd. The eventfd is edge-triggered and need not be read. In the quiet variant, the kernel signals it only while
+ * the loop sleeps. */
 #include "bench.h"
 
 #include <liburing.h>
@@ -55,7 +56,7 @@ static unsigned collect_ready(struct uring *self, unsigned *done)
         for (unsigned i = 0; i < count; i++) {
             int is_sync = cqes[i]->user_data & 1;
             check_moved("liburing", cqes[i]->res, is_sync ? 0 : self->work.size);
-            /* A linked pair is done with its sync. */
+            /* A linked pair is complete when its sync is. */
             if (is_sync || self->work.kind != WRITE_SYNC)
                 done[found++] = (unsigned)(cqes[i]->user_data >> 1);
         }
@@ -68,7 +69,7 @@ static unsigned collect(struct uring *self, unsigned *done)
 {
     unsigned found = collect_ready(self, done);
 
-    /* The flag may be set late, when all has run already, and then stays: so not for ever. */
+    /* The kernel may set the flag after all task work has run, and it then stays set: limit the attempts. */
     for (unsigned tries = 0;
          self->defers && tries < 8 && (IO_URING_READ_ONCE(*self->ring.sq.kflags) & IORING_SQ_TASKRUN); tries++) {
         io_uring_get_events(&self->ring);
@@ -114,7 +115,7 @@ static unsigned uring_wait(void *state, unsigned *done)
 
     if (self->quiet) {
         io_uring_cq_eventfd_toggle(&self->ring, true);
-        found = collect(self, done); /* what came while nothing was signalled */
+        found = collect(self, done); /* completions that arrived while the eventfd was disabled */
     }
     while (found == 0) {
         loop_wait(self->loop);

@@ -1,4 +1,4 @@
-/* libuv: uv_fs_* on its own loop and its own pool of threads (UV_THREADPOOL_SIZE, 4 by default). */
+/* libuv: uv_fs_* on its own loop and thread pool (UV_THREADPOOL_SIZE, 4 by default). */
 #include "bench.h"
 
 #include <stdlib.h>

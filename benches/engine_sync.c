@@ -1,5 +1,5 @@
-/* Plain system calls, one after the other, while everything else waits. For a batch: what each way to do it without
- * blocking could reach at best, with one fdatasync(2) for all, and cached reads as those have to be made. */
+/* Plain system calls, one after the other; the loop blocks meanwhile. For a batch, an upper bound for any non-blocking
+ * implementation: one fdatasync(2) for all, and cached reads with RWF_NOWAIT. */
 #include "bench.h"
 
 #include <errno.h>

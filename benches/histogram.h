@@ -1,4 +1,4 @@
-/* Times in buckets that are 1/16 of a power of two wide: small, so that counting pushes no data out of the caches. */
+/* Times in buckets of 1/16 of a power of two. The histogram is small, so that it evicts little from the CPU caches. */
 #ifndef HISTOGRAM_H
 #define HISTOGRAM_H
 
@@ -25,7 +25,7 @@ static inline void histogram_add(struct histogram *self, uint64_t ns)
         self->max_ns = ns;
 }
 
-/* The time that `part` of all did not exceed, in microseconds: the upper end of its bucket. */
+/* The quantile `part` in microseconds: the upper end of its bucket. */
 double histogram_us(const struct histogram *self, double part);
 
 #endif

@@ -1,5 +1,5 @@
-/* instructions ENGINE BATCH COUNT FOLDER: submits COUNT batches of cached 4 KiB reads and collects them, for a profiler
- * that counts instructions: what a longer run takes more is the cost of the operations. */
+/* instructions ENGINE BATCH COUNT FOLDER: submits and collects COUNT batches of cached 4 KiB reads. A profiler counts the
+ * instructions; the difference between a long and a short run is the cost of the operations. */
 #include "bench.h"
 
 #include <caio.h>

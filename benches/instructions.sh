@@ -1,6 +1,6 @@
 #!/bin/bash
-# Called by run.sh: instructions in user space for one cached 4 KiB read, submitted and collected, as callgrind counts
-# them. What a run of 3000 batches takes more than one of 1000 is the cost of 2000: start and end cancel out.
+# Called by run.sh: counts, with callgrind, the user-space instructions to submit and collect one cached 4 KiB read. The
+# difference between a run of 3000 batches and one of 1000 is the cost of 2000: start and end cancel out.
 set -euo pipefail
 short=1000 long=3000
 

@@ -50,7 +50,7 @@ static void say(int line, char word)
         die("the process of an engine", errno);
 }
 
-/* What the other side says, 0 if it is gone. */
+/* Returns the byte that the other process sent, or 0 if that process has ended. */
 static char hear(int line)
 {
     char word = 0;
@@ -62,8 +62,8 @@ static char hear(int line)
     return got == 1 ? word : 0;
 }
 
-/* The processors of a virtual machine are not equally fast, and threads stay where they are: all engines begin on the same
- * one, and the next time on another. From there they go where the kernel sends them. */
+/* The processors of a virtual machine are not equally fast, and threads tend to stay on one. All engines start a round on
+ * the same processor, and the next round on another. After the start, the kernel schedules them freely. */
 static void begin_on(unsigned number)
 {
     cpu_set_t all, one;
@@ -94,7 +94,7 @@ static int live(struct stage *stage, const struct engine *engine, int line)
         return 0;
     while (hear(line)) {
         stage->target.next = shared->next;
-        /* Threads that an engine may have would not come along. */
+        /* begin_on moves only this thread. Cached reads need no other. */
         if (stage->target.row->kind == READ && stage->target.row->cache == CACHED)
             begin_on(shared->cpu);
         turns_play(turns, warm, &shared->result);
@@ -117,7 +117,7 @@ int player_start(struct player *player, struct stage *stage, const struct engine
 {
     int ends[2];
 
-    /* Players that are started later have a copy of this one's end: they are stopped before it, and end with this program. */
+    /* Later players inherit a copy of this player's socket. They are stopped first, and end with this program. */
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         die("socketpair", errno);
     stage->shared->cpu = cpu;

@@ -1,4 +1,4 @@
-/* An engine in a process of its own, which takes a turn when it is told to. */
+/* An engine in its own process, which takes a turn on request. */
 #ifndef PLAYER_H
 #define PLAYER_H
 
@@ -6,15 +6,15 @@
 
 #include <sys/types.h>
 
-/* What the processes share. */
+/* Memory that the processes share. */
 struct shared {
     unsigned next; /* the target's */
-    unsigned cpu;  /* where a turn begins, a number of those that there are */
+    unsigned cpu;  /* where a turn starts: an index into the available processors */
     char why[256];
     struct result result;
 };
 
-/* What all engines find in one row at one depth. */
+/* The setup of one row at one depth, the same for all engines. */
 struct stage {
     const char *folder;
     struct plan plan;
@@ -26,16 +26,16 @@ struct stage {
 struct player {
     const struct engine *engine;
     pid_t pid;
-    int line; /* a byte to it is a turn, a byte from it the turn's end */
+    int line; /* a byte to the player starts a turn, a byte from it ends the turn */
 };
 
-/* 0 if the row cannot be had here (`shared->why`). */
+/* Returns 0 if this machine does not support the row (`shared->why`). */
 int stage_open(struct stage *stage, const struct row *row, const char *folder, const struct plan *plan);
 void stage_close(struct stage *stage);
 
-/* It begins on the processor number `cpu` of those that there are. 0 if the machine refuses the engine (`shared->why`). */
+/* Starts on processor `cpu` of those available. Returns 0 if this machine does not support the engine (`shared->why`). */
 int player_start(struct player *player, struct stage *stage, const struct engine *engine, unsigned cpu);
-/* What came of it is in `shared->result`. */
+/* The result is in `shared->result`. */
 void player_turn(struct player *player, struct stage *stage, unsigned cpu);
 void player_stop(struct player *player);
 

@@ -1,20 +1,20 @@
 #!/bin/bash
-# Compares libcaio with its peers on this machine; README.md beside this file tells what is measured and how. `make bench`
-# calls it against the freshly built library; by hand, caio.pc must be where pkg-config looks.
+# Compares libcaio with its peers on this machine; README.md in this directory describes what is measured and how. `make
+# bench` runs it with the new build. To run it by hand, pkg-config must find caio.pc.
 #
-#   ROW="cold-read-4k" DEPTH="1 16" ENGINE="auto-st liburing"   a part only; ROW=scaling and ROW=instructions are parts too
-#   BENCH_SHORT=1 or --quick   whether everything runs, as CI wants to know: no figures to quote
-#   BENCH_DIR=dir         where files go: a folder on the disk to measure (default: target/bench)
-#   BENCH_MIB=512         size of the file that is read; cached rows need that much free memory
+#   ROW="cold-read-4k" DEPTH="1 16" ENGINE="auto-st liburing"   only a part; ROW=scaling and ROW=instructions are parts too
+#   BENCH_SHORT=1 or --quick   a short run for CI; its figures are not meaningful
+#   BENCH_DIR=dir         a directory on the disk to measure (default: target/bench)
+#   BENCH_MIB=512         size of the file to read; cached rows need that much free memory
 #   BENCH_ROUNDS=40       turns of each engine
-#   BENCH_TURN_MS=20      how long a turn takes; where each batch is waited for, and for scaling, 8 times that
+#   BENCH_TURN_MS=20      duration of a turn; in lockstep and for scaling, 8 times that
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 dir=${BENCH_DIR:-$here/../target/bench} short=${BENCH_SHORT:-}
 if [ "${1:-}" = --quick ]; then short=1; fi
 if [ -n "$short" ]; then : "${BENCH_MIB:=32}" "${BENCH_ROUNDS:=1}" "${BENCH_TURN_MS:=20}"; fi
 mib=${BENCH_MIB:-512} rounds=${BENCH_ROUNDS:-40} turn_ms=${BENCH_TURN_MS:-20} row=${ROW:-} depth=${DEPTH:-}
-long_ms=$((8 * turn_ms)) # the rarest of the times inside submit need many
+long_ms=$((8 * turn_ms)) # the tail of the times inside submit needs many samples
 if [ -n "$short" ]; then long_ms=$turn_ms; fi
 
 mkdir -p "$dir"

@@ -1,4 +1,4 @@
-/* scaling FOLDER MS: what an operation costs when more of them, or more contexts, are in flight; and one cancel. */
+/* scaling FOLDER MS: the cost of an operation against the number in flight and the number of contexts, and of a cancel. */
 #include "scaling.h"
 #include "bench.h"
 
@@ -15,7 +15,7 @@ enum { BUFFERS = 16, FILE_BLOCKS = 256, MAX_CONTEXTS = 64, CONTEXT_DEPTH = 16 };
 const struct backend backends[] = {
     {"uring", CAIO_BACKEND_URING}, {"linux", CAIO_BACKEND_LINUX}, {"thread", CAIO_BACKEND_THREAD}, {NULL, 0}};
 
-/* What is done at every depth. A few buffers serve all: how they fit into the caches is not the question. */
+/* The operations at every depth. They share a few buffers, as this does not measure the CPU caches. */
 static struct {
     int fd;
     char buffers[BUFFERS][BLOCK];
@@ -56,7 +56,7 @@ static unsigned check(const caio_event *events, unsigned count, unsigned opcode)
     return count;
 }
 
-/* Hands over `count` operations; returns how many finished, of these and of earlier ones. */
+/* Submits `count` operations; returns how many completed, including earlier ones. */
 static unsigned submit(caio_ctx *ctx, const struct load *load, unsigned count)
 {
     static caio_op ops[MAX_DEPTH];
@@ -102,7 +102,7 @@ static uint64_t run_for(caio_ctx **contexts, int loop, const struct load *load, 
             unsigned handed = idle[i], got = handed ? submit(contexts[i], load, handed) : 0;
             idle[i] = got, found += got, inflight += handed - got;
         }
-        /* Look at the others even if this one never sleeps; sleep only if nothing came. */
+        /* Poll the other contexts even if this one is never idle; sleep only if no completion arrived. */
         int count = inflight ? epoll_wait(loop, ready, MAX_CONTEXTS, found ? 0 : -1) : 0;
         for (int i = 0; i < count; i++) {
             unsigned got = collect(contexts[ready[i].data.u32], load);
@@ -113,7 +113,7 @@ static uint64_t run_for(caio_ctx **contexts, int loop, const struct load *load, 
     return done;
 }
 
-/* A wall time below 0: this machine refuses. */
+/* A negative wall time: this machine does not support the backend. */
 static struct cost measure(const struct load *load, unsigned ms)
 {
     caio_ctx *contexts[MAX_CONTEXTS];

@@ -1,4 +1,4 @@
-/* Helpers that the tables about scaling share. */
+/* Helpers for the scaling tables. */
 #ifndef SCALING_H
 #define SCALING_H
 
@@ -8,12 +8,12 @@ struct backend {
     const char *name;
     unsigned number;
 };
-/* The three backends; ends with a name of NULL. */
+/* The three backends, then a NULL name. */
 extern const struct backend backends[];
 
-/* A context, or NULL if this machine refuses the backend. */
+/* Returns a context, or NULL if this machine does not support the backend. */
 caio_ctx *context_new(unsigned backend, unsigned flags, unsigned max_requests);
-/* The table of caio_ctx_cancel; `folder` is for a file to read. */
+/* Prints the table of caio_ctx_cancel. The file to read is made in `folder`. */
 void cancel_table(const char *folder);
 
 #endif

@@ -11,7 +11,7 @@
 
 enum { INFLIGHT = 4096, CANCELS = 2000, PIPES = 64, FILE_MIB = 32 };
 
-/* What is in flight. A chain is a read of an empty pipe with a NOP behind it; it is the NOP that is cancelled. */
+/* What is in flight. A chain is a read of an empty pipe, then a NOP; the cancel target is the NOP. */
 enum place { EMPTY_PIPE, CHAIN, DISK };
 static const uint64_t CHAIN_HEAD = (uint64_t)1 << 63;
 static const char *const places[] = {"read of an empty pipe", "waiting in a chain", "O_DIRECT read"};
@@ -44,7 +44,7 @@ static void files_open(const char *folder)
     }
 }
 
-/* The operations of one unit: user_data is the unit's number, of a chain's head with the highest bit. */
+/* The operations of one unit. user_data is the number of the unit; the head of a chain also has the highest bit set. */
 static unsigned prepare(caio_op *ops, enum place place, unsigned unit)
 {
     caio_op read = {.opcode = CAIO_OP_READ, .buf = files.buffer, .len = BLOCK, .user_data = unit};
@@ -101,7 +101,7 @@ static void collect(caio_ctx *ctx, unsigned wanted)
     }
 }
 
-/* Units that are stuck until they are cancelled: any of them, then another in its place. */
+/* Units that do not complete until they are cancelled: cancels a random one, then adds another. */
 static void measure_stuck(caio_ctx *ctx, enum place place, struct histogram *times)
 {
     static unsigned units[INFLIGHT];
@@ -120,7 +120,7 @@ static void measure_stuck(caio_ctx *ctx, enum place place, struct histogram *tim
     }
 }
 
-/* Reads that the disk ends in its own time: one of those that came last. */
+/* Disk reads, which complete by themselves: cancels one of the latest. */
 static void measure_disk(caio_ctx *ctx, struct histogram *times)
 {
     unsigned next = 0;
@@ -137,7 +137,7 @@ void cancel_table(const char *folder)
     static struct histogram times;
 
     files_open(folder);
-    printf("caio_ctx_cancel of one among %d in flight\tMicroseconds inside the call, %d calls; to stay under 50.\n",
+    printf("caio_ctx_cancel of one among %d in flight\tMicroseconds inside the call, %d calls; the target is under 50.\n",
            INFLIGHT, CANCELS);
     printf("backend\twhat is cancelled\tp50\tp99\tlongest\n");
     for (const struct backend *backend = backends; backend->name; backend++)

@@ -80,7 +80,7 @@ static int open_file(const struct row *row, const char *folder)
 
     if (fd < 0 && !row->direct)
         die(path, errno);
-    /* No read-ahead: a random read brings in its own block only. */
+    /* No read-ahead: a random read caches only its own block. */
     posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
     free(path);
     return fd;
@@ -141,7 +141,7 @@ static int prepare_cold(struct target *target)
     return part_in_cache(target) < 0.01;
 }
 
-/* What was read is no longer cold, so that turns go on where the one before ended. */
+/* Blocks that were read are cached now, so a turn continues after the last block of the previous turn. */
 static int needs_preparing(const struct target *target, int round_begins)
 {
     switch (target->row->cache) {
@@ -168,7 +168,7 @@ static int prepare_cached(const struct target *target)
     return part_in_cache(target) > 0.99;
 }
 
-/* A page that is already dirty is cheaper to write to than a clean one: all engines find them dirty. */
+/* Writing to a dirty page is cheaper than to a clean one: make all pages dirty for every engine. */
 static void prepare_dirty(const struct target *target)
 {
     static char chunk[1 << 16];
@@ -201,7 +201,7 @@ int target_prepare(struct target *target, int round_begins, char *why, size_t wh
         break;
     }
     if (!obeys)
-        snprintf(why, why_size, "the page cache does not obey for this file (choose a disk with BENCH_DIR)");
+        snprintf(why, why_size, "cannot control the page cache for this file (set BENCH_DIR to a directory on a disk)");
     return obeys;
 }
 

@@ -22,7 +22,7 @@ static uint64_t cpu_ns(void)
            ((uint64_t)usage.ru_utime.tv_usec + (uint64_t)usage.ru_stime.tv_usec) * 1000u;
 }
 
-/* Hands over what is idle; returns how many operations are done, and the time in `now`. */
+/* Submits the idle slots. Returns how many operations completed, and the time in `now`. */
 static unsigned submit(struct turns *turns, unsigned *done, struct result *result, uint64_t *now)
 {
     const struct engine *engine = turns->engine;
@@ -33,7 +33,7 @@ static unsigned submit(struct turns *turns, unsigned *done, struct result *resul
 
     if (count == 0)
         return 0;
-    /* Those that no block was left for stay idle. */
+    /* Slots without a block stay idle. */
     memcpy(submitted, turns->idle + first, count * sizeof *submitted);
     memmove(turns->idle + first, turns->idle + first + count, (limit - count) * sizeof *turns->idle);
     turns->idle_count -= count;
@@ -64,8 +64,8 @@ static void drain(struct turns *turns, struct result *result)
     }
 }
 
-/* A closed loop: whatever is finished is submitted anew, with another block, until the time is over. It ends with a completion,
- * as it began with one if another loop went before: what comes in groups is counted in whole groups. */
+/* A closed loop: each completion submits the next block, until the time is over. It ends with a completion, and starts
+ * with one if another loop ran before, so that completions that arrive in groups are counted in whole groups. */
 static void run_for(struct turns *turns, uint64_t ns, struct result *result)
 {
     unsigned done[MAX_DEPTH], got;
@@ -121,7 +121,7 @@ void turns_play(struct turns *turns, uint64_t warm_ns, struct result *result)
 {
     static struct result uncounted;
 
-    run_for(turns, warm_ns, &uncounted); /* threads, caches, what the engine learns */
+    run_for(turns, warm_ns, &uncounted); /* starts threads, fills caches, and lets the engine adapt */
     run_for(turns, turns->plan.turn_ns, result);
     drain(turns, &uncounted);
 }

@@ -1,4 +1,4 @@
-/* One engine at work on one row: closed loops of constant depth, measured. */
+/* Measures one engine on one row, in closed loops of constant depth. */
 #ifndef TURN_H
 #define TURN_H
 
@@ -14,20 +14,21 @@ struct result {
 
 struct plan {
     unsigned depth;
-    int lockstep; /* hand over `depth` operations, wait for all of them, repeat */
+    int lockstep; /* submit `depth` operations, wait for all of them, repeat */
     uint64_t turn_ns;
 };
 
 struct turns;
 
-/* `buffers` is room for `depth` operations, turn_buffer_size() bytes apart. NULL if this machine refuses the engine (`why`). */
+/* `buffers` has room for `depth` operations, turn_buffer_size() bytes apart. Returns NULL if this machine does not support
+ * the engine (`why`). */
 struct turns *turns_open(const struct engine *engine, struct target *target, const struct plan *plan, char *buffers,
                          char *why, size_t why_size);
-/* A turn. It begins with `warm_ns` that do not count, and leaves nothing in flight. */
+/* Runs a turn. The first `warm_ns` do not count. Nothing is left in flight. */
 void turns_play(struct turns *turns, uint64_t warm_ns, struct result *result);
 void turns_close(struct turns *turns);
 
-/* O_DIRECT wants whole blocks. */
+/* O_DIRECT requires whole blocks. */
 static inline size_t turn_buffer_size(const struct row *row)
 {
     return row->size < BLOCK ? BLOCK : row->size;
