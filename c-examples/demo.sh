@@ -1,22 +1,22 @@
 #!/bin/bash
-# `make demo`: installs libcaio under the build folder, builds programs against it as anybody would, and copies a real tree
-# on each backend, compared byte by byte. DEMO_SHORT=1 takes a small tree. Leaves nothing behind.
+# `make demo`: installs libcaio under the build directory, builds programs against it through pkg-config, and copies a real
+# tree on each backend, compared byte by byte. DEMO_SHORT=1 copies a small tree. Removes all that it makes.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 
-echo "Building, and installing under the build folder ..."
+echo "Building, and installing under the build directory ..."
 staged=$("${MAKE:-make}" -s --no-print-directory -C "$root" stage-env)
 eval "$staged"
 scratch=$(mktemp -d "$SCRATCH/demo.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
 
-# A tree of many small files keeps its copies to the end: ext4 is slow to use inodes again that were just freed.
+# With many small files, keep the copies to the end: ext4 is slow to reuse inodes that were just freed.
 if [ -n "${DEMO_SHORT:-}" ]; then tree=/usr/include copies=4; else tree=$(rustc --print sysroot)/lib copies=1; fi
 size=$(du -sk "$tree" | cut -f1)
 room=$(df -Pk "$scratch" | awk 'NR == 2 { print $4 }')
 if [ "$room" -lt $((size * copies + size / 4)) ]; then
-    echo "demo: needs $((size * copies / 1024 + size / 4096)) MiB in $SCRATCH" >&2
+    echo "demo: needs $((size * copies / 1024 + size / 4096)) MiB of free space in $SCRATCH" >&2
     exit 1
 fi
 
@@ -30,12 +30,12 @@ seconds() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b - a }'; }
 # rate KIBIBYTES SECONDS
 rate() { awk -v k="$1" -v s="$2" 'BEGIN { printf "%.0f", k * 1.024e-3 / (s > 0 ? s : 0.01) }'; }
 
-# timed LABEL COMMAND...: the command's summary says where operations went.
+# timed LABEL COMMAND...: prints a row with the time and, from the command's summary, how operations ran.
 timed() {
     local label=$1 start end said took ways same=identical copy
     shift
     copy=$(mktemp -d "$scratch/copy.XXXXXX")/tree
-    sync -f "$scratch" # what the one before left to be written is not this one's
+    sync -f "$scratch" # do not measure the writeback of the previous copy
     start=$EPOCHREALTIME
     said=$("$@" "$tree" "$copy")
     end=$EPOCHREALTIME
@@ -48,7 +48,7 @@ timed() {
     [ "$same" = identical ] || { head "$scratch/differences"; exit 1; }
 }
 
-find "$tree" -type f -exec cat {} + >/dev/null # every copy finds it cached
+find "$tree" -type f -exec cat {} + >/dev/null # every copy reads from the page cache
 printf '\nCopying %s: %s files, %s MB\n\n' "$tree" "$(find "$tree" -type f | wc -l)" "$((size * 1024 / 1000000))"
 row "" seconds MB/s inline native workers "compared with the source"
 timed "cp -r" cp -r
@@ -59,4 +59,4 @@ for backend in uring linux thread; do
         echo "skipped: $backend needs a kernel and container that allow it ($why)"
     fi
 done
-printf '\ninline: finished inside submit; native: by the kernel; workers: by threads of the library.\n'
+printf '\ninline: complete inside submit; native: by the kernel; workers: by threads of the library.\n'

@@ -1,9 +1,9 @@
-/* Mode, access control lists (ACLs) and times, copied as cp -p copies them. */
+/* Copies mode, access control lists (ACLs) and times, as cp -p does. */
 #include "caio-cp.h"
 #include <endian.h>
 #include <sys/xattr.h>
 
-/* An ACL is an attribute: a version, then entries of little-endian numbers; see linux/posix_acl_xattr.h. */
+/* An ACL is an extended attribute: a version, then entries, all little-endian. See linux/posix_acl_xattr.h. */
 struct entry {
     uint16_t tag, permissions;
     uint32_t id;
@@ -13,7 +13,7 @@ enum { VERSION_SIZE = 4, OWNING_GROUP = 0x04 };
 
 static const char *const attribute[] = {[ACCESS_ACL] = "system.posix_acl_access", [DEFAULT_ACL] = "system.posix_acl_default"};
 
-/* No system call takes the attribute of a name in an open folder, but /proc has a path to the folder. */
+/* The xattr system calls have no directory descriptor, so a name in an open folder needs a path through /proc. */
 static const char *path_to(const struct place *place, char *path, size_t size)
 {
     if (place->fd == AT_FDCWD)
@@ -40,7 +40,7 @@ static int set_acl(const struct place *place, enum acl_kind kind, const struct a
     return lsetxattr(path_to(place, path, sizeof path), attribute[kind], acl->data, acl->size, 0);
 }
 
-/* A new file inherits an ACL if its folder has a default one. */
+/* In a folder with a default ACL, a new file inherits it. */
 static int remove_acl(const struct place *place, enum acl_kind kind)
 {
     char path[PATH_SIZE];
@@ -67,8 +67,8 @@ struct acl *read_acl(struct place place, enum acl_kind kind)
     return acl;
 }
 
-/* In the mode of a file with an ACL, the group's bits are the ACL's mask. Without the ACL, they must be what the owning
- * group may do. */
+/* In the mode of a file with an ACL, the group bits are the mask of the ACL. In a copy without the ACL, they must not
+ * exceed the rights of the owning group. */
 static mode_t mode_without(const struct acl *acl, mode_t mode)
 {
     mode_t group = 0;
@@ -115,7 +115,7 @@ static mode_t safe_mode(const struct place *target, const struct statx *st)
     return mode;
 }
 
-/* The mode comes after the ACL, as setting an ACL may clear the set-group-ID bit. */
+/* Sets the mode after the ACL, because setting an ACL may clear the set-group-ID bit. */
 static int copy_permissions(const struct place *target, const struct statx *st, struct acl *const acls[])
 {
     mode_t mode = safe_mode(target, st);

@@ -1,12 +1,12 @@
-/* caio-cp: copies files and trees through one epoll loop. What its parts share.
+/* caio-cp: copies files and trees through one epoll loop.
  *
- *   main.c     options and arguments
- *   loop.c     the loop: operations wait in a queue, go to libcaio in batches, come back to a function
- *   walk.c     folders: opened, read, and finished when all that is in them is copied
- *   item.c     one file, link or FIFO in a folder: looked at, copied under a temporary name, renamed
- *   data.c     the bytes of a regular file, many chunks at a time
- *   attributes.c  mode, access control lists and times
- *   report.c   messages, the progress bar, the summary
+ *   main.c        options and arguments
+ *   loop.c        the event loop: queues operations, submits them in batches, passes each completion to a function
+ *   walk.c        opens folders, reads their entries, and finishes a folder after its contents are copied
+ *   item.c        copies one file, link or FIFO under a temporary name and renames it
+ *   data.c        copies the bytes of a regular file, with many chunks in flight
+ *   attributes.c  copies mode, access control lists and times
+ *   report.c      messages, the progress bar, the summary
  */
 #ifndef CAIO_CP_H
 #define CAIO_CP_H
@@ -35,7 +35,7 @@ extern struct options options;
 
 /* loop.c */
 
-/* An operation on its way, embedded in what it belongs to. */
+/* A queued or in-flight operation, embedded in the struct that it belongs to. */
 struct request {
     struct request *next;
     caio_op op;
@@ -49,7 +49,7 @@ void loop_open(bool ticking);
 void send_request(struct request *request, caio_op op, void (*done)(struct request *, int64_t));
 /* Runs until nothing is queued or in flight after `refill`. */
 void loop_run(void (*refill)(void));
-/* Ends the loop's context. */
+/* Frees the context. */
 caio_stats loop_close(const char **backend);
 
 static inline caio_op fd_op(uint8_t opcode, int fd)
@@ -70,15 +70,15 @@ static inline caio_op open_op(int folder, const char *path, int flags, mode_t mo
 
 /* attributes.c */
 
-enum acl_kind { ACCESS_ACL, DEFAULT_ACL, ACL_KINDS }; /* only folders have the latter */
+enum acl_kind { ACCESS_ACL, DEFAULT_ACL, ACL_KINDS }; /* only folders have a default ACL */
 
 struct acl {
-    int error; /* not 0: it could not be read */
+    int error; /* not 0 if the ACL could not be read */
     size_t size;
     char data[];
 };
 
-/* A name in an open folder; without a name, what is open. */
+/* A name in an open folder, or if the name is NULL the open file itself. */
 struct place {
     int fd;
     const char *name;
@@ -86,9 +86,9 @@ struct place {
 
 struct folder;
 
-/* Returns NULL if there is none; to be freed. */
+/* Returns NULL if there is no ACL. The caller frees the result. */
 struct acl *read_acl(struct place place, enum acl_kind kind);
-/* Gives the target mode, ACLs and times of the original. `folder` and `name` are for messages. */
+/* Copies mode, ACLs and times to the target. `folder` and `name` are for messages. */
 void keep_attributes(struct place target, const struct statx *st, struct acl *const acls[], const struct folder *folder,
                      const char *name);
 void keep_times(struct place target, const struct statx *st, const struct folder *folder, const char *name);
@@ -99,30 +99,30 @@ enum side { SOURCE, TARGET };
 
 struct folder {
     struct request request;
-    struct folder *next, *parent; /* no parent: the folder that stands for the arguments */
-    char *name[2];                /* in the parent, of source and target; owns the former */
+    struct folder *next, *parent; /* parent is NULL in the pseudo-folder of the arguments */
+    char *name[2];                /* in the parent; owns the source's */
     int fd[2];
     DIR *stream;                  /* owns fd[SOURCE] */
     struct statx st;
     struct acl *acls[ACL_KINDS];
     bool unread, open, follow;
-    unsigned items, subfolders; /* in it, not finished yet */
-    char *path, *rest;            /* on the way to it; see reach() */
+    unsigned items, subfolders; /* in the folder and not finished yet */
+    char *path, *rest;            /* used by reach() */
     int base;
     void (*reached)(struct folder *);
 };
 
 struct argument {
     char *name[2];
-    bool follow; /* a trailing slash: what the link points to */
+    bool follow; /* after a trailing slash, a link is followed */
 };
 
-extern bool counting; /* only find out how much there is */
+extern bool counting; /* the first pass only counts files and bytes */
 
 void walk_begin(const struct argument *arguments, size_t count, const char *target_path, int target_fd);
 void walk_on(void);
 void walk_limits(unsigned descriptors);
-/* The path to show and to open, to be freed. */
+/* Returns the path to open or print; the caller frees it. */
 char *path_of(const struct folder *folder, const char *name, enum side side);
 void folder_found(struct folder *parent, char *source, char *target, const struct statx *st, bool follow);
 void item_left(struct folder *folder);
@@ -136,23 +136,23 @@ struct item {
     bool follow;
     struct statx st;
     char temporary[NAME_MAX + 1];
-    struct item *next_temporary, **temporary_link; /* the latter is NULL if there is no such file */
+    struct item *next_temporary, **temporary_link; /* the link is NULL if there is no temporary file */
     int fd[2];
-    /* the copying of its data */
+    /* state of data.c */
     struct item *next_hungry;
     bool hungry, failed, direct, sparse;
     unsigned chunks;     /* in flight */
-    uint64_t next;       /* where the next chunk starts */
-    uint64_t extent_end; /* of the data around it, in a sparse file */
-    uint64_t size;       /* as far as is known */
-    uint64_t end_of_file; /* UINT64_MAX until a read has seen it */
+    uint64_t next;       /* offset of the next chunk */
+    uint64_t extent_end; /* in a sparse file: end of the current data */
+    uint64_t size;       /* the largest size seen so far */
+    uint64_t end_of_file; /* UINT64_MAX until a read finds it */
     uint64_t written_end;
 };
 
-void item_begin(struct folder *folder, struct argument argument); /* takes the source's name */
+void item_begin(struct folder *folder, struct argument argument); /* takes ownership of the source's name */
 void item_fail(struct item *item, int error, const char *what, enum side side);
 void item_data_over(struct item *item);
-/* Removes temporary files at once, where the program ends without its loop. */
+/* Removes all temporary files synchronously, for an exit without the loop. */
 void remove_temporaries(void);
 
 void data_open(void);
@@ -168,7 +168,7 @@ struct totals {
 extern struct totals expected, copied;
 extern bool failed;
 
-/* "caio-cp: WHAT 'PATH': the error's text", without the last part if error is 0. `what` holds one %s. */
+/* Prints "caio-cp: WHAT: error text", without the error text if `error` is 0. `what` contains one %s, for the path. */
 void complain(int error, const char *what, const char *path);
 void complain_at(int error, const char *what, const struct folder *folder, const char *name, enum side side);
 void die(int error, const char *what, const char *path);
@@ -177,7 +177,7 @@ bool progress_wanted(void);
 void progress_begin(void);
 void progress_draw(void);
 void progress_clear(void);
-/* Flushes standard output, and reports if not all could be written. */
+/* Flushes standard output and reports a write error. */
 void finish_output(void);
 void print_summary(const caio_stats *stats, const char *backend);
 

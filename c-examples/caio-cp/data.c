@@ -1,5 +1,5 @@
-/* The bytes of a regular file, many chunks at a time: each is read, then written from the same buffer at the same
- * offset. Chunks are a fixed stock that the open files share, one in turn. */
+/* Copies the bytes of a regular file, with many chunks in flight. A chunk is read, then written from the same buffer at
+ * the same offset. The open files take turns to use a fixed number of chunks. */
 #include "caio-cp.h"
 
 enum { CHUNK = 128 * 1024, ALIGNMENT = 4096 };
@@ -11,7 +11,7 @@ struct chunk {
     char *data;
     uint64_t offset;
     uint32_t wanted, have;
-    bool direct; /* as it was submitted */
+    bool direct; /* whether it was submitted with O_DIRECT */
 };
 
 static struct chunk *chunks, *free_chunks;
@@ -54,7 +54,7 @@ static struct item *take_hungry(void)
     return item;
 }
 
-/* Not at open: what a file system refuses there, it has created nevertheless. */
+/* Not at open(2): a file system without O_DIRECT fails there, but has already created the file. */
 static bool set_direct(int fd, bool on)
 {
     int flags = fcntl(fd, F_GETFL);
@@ -79,7 +79,7 @@ void data_begin(struct item *item)
     make_hungry(item);
 }
 
-/* In a sparse file: goes on to the next data. False when there is none. */
+/* In a sparse file, skips to the next data. Returns false if there is none. */
 static bool skip_hole(struct item *item)
 {
     off_t data, hole;
@@ -93,7 +93,7 @@ static bool skip_hole(struct item *item)
         return false;
     }
     item->extent_end = UINT64_MAX;
-    if (data < 0) /* the file system cannot tell */
+    if (data < 0) /* the file system does not support SEEK_DATA */
         return true;
     hole = lseek(item->fd[SOURCE], data, SEEK_HOLE);
     data -= data % ALIGNMENT;
@@ -106,8 +106,8 @@ static bool skip_hole(struct item *item)
     return true;
 }
 
-/* The next range to read; false when all is read or being read. The read that meets the end of the file is asked for
- * more than is there, so that files that grew, or did not tell their size, are copied in full. */
+/* Sets the next range to read; returns false if there is none. Reading goes on until a read is short, so that files that
+ * grow, or that report no size (as in /proc), are copied in full. */
 static bool next_range(struct item *item, struct chunk *chunk)
 {
     uint64_t left;
@@ -162,7 +162,8 @@ static void chunk_failed(struct chunk *chunk, int64_t error, const char *what, e
     chunk_over(chunk);
 }
 
-/* Whether this file goes on through the page cache: its file system, or this range, does not do O_DIRECT. */
+/* If the file system does not support O_DIRECT, for the file or for this range, switches the file to buffered I/O and
+ * returns true. */
 static bool refused_direct(struct chunk *chunk, int64_t result)
 {
     if (result != -EINVAL || !chunk->direct)
@@ -206,7 +207,7 @@ static void chunk_read(struct request *request, int64_t result)
     }
     chunk->have += (uint32_t)result;
     if (chunk->have < chunk->wanted && chunk->direct && result > 0 && result % ALIGNMENT == 0) {
-        read_more(chunk); /* only short: not yet the end */
+        read_more(chunk); /* short, but not at the end of the file */
         return;
     }
     if (chunk->have < chunk->wanted)
@@ -225,7 +226,7 @@ static void read_more(struct chunk *chunk)
     struct item *item = chunk->item;
     caio_op op = fd_op(CAIO_OP_READ, item->fd[SOURCE]);
     chunk->direct = item->direct;
-    op.flags = chunk->direct ? 0 : CAIO_FLAG_FULL; /* the rest of a short direct read need not be aligned */
+    op.flags = chunk->direct ? 0 : CAIO_FLAG_FULL; /* FULL might retry at an unaligned offset */
     op.buf = chunk->data + chunk->have;
     op.len = chunk->wanted - chunk->have;
     op.offset = chunk->offset + chunk->have;
@@ -250,7 +251,7 @@ static void chunk_written(struct request *request, int64_t result)
     chunk_over(chunk);
 }
 
-/* A direct write is a whole number of blocks; what is too much of the last one is cut off at the end. */
+/* A direct write is a whole number of blocks. The surplus of the last block is truncated at the end. */
 static void write_out(struct chunk *chunk)
 {
     caio_op op = fd_op(CAIO_OP_WRITE, chunk->item->fd[TARGET]);

@@ -1,4 +1,4 @@
-/* One thing in a folder: looked at, copied under a temporary name beside its final one, renamed when complete. */
+/* Copies one file, link or FIFO: under a temporary name beside the final one, then renames it. */
 #include "caio-cp.h"
 #include <sys/random.h>
 
@@ -32,13 +32,13 @@ static void item_over(struct item *item)
 {
     struct folder *folder = item->folder;
     if (item->fd[SOURCE] >= 0)
-        close(item->fd[SOURCE]); /* only read: nothing to wait for */
+        close(item->fd[SOURCE]); /* opened for reading: close(2) does not block */
     free(item->name[SOURCE]);
     free(item);
     item_left(folder);
 }
 
-/* Says so, once for each item, and not of what an interruption stopped. */
+/* Reports the first error of an item, but none after an interruption. */
 void item_fail(struct item *item, int error, const char *what, enum side side)
 {
     if (!item->failed && !interrupted && !counting)
@@ -46,7 +46,7 @@ void item_fail(struct item *item, int error, const char *what, enum side side)
     item->failed = true;
 }
 
-/* True if an operation succeeded; else the item is given up. */
+/* Returns true if the operation succeeded; otherwise gives the item up. */
 static bool succeeded(struct item *item, int64_t result, const char *what, enum side side)
 {
     if (result >= 0 && !interrupted)
@@ -79,7 +79,7 @@ void remove_temporaries(void)
         unlinkat(item->folder->fd[TARGET], item->temporary, 0);
 }
 
-/* Giving up, and every other end: the temporary file goes, then the descriptors, then the item. */
+/* The end of an item, in success and failure: removes the temporary file, closes the descriptors, frees the item. */
 
 static void closed(struct request *request, int64_t result)
 {
@@ -90,7 +90,7 @@ static void closed(struct request *request, int64_t result)
 static void unlinked(struct request *request, int64_t result)
 {
     struct item *item = item_of(request);
-    if (result != -ECANCELED) /* an interruption cancels this too: try again */
+    if (result != -ECANCELED) /* an interruption cancels this too: retry */
         temporary_gone(item);
     give_up(item);
 }
@@ -112,7 +112,7 @@ static void give_up(struct item *item)
         item_over(item);
 }
 
-/* ".name.caio-XXXXXX", the name cut where it would be too long, but not within a UTF-8 character. */
+/* ".name.caio-XXXXXX". A name that is too long is cut, but not within a UTF-8 character. */
 static void temporary_name(struct item *item)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -134,7 +134,7 @@ static void temporary_name(struct item *item)
     snprintf(item->temporary, sizeof item->temporary, ".%.*s.caio-%s", (int)length, name, suffix);
 }
 
-/* The end of a success. */
+/* The rename, the last step of a successful copy. */
 
 static void renamed(struct request *request, int64_t result)
 {
@@ -142,7 +142,7 @@ static void renamed(struct request *request, int64_t result)
     if (result >= 0) {
         temporary_gone(item);
         copied.files++;
-        give_up(item); /* nothing but what is still open */
+        give_up(item); /* closes what is still open */
     } else if (result == -EISDIR)
         succeeded(item, result, "cannot overwrite directory '%s' with non-directory", TARGET);
     else
@@ -156,12 +156,12 @@ static void rename_it(struct item *item)
     send_for(item, op, renamed);
 }
 
-/* A regular file: open both, copy the data (data.c), set the size, mode and times, sync, close, rename. */
+/* A regular file: opens both, copies the data (data.c), sets size, mode and times, syncs, closes, renames. */
 
 static void target_closed(struct request *request, int64_t result)
 {
     struct item *item = item_of(request);
-    if (succeeded(item, result, "error closing '%s'", TARGET)) /* NFS writes now */
+    if (succeeded(item, result, "error closing '%s'", TARGET)) /* NFS reports write errors here */
         rename_it(item);
 }
 
@@ -240,7 +240,7 @@ static void open_source(struct item *item)
     send_for(item, open_op(item->folder->fd[SOURCE], item->name[SOURCE], flags, 0), source_opened);
 }
 
-/* Links and FIFOs: made under the temporary name too. libcaio has no opcode for them; they are quick. */
+/* Links and FIFOs, also under a temporary name. libcaio has no opcodes for them; the system calls are short. */
 
 static int make_link(struct item *item, int folder)
 {
@@ -276,7 +276,7 @@ static void make_special(struct item *item, int (*make)(struct item *, int), con
     rename_it(item);
 }
 
-/* The first look: what it is. */
+/* The first step: finds out the kind of the item. */
 
 static void count(struct item *item)
 {
@@ -289,7 +289,7 @@ static void count(struct item *item)
 static void make_folder(struct item *item)
 {
     folder_found(item->folder, item->name[SOURCE], item->name[TARGET], &item->st, item->follow);
-    item->name[SOURCE] = NULL; /* the folder has it now */
+    item->name[SOURCE] = NULL; /* the folder owns it now */
     item_over(item);
 }
 

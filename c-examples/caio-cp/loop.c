@@ -1,4 +1,4 @@
-/* The loop: operations wait in a queue, go to libcaio in batches, and come back to the function of their request. */
+/* The event loop: queues operations, submits them in batches, and passes each completion to its request's function. */
 #include "caio-cp.h"
 #include <signal.h>
 #include <sys/epoll.h>
@@ -45,7 +45,8 @@ static void watch(int fd)
     checked(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event), "epoll");
 }
 
-/* What would end the program and leave temporary files. A signal that is ignored, as with nohup, stays so. */
+/* Blocks the signals that would end the program and leave temporary files. A signal that is ignored, as under nohup,
+ * stays ignored. */
 static int open_signals(void)
 {
     static const int fatal[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGALRM,   SIGTERM,
@@ -97,7 +98,8 @@ void send_request(struct request *request, caio_op op, void (*done)(struct reque
     put_in_queue(request);
 }
 
-/* Our own descriptors are few enough, but for a moment threads of the C library may open files too. */
+/* walk_limits() leaves enough descriptors, but the C library may open files for a moment, for example when a thread
+ * starts. Retries the open a little later. */
 static bool postpone(struct request *request, int64_t result)
 {
     static bool hopeless;
@@ -137,8 +139,8 @@ static bool within_a_second(const struct timespec *since)
     return now.tv_sec - since->tv_sec + (now.tv_nsec < since->tv_nsec ? -1 : 0) < 1;
 }
 
-/* Cancels what is queued and in flight; each request still completes, and its function cleans up. A second signal does
- * not wait for that, unless it comes right after the first: the kernel and the shell both send SIGHUP. */
+/* Cancels all operations, queued and in flight. Each request still completes, and its function cleans up. A second signal
+ * exits at once, unless it arrives within a second: on a hang-up, the kernel and the shell both send SIGHUP. */
 static void interrupt(int signal)
 {
     static struct timespec first;
@@ -176,7 +178,7 @@ static void on_tick(void)
         progress_draw();
 }
 
-/* Submits what fits and delivers what is done. False when neither was anything. */
+/* Submits queued operations and delivers completions. Returns false if there were none of either. */
 static bool exchange(void)
 {
     caio_op ops[BATCH];

@@ -16,7 +16,7 @@ static double seconds(void)
     return (double)(now.tv_sec - started.tv_sec) + (double)(now.tv_nsec - started.tv_nsec) * 1e-9;
 }
 
-/* A name may hold what a terminal obeys. */
+/* A name may contain control sequences of the terminal. */
 static void print_safely(const char *text)
 {
     for (; *text; text++)
@@ -102,7 +102,7 @@ static int figures(char *text, size_t size, double share)
                     amount(rate, sizeof rate, time > 0 ? (double)copied.bytes / time : 0), (int)left / 60, (int)left % 60);
 }
 
-/* Every file counts like a few kilobytes, so that a tree of empty files moves the bar too. */
+/* Each file counts as 4096 bytes more, so that the bar also moves in a tree of empty files. */
 static double share_done(void)
 {
     double done = (double)copied.bytes + 4096.0 * (double)copied.files;

@@ -1,12 +1,12 @@
-/* Folders: opened (and made), read, and finished when all that is in them is copied.
+/* Opens and creates folders, reads their entries, and finishes a folder after its contents are copied.
  *
- * Few are open at a time, and what was found but not opened yet waits on a stack, so that memory and descriptors stay
- * bounded however large the tree is. A folder whose own items are done is closed, and opened once more at the end if
- * there were subfolders: its times would change until then. */
+ * Few folders are open at a time, and folders that were found but not opened wait on a stack. This bounds memory and
+ * descriptors for a tree of any size. A folder with subfolders is closed after its own items are copied. It is opened
+ * again after the subfolders, to set its times: they change until then. */
 #include "caio-cp.h"
 
 enum { MOST_OPEN = 64, MOST_UNREAD = 8, MANY_WAITING = 1024 };
-/* What an open folder and an item take at most, and what libcaio may open for a moment. */
+/* The most descriptors of an open folder and of an item, and a reserve for libcaio and the C library. */
 enum { FOLDER_DESCRIPTORS = 3, ITEM_DESCRIPTORS = 2, LIBRARY_DESCRIPTORS = 4 };
 
 bool counting;
@@ -26,7 +26,7 @@ static unsigned between(unsigned least, unsigned value, unsigned most)
     return value < least ? least : value < most ? value : most;
 }
 
-/* A third of the descriptors is for folders; one folder and one item must do. */
+/* A third of the descriptors is for folders. There must be enough for one folder and one item. */
 void walk_limits(unsigned descriptors)
 {
     unsigned usable = descriptors > LIBRARY_DESCRIPTORS ? descriptors - LIBRARY_DESCRIPTORS : 0, left;
@@ -102,8 +102,8 @@ void folder_found(struct folder *parent, char *source, char *target, const struc
     push(&waiting, folder);
 }
 
-/* The way to a folder: its path may be longer than the kernel takes at once (PATH_MAX). Its beginning is opened piece by
- * piece, until `rest`, as seen from `base`, is short enough. */
+/* The path of a folder may be longer than PATH_MAX. If it is, step() opens its leading directories, one piece at a time,
+ * until `rest`, relative to `base`, is short enough. */
 
 static void send_for(struct folder *folder, caio_op op, void (*done)(struct request *, int64_t))
 {
@@ -145,7 +145,7 @@ static void folder_over(struct folder *folder)
     folder_check(parent);
 }
 
-/* False, after a message, when the operation failed: then the folder is over. */
+/* If the operation failed, prints a message, gives the folder up and returns false. */
 static bool succeeded(struct folder *folder, int64_t result, const char *what, enum side side)
 {
     if (interrupted)
@@ -201,7 +201,7 @@ static void open_it(struct folder *folder, bool follow, void (*done)(struct requ
     send_for(folder, open_op(folder->base, folder->rest, flags, 0), done);
 }
 
-/* Finishing: when all below is done. */
+/* Finishing a folder after all of its contents are copied. */
 
 static void finish_synced(struct request *request, int64_t result)
 {
@@ -241,7 +241,7 @@ static void finish_begin(struct folder *folder)
     reach(folder, TARGET, finish_reached);
 }
 
-/* Something in the folder ended: is that all? */
+/* Called when something in the folder is finished: finishes the folder if that was the last. */
 static void folder_check(struct folder *folder)
 {
     if (folder->unread || folder->items > 0 || folder == &top || interrupted)
@@ -264,7 +264,7 @@ void item_left(struct folder *folder)
     folder_check(folder);
 }
 
-/* Opening: the source, then the target, which is made if need be. */
+/* Opening the source, then the target, which is created if it does not exist. */
 
 static void start_reading(struct folder *folder)
 {
@@ -293,7 +293,7 @@ static void target_made(struct request *request, int64_t result)
 static void target_reached(struct folder *folder)
 {
     caio_op op = path_op(CAIO_OP_MKDIRAT, folder->base, folder->rest);
-    op.mode = 0700; /* until all is in it */
+    op.mode = 0700; /* until its contents are copied */
     send_for(folder, op, target_made);
 }
 
@@ -327,7 +327,7 @@ static void open_folder(struct folder *folder)
     reach(folder, SOURCE, source_reached);
 }
 
-/* Reading: one item after the other, as there is room for them. */
+/* Reading entries, one at a time, while there is room for more items. */
 
 static bool next_argument(struct argument *next)
 {
@@ -371,7 +371,7 @@ static void read_one(struct folder *folder)
     folder_check(folder);
 }
 
-/* Starts what there is room for. Reading pauses while many subfolders wait, as long as others can be opened. */
+/* Starts as much as the limits allow. Reading pauses while many subfolders wait and one of them can be opened. */
 void walk_on(void)
 {
     while (!interrupted) {
