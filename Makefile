@@ -18,11 +18,11 @@ CC          ?= cc
 CFLAGS      ?= -O2
 PKG_CONFIG  ?= pkg-config
 INSTALL     ?= install
-# How caio-cp finds the library where ldconfig does not look; distributions set it empty.
+# The run path of caio-cp, for a LIBDIR that ldconfig does not search; distributions set it empty.
 RPATH       ?= $(if $(filter $(PREFIX)/%,$(LIBDIR)),$$ORIGIN/../$(patsubst $(PREFIX)/%,%,$(LIBDIR)),$(LIBDIR))
 
 ifeq ($(filter /%,$(PREFIX)),)
-$(error PREFIX has to be an absolute path, not $(PREFIX))
+$(error PREFIX must be an absolute path, not $(PREFIX))
 endif
 
 VERSION := $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q;}' Cargo.toml)
@@ -37,10 +37,10 @@ SOURCES    := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
 EXAMPLES   := $(wildcard c-examples/*.c c-examples/caio-cp/*) c-examples/Makefile
 PAGES      := $(wildcard man/*.[1-9])
 
-# The environment of a program that uses a staged installation: $(call within,ROOT) COMMAND
+# Runs a program with a staged installation: $(call within,ROOT) COMMAND
 absolute = $(if $(filter /%,$1),$1,$(CURDIR)/$1)
 within   = PKG_CONFIG_PATH='$(call absolute,$1)/pkgconfig' LD_LIBRARY_PATH='$(call absolute,$1)$(LIBDIR)'
-# Its caio.pc, speaking of where it is staged instead of where it will be installed.
+# Writes a caio.pc with the paths of the staged installation.
 relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1)/|' $(BUILD)/caio.pc >'$1/pkgconfig/caio.pc'
 
 .DEFAULT_GOAL := all
@@ -50,19 +50,19 @@ relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1
 
 all: $(BUILD)/libcaio.so $(BUILD)/caio-cp ## build the library and caio-cp (the default)
 
-# What the build depends on besides its sources: touched only when it changes.
+# The settings that the build depends on; written only when they change.
 $(BUILD)/settings: FORCE
 	@mkdir -p $(BUILD)
 	@echo '$(CONFIG) $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(RPATH)' | cmp -s - $@ || \
 		echo '$(CONFIG) $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(RPATH)' >$@
 
-# Copies, so that what is installed was built with these settings, whatever cargo builds in between.
+# Copies, as another cargo build may replace the originals with other settings before they are installed.
 $(BUILD)/libcaio.so: $(SOURCES) $(BUILD)/settings
 	CAIO_CONFIG_DIR='$(CONFIG)' $(CARGO) build --release --lib $(CARGO_FLAGS)
 	cp $(RELEASE)/libcaio.a $(BUILD)/libcaio.a
 	cp $(RELEASE)/libcaio.so $@
 
-# What Rust's standard library needs of a static link; the compiler adds libc and the right libgcc itself.
+# The libraries that Rust's standard library needs in a static link. The compiler adds libc and libgcc itself.
 $(BUILD)/libs-private: $(BUILD)/libcaio.so
 	echo | $(RUSTC) $(if $(CARGO_BUILD_TARGET),--target $(CARGO_BUILD_TARGET)) --crate-type staticlib --print native-static-libs -o $(BUILD)/empty.a - 2>&1 | \
 		sed -n 's/^note: native-static-libs: //p' | sed 's/-lgcc_s *//;s/-lc$$//;s/ *$$//' >$@
@@ -75,7 +75,7 @@ $(BUILD)/caio.pc: caio.pc.in $(BUILD)/libs-private $(BUILD)/settings
 		-e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
 		-e 's|@CONFIG@|$(CONFIG)|' -e "s|@LIBS_PRIVATE@|$$(cat $(BUILD)/libs-private)|" caio.pc.in >$@
 
-# caio-cp is built as any program is: against an installation, through pkg-config.
+# caio-cp is built like any other program: against an installation, through pkg-config.
 $(BUILD)/caio-cp: $(BUILD)/libcaio.so $(BUILD)/caio.pc include/caio.h $(EXAMPLES)
 	@command -v $(PKG_CONFIG) >/dev/null || { echo 'the programs need pkg-config (Debian: pkg-config)' >&2; exit 1; }
 	@$(MAKE) --no-print-directory install-lib DESTDIR='$(call absolute,$(BUILD)/root)' >/dev/null
@@ -103,11 +103,11 @@ install: all install-lib ## install under PREFIX (DESTDIR, BINDIR, LIBDIR, INCLU
 	@echo 'libcaio $(VERSION) is in $(DESTDIR)$(LIBDIR).'
 	@echo 'A file default_implementation in $(CONFIG) chooses the default backend.'
 
-install-strip: ## the same without debug information
+install-strip: ## the same, without debug information
 	$(MAKE) install INSTALL='$(INSTALL)'
 	strip --strip-debug '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/libcaio.a' '$(DESTDIR)$(BINDIR)/caio-cp'
 
-# Folders that are empty now go too, the deepest first, except where the system's own stand.
+# Directories to remove if they are empty, deepest first. Under a system prefix, only those of libcaio.
 LEFT_DIRS := $(LIBDIR)/pkgconfig $(foreach n,1 2 3 4 5 6 7 8 9,$(MANDIR)/man$n) $(MANDIR)
 ifeq ($(filter $(DESTDIR)$(PREFIX),/ /usr /usr/local),)
 LEFT_DIRS += $(patsubst %/,%,$(dir $(MANDIR))) $(LIBDIR) $(INCLUDEDIR) $(BINDIR) $(PREFIX)
@@ -122,77 +122,77 @@ uninstall: ## remove what install installed
 		if [ -d '$(DESTDIR)'$$left ]; then rmdir --ignore-fail-on-non-empty '$(DESTDIR)'$$left; fi; \
 	done
 
-header: ## write include/caio.h anew from the Rust source
+header: ## regenerate include/caio.h from the Rust source
 	CAIO_UPDATE_HEADER=1 $(CARGO) test $(CARGO_FLAGS) --test header
 
-# An installation for demo, tests and benchmarks, under the build folder.
+# A staged installation under the build directory, for the demo, tests and benchmarks.
 stage: all
 	@rm -rf $(BUILD)/stage
 	@$(MAKE) --no-print-directory install DESTDIR='$(call absolute,$(BUILD)/stage)' >/dev/null
 	@$(call relocate,$(BUILD)/stage)
 
-# What the shell tests evaluate: where the staged installation is, and how to use it.
+# Prints the variables of the staged installation, for eval in the shell tests.
 stage-env: stage
 	@echo "export STAGE='$(call absolute,$(BUILD)/stage)$(PREFIX)' STAGED_LIBS='$(call absolute,$(BUILD)/stage)$(LIBDIR)'"
 	@echo "export SCRATCH='$(call absolute,$(BUILD))' CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' CARGO='$(CARGO)'"
 	@echo "export $(call within,$(BUILD)/stage) PATH='$(call absolute,$(BUILD)/stage)$(BINDIR)':\"\$$PATH\""
 
-demo: ## copy a real tree on every backend, compare every byte, show the times (DEMO_SHORT=1: a small tree)
+demo: ## copy a real tree on every backend, compare every byte, print the times (DEMO_SHORT=1: a small tree)
 	@MAKE='$(MAKE)' c-examples/demo.sh
 
-check: ## everything: lint, all tests, staged installation, examples, valgrind
+check: ## run everything: lint, all tests, staged installation, examples, valgrind
 	@MAKE='$(MAKE)' tests/shell/check.sh
 
-check-install: ## C and C++ programs against a staged installation
+check-install: ## test C and C++ programs against a staged installation
 	@MAKE='$(MAKE)' tests/shell/install.sh
 
-check-cp: ## the tests of caio-cp
+check-cp: ## test caio-cp
 	@MAKE='$(MAKE)' tests/shell/caio_cp.sh
 
-check-loom: ## every interleaving of what is signalled by hand (loom)
+check-loom: ## check every interleaving of the hand-written synchronization (loom)
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(TARGET_DIR)/loom' $(CARGO) test --release --lib $(CARGO_FLAGS)
 
-check-python: ## the Python package in a virtual environment of its own: types, lint, tests
+check-python: ## check the Python package in its own virtual environment: types, lint, tests
 	@tests/shell/python.sh
 
-check-python-long: ## the same with every test in its full form: several minutes
+check-python-long: ## the same, with long tests (several minutes)
 	@CAIO_TEST_LONG=1 tests/shell/python.sh
 
-wheels: ## the Python package's wheels and source distribution, each checked and tried; says what cannot be made here
+wheels: ## build and test the Python wheels and source distribution; lists those that this machine cannot build
 	@tests/shell/python_wheels.sh
 
-check-valgrind: ## C tests under valgrind
+check-valgrind: ## run the C tests under valgrind
 	@MAKE='$(MAKE)' tests/shell/valgrind.sh
 
-torture: ## faults, load, hostile input and environments, in full (TORTURE=short: as make check does it)
+torture: ## test faults, load, hostile input and environments (TORTURE=short: the part that make check runs)
 	@MAKE='$(MAKE)' CARGO='$(CARGO)' tests/shell/torture.sh
 
-# ROW, DEPTH and ENGINE choose a part, BENCH_SHORT=1 is a quick look; see benches/README.md.
+# ROW, DEPTH and ENGINE select a part, BENCH_SHORT=1 is a short run; see benches/README.md.
 run_bench = $(call within,$(BUILD)/stage) BENCH_DIR="$${BENCH_DIR:-$(call absolute,$(TARGET_DIR))/bench}" \
 	REPORT_TARGET='$(call absolute,$(TARGET_DIR))/report' CC='$(CC)' CARGO='$(CARGO)' benches/run.sh
 
-bench: stage ## compare with liburing, libaio, libuv and plain calls; ROW, DEPTH, ENGINE choose a part (BENCH_SHORT=1: a quick look)
+bench: stage ## compare with liburing, libaio, libuv and plain calls; ROW, DEPTH, ENGINE select a part (BENCH_SHORT=1: a short run)
 	@$(run_bench)
 
-bench-scaling: stage ## what an operation costs with 4096 in flight or 64 contexts, and a cancel
+bench-scaling: stage ## measure an operation with up to 4096 in flight or 64 contexts, and a cancel
 	@ROW=scaling $(run_bench)
 
-bench-instructions: stage ## instructions for a cached read, as callgrind counts them
+bench-instructions: stage ## count the instructions of a cached read with callgrind
 	@ROW=instructions $(run_bench)
 
 fmt: ## format the Rust source
 	$(CARGO) fmt
 
-lint: ## formatting and clippy
+lint: ## check formatting and run clippy
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	$(CARGO) fmt --check --manifest-path benches/report/Cargo.toml
 	$(CARGO) clippy $(CARGO_FLAGS) --manifest-path benches/report/Cargo.toml --target-dir '$(TARGET_DIR)/report' -- -D warnings
 
-clean: ## remove everything that was built
+clean: ## remove all build results
 	$(CARGO) clean
 	$(CARGO) clean --manifest-path tests/systest/Cargo.toml
 	$(CARGO) clean --manifest-path tests/faultfs/Cargo.toml
 
-help: ## this list
+help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' Makefile | awk -F': ' '{ printf "%-22s %s\n", $$1, substr($$0, index($$0, ": ") + 2) }'
