@@ -3,7 +3,7 @@
 //! The child closes its copies of them when it frees the context. Another thread of the parent may have held any lock at
 //! the moment of the fork, so the child reads and writes only atomics, and allocates nothing.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -106,6 +106,12 @@ impl<T> Deref for Listed<T> {
     type Target = T;
     fn deref(&self) -> &T {
         &self.descriptor
+    }
+}
+
+impl<T> DerefMut for Listed<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.descriptor
     }
 }
 

@@ -71,6 +71,8 @@ pub struct Op {
     pub buf2: Memory,
     /// A write to the device itself (O_DIRECT), as far as somebody asked: it takes the device's time.
     pub direct: bool,
+    /// Its descriptor is known to be of a disk, so that the plain call waits for nothing else.
+    pub storage: bool,
 }
 
 impl Op {
@@ -129,6 +131,7 @@ impl Plain {
             timeout_ns: 0,
             buf2: NULL,
             direct: false,
+            storage: false,
         }
     }
 }

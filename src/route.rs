@@ -14,6 +14,7 @@ use crate::error::{Errno, Result};
 use crate::exec::blocking::ended;
 use crate::exec::nonblocking::{self, Attempt, Way};
 use crate::op::{Code, Op, Plain};
+use crate::sys::file_kind::FileKind;
 use crate::sys::mem::Memory;
 use crate::sys::{rw, uring};
 
@@ -101,11 +102,18 @@ impl Router {
     }
 
     fn decide_current(&self, op: &Op, checks: &mut Checks) -> Route {
-        // A worker looks by itself; here it matters only for what may be done at once.
-        if self.no_inline || !nonblocking::is_stream(op) {
-            return Route::Worker(0);
+        match checks.kind_at_current(op.fd, op.code.reads()) {
+            FileKind::Storage => Route::Worker(0),
+            FileKind::Socket | FileKind::Stream => self.attempt_stream(op, 0, checks),
         }
-        match nonblocking::attempt(op, 0, &mut checks.scratch, &mut Way::Unknown { may_reopen: false }) {
+    }
+
+    /// For what may wait for another party: what can be moved now is, the poller waits for the rest.
+    fn attempt_stream(&self, op: &Op, moved: u64, checks: &mut Checks) -> Route {
+        if self.no_inline {
+            return Route::Stream(moved);
+        }
+        match nonblocking::attempt(op, moved, &mut checks.scratch, &mut Way::Unknown) {
             Attempt::Done(result) => Route::Done(result),
             Attempt::NotReady(moved) | Attempt::MayWait(moved) => Route::Stream(moved),
         }
@@ -132,6 +140,9 @@ impl Router {
     }
 
     fn without_attempt(&self, op: &Op, moved: u64, linked: bool, checks: &mut Checks) -> Route {
+        if !checks.is_storage(op.fd) {
+            return self.attempt_stream(op, moved, checks);
+        }
         if !linked && self.native_can(op, checks) { Route::Native(moved) } else { Route::Worker(moved) }
     }
 
@@ -140,6 +151,7 @@ impl Router {
             Cached::Done(result) => Route::Done(result),
             // The kernel has checked the descriptor: it has positions. Its AIO would only find the same.
             Cached::Rest(moved) if self.ring_takes(true) && !linked => Route::Native(moved),
+            Cached::Rest(moved) if !checks.is_storage(op.fd) => self.attempt_stream(op, moved, checks),
             Cached::Rest(moved) => Route::Worker(moved),
             Cached::Unknown(moved) => self.without_attempt(op, moved, linked, checks),
         }
@@ -221,7 +233,7 @@ impl Router {
 
     /// The same, where it is not to be tried.
     pub fn decide_untried(&self, op: &Op, linked: bool, checks: &mut Checks) -> Route {
-        if self.takes_long_to_copy(op, checks) {
+        if checks.is_storage(op.fd) && self.takes_long_to_copy(op, checks) {
             return Route::Worker(0);
         }
         self.without_attempt(op, 0, linked, checks)
@@ -292,10 +304,15 @@ impl Router {
         let mut moved = 0;
         loop {
             match attempt {
+                // One record of a device; more is another one.
+                Ok(more) if moved + more < op.len && !checks.is_storage(op.fd) => {
+                    let goes_on = op.full && more > 0;
+                    return if goes_on { Cached::Rest(more) } else { Cached::Done(more as i64) };
+                }
                 // A short answer may be the end of what is cached, or of the file: only a 0 is the latter.
                 Ok(more) if more > 0 && moved + more < op.len => moved += more,
                 // Not even that on Linux 5.9 and 5.10 (preadv2(2), BUGS).
-                Ok(0) if !rw::ends_before(op.fd, op.offset.wrapping_add(moved)) => return Cached::Unknown(moved),
+                Ok(0) if !checks.ends_before(op.fd, op.offset.wrapping_add(moved)) => return Cached::Unknown(moved),
                 Ok(more) => {
                     self.hit_rate.hit();
                     checks.budget = checks.budget.saturating_sub(op.len);
@@ -334,7 +351,7 @@ impl Router {
             Kind::Uring => self.natively(op.fd, op.code.reads(), checks),
             // io_submit runs buffered writes itself; without O_DIRECT they are a worker's.
             Kind::Linux if op.code.reads() => self.kernel_aio_reads(op.fd, checks),
-            Kind::Linux => self.is_direct(op.fd, checks) && self.natively(op.fd, false, checks),
+            Kind::Linux => self.is_direct(op.fd, checks) && checks.knows_nowait(op.fd, false),
         }
     }
 
@@ -343,7 +360,7 @@ impl Router {
     fn kernel_aio_reads(&self, fd: i32, checks: &mut Checks) -> bool {
         const RETRY_AFTER: u32 = 1024;
         let wanted = checks.is_decided(fd) || self.hit_rate.is_worth_a_try(RETRY_AFTER) || self.is_direct(fd, checks);
-        wanted && self.natively(fd, true, checks)
+        wanted && (self.held.knows(fd, true) || checks.knows_nowait(fd, true))
     }
 
     /// The kernel's queue takes it, without waiting and with the plain call's errors. If not, a worker makes that call.
@@ -351,9 +368,17 @@ impl Router {
         self.held.knows(fd, reads) || checks.natively(fd, reads)
     }
 
-    /// Notes of a write that goes to a worker whether it is one to the device: those gain from many workers.
+    /// Notes of a transfer that goes to a worker what it would have to ask: whether only a disk is waited for, and whether
+    /// it is a write to the device, as those gain from many workers.
     pub fn mark(&self, op: &mut Op, checks: &mut Checks) {
-        op.direct = matches!(op.code, Code::Write | Code::Writev) && self.is_direct(op.fd, checks);
+        if op.code.transfers() {
+            op.storage = if op.at_current() {
+                checks.kind_at_current(op.fd, op.code.reads()) == FileKind::Storage
+            } else {
+                checks.is_storage(op.fd)
+            };
+            op.direct = !op.code.reads() && self.is_direct(op.fd, checks);
+        }
     }
 
     fn is_direct(&self, fd: i32, checks: &mut Checks) -> bool {

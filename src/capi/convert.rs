@@ -181,6 +181,7 @@ unsafe fn checked(op: &caio_op) -> Result<Op> {
         // SAFETY: as above.
         buf2: unsafe { Memory::new(buf2) },
         direct: false,
+        storage: false,
     })
 }
 

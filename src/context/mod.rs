@@ -1,5 +1,6 @@
 //! A context: what its operations are doing, and the calls that the C boundary makes.
 
+mod calls;
 mod cancel;
 mod chores;
 mod deadline;
@@ -15,6 +16,7 @@ mod sync_group;
 mod sync_pace;
 mod wait;
 mod wake;
+mod watches;
 mod workers;
 
 use std::os::fd::{AsRawFd, RawFd};

@@ -6,7 +6,9 @@ use crate::backend::{Flush, Native};
 use crate::completion::{Event, Nowhere, Sink};
 use crate::error::Errno;
 use crate::exec::blocking;
-use crate::op::Plain;
+use crate::op::{Op, Plain};
+use crate::sys::file_kind::{self, FileKind};
+use crate::sys::rw::MAX_TRANSFER;
 
 impl State {
     pub fn send_to_native(&mut self, index: u32) {
@@ -160,26 +162,36 @@ impl State {
 
     fn native_moved(&mut self, index: u32, more: u64) {
         let Slot { op, moved, .. } = &self.slab[index];
-        let (total, vectored) = (moved + more, op.code.vectored());
-        let short = total < op.wanted();
-        let done = more == 0 || !op.code.transfers() || !short;
-        // Kernel AIO was told not to wait, so that a short read may only be the end of what was cached; io_uring gives up
-        // what a thread left half done when it exited.
-        let may_be_short = short
-            && match self.native {
-                Native::Aio(_) => op.code.reads(),
-                Native::Uring(_) => op.code.transfers() && more > 0,
-                Native::None => false,
-            };
-        if !may_be_short && (done || !op.full) {
+        let (op, total) = (*op, moved + more);
+        // What one plain call would move at most.
+        let most = if op.full { op.wanted() } else { op.wanted().min(MAX_TRANSFER) };
+        if !op.code.transfers() || total >= most || !self.goes_on(&op, total, more) {
             return self.finish(index, total as i64, By::Kernel);
         }
         let slot = &mut self.slab[index];
         slot.moved = total;
         match slot.stop {
             Some(errno) => self.finish_stopped(index, errno),
-            None if vectored || matches!(self.native, Native::Aio(_)) => self.retry_on_worker(index),
+            None if op.code.vectored() || matches!(self.native, Native::Aio(_)) => self.retry_on_worker(index),
             None => self.send_to_native(index),
+        }
+    }
+}
+
+impl State {
+    /// Whether a transfer that the kernel's queue ended early goes on, after `more` bytes. A short write is the file's: there
+    /// was no more room.
+    fn goes_on(&self, op: &Op, total: u64, more: u64) -> bool {
+        match self.native {
+            // It was told not to wait, so that this may only be the end of what was cached.
+            Native::Aio(_) if op.code.reads() => true,
+            _ if more == 0 => false,
+            // io_uring gives up a read that a thread left half done when it exited. Of a device, more is another record.
+            Native::Uring(_) if op.code.reads() => {
+                let file = file_kind::look(op.fd);
+                (op.full || file.kind == FileKind::Storage) && !file.ends_before(op.offset + total)
+            }
+            _ => op.full,
         }
     }
 }

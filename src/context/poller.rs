@@ -1,20 +1,22 @@
-//! One thread per context, started when first needed, that watches pipes, sockets and terminals for operations and the
-//! clock for timeouts. It alone uses its epoll instance, and attempts never wait.
+//! One thread per context, started when first needed, that watches pipes, sockets, terminals and devices for operations and
+//! the clock for timeouts. Its attempts never wait.
 
-use std::collections::{HashMap, TryReserveError, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
 use super::Shared;
+use super::calls::{self, Calls, Next};
 use super::slab::{Place, Token};
 use super::state::{By, State, stopped_result};
+use super::watches::{Waiting, Watches};
 use crate::error::{Errno, Result};
 use crate::exec::blocking::Scratch;
 use crate::exec::nonblocking::{self, Attempt, Way};
 use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::sync::Mutex;
-use crate::sys::epoll::{Epoll, Interest, Ready};
+use crate::sys::epoll::{Epoll, Ready};
 use crate::sys::eventfd::EventFd;
 use crate::sys::mem::room;
 use crate::sys::timerfd::TimerFd;
@@ -30,7 +32,7 @@ pub struct PollerHandle {
 }
 
 impl PollerHandle {
-    /// PollerHandle the thread; the context is closing and has no operation left.
+    /// Ends the thread; the context is closing and has no operation left.
     pub fn end(&self) {
         self.poke.signal();
         if let Some(handle) = self.handle.lock().take() {
@@ -47,14 +49,14 @@ impl Shared {
     }
 
     fn start_poller(&self) -> Result<()> {
-        let epoll = self.fds.hold(Epoll::new()?)?;
+        let watches = Watches::new(self.fds.hold(Epoll::new()?)?);
         let (timer, poke) = (self.fds.hold(TimerFd::new()?)?, self.fds.hold(EventFd::new()?)?);
         let ends = Arc::new(PollerHandle { timer, poke, handle: Mutex::new(None) });
         for fd in [ends.timer.as_raw_fd(), ends.poke.as_raw_fd()] {
-            epoll.add(fd, Interest { read: true, write: false })?;
+            watches.add_own(fd)?;
         }
         let shared = self.this.upgrade().ok_or(Errno(libc::EAGAIN))?;
-        let poller = Poller::new(shared, ends.clone(), epoll)?;
+        let poller = Poller::new(shared, ends.clone(), watches)?;
         let handle = thread::spawn(c"caio-poller", move || poller.run())?;
         *ends.handle.lock() = Some(handle);
         self.state.lock().poller = Some(ends);
@@ -69,53 +71,40 @@ impl Shared {
     }
 }
 
-/// Its tables and queues are used again and again, so that nothing is allocated per operation. An operation for which they
-/// cannot grow ends with ENOMEM.
+/// Its queues are used again and again, so that nothing is allocated per operation. An operation for which they cannot grow
+/// ends with ENOMEM.
 struct Poller {
     shared: Arc<Shared>,
     ends: Arc<PollerHandle>,
-    epoll: Listed<Epoll>,
-    watches: HashMap<RawFd, Watch>,
-    spare_watches: Vec<Watch>,
+    watches: Watches,
+    calls: Calls,
     arrivals: VecDeque<Waiting>,
+    /// Descriptors to whose readers, if true, or writers a thread of its own came back.
+    returned: Vec<(RawFd, bool)>,
     leaving: Leaving,
     scratch: Scratch,
 }
 
 /// Operations that the poller is done with, until it sends them off together.
-struct Leaving(Vec<(Token, Leave)>);
+struct Leaving(Vec<(Token, i64)>);
 
-/// The operations that wait for one descriptor.
-#[derive(Default)]
-struct Watch {
-    interest: Interest,
-    readers: VecDeque<Waiting>,
-    writers: VecDeque<Waiting>,
-}
-
-struct Waiting {
-    token: Token,
-    op: Op,
-    moved: u64,
-    way: Way,
-}
-
-/// What becomes of an operation that leaves the poller.
-enum Leave {
-    Result(i64),
-    /// It cannot be watched, or not be tried without the risk of waiting: that is a worker's.
-    Worker(u64),
+/// What becomes of an operation that was tried.
+enum Tried {
+    Done(i64),
+    NotReady,
+    /// Only a blocking call brings it on.
+    Call,
 }
 
 impl Poller {
-    fn new(shared: Arc<Shared>, ends: Arc<PollerHandle>, epoll: Listed<Epoll>) -> Result<Self> {
+    fn new(shared: Arc<Shared>, ends: Arc<PollerHandle>, watches: Watches) -> Result<Self> {
         Ok(Self {
             shared,
             ends,
-            epoll,
-            watches: HashMap::new(),
-            spare_watches: Vec::new(),
+            watches,
+            calls: Calls::new(),
             arrivals: VecDeque::new(),
+            returned: Vec::new(),
             leaving: Leaving::new()?,
             scratch: Scratch::default(),
         })
@@ -124,9 +113,15 @@ impl Poller {
     fn run(mut self) {
         let mut ready = Ready::default();
         loop {
-            self.epoll.wait(&mut ready);
+            let interrupt = self.calls.interrupt_due();
+            self.watches.wait(&mut ready, interrupt);
             if self.fetch_news() {
                 return;
+            }
+            self.end_calls();
+            while let Some((fd, reads)) = self.returned.pop() {
+                self.watches.attach(fd, reads);
+                self.serve(fd, false);
             }
             while let Some(waiting) = self.arrivals.pop_front() {
                 self.arrive(waiting);
@@ -135,7 +130,7 @@ impl Poller {
                 self.stop(stopped);
             }
             for fd in ready.fds() {
-                self.serve(fd);
+                self.serve(fd, true);
             }
             self.leaving.send_off(&self.shared);
         }
@@ -143,7 +138,7 @@ impl Poller {
 
     /// Takes what others left for the poller since it last looked; true if the context has ended.
     fn fetch_news(&mut self) -> bool {
-        let Self { shared, ends, arrivals, .. } = self;
+        let Self { shared, ends, arrivals, returned, .. } = self;
         shared.with(|state| {
             ends.poke.clear();
             state.poked = false;
@@ -155,94 +150,105 @@ impl Poller {
                 }
                 let slot = &mut state.slab[index];
                 slot.place = Place::Stream;
-                let (op, moved, way) = (slot.op, slot.moved, Way::Unknown { may_reopen: true });
+                let (op, moved, way) = (slot.op, slot.moved, Way::Unknown);
                 arrivals.push_back(Waiting { token: state.slab.token(index), op, moved, way });
             }
+            std::mem::swap(returned, &mut state.returned);
             state.is_over()
         })
     }
 
-    /// A new operation is tried at once, then watched for.
+    /// An operation is tried at once, then watched for.
     fn arrive(&mut self, mut waiting: Waiting) {
-        let (token, fd, reads) = (waiting.token, waiting.op.fd, waiting.op.code.reads());
-        if let Some(leave) = attempt(&mut waiting, &mut self.scratch) {
-            return self.leaving.add(&self.shared, token, leave);
+        let (token, fd, reads) = (waiting.token, waiting.op.fd, waiting.reads());
+        match attempt(&mut waiting, &mut self.scratch) {
+            Tried::Done(result) => return self.leaving.add(&self.shared, token, result),
+            Tried::Call if !self.watches.has_detached(fd, reads) => return self.call(waiting, false),
+            Tried::Call | Tried::NotReady => {}
         }
         let without_memory = stopped_result(&waiting.op, waiting.moved, NO_MEMORY);
-        if self.queue(waiting).is_err() {
-            self.unwatch(fd);
-            return self.leaving.add(&self.shared, token, Leave::Result(without_memory));
+        if self.watches.queue(waiting).is_err() {
+            self.watches.settle(fd).ok();
+            return self.leaving.add(&self.shared, token, without_memory);
         }
-        let Err(errno) = self.watch(fd) else { return };
-        let Some(unwatched) = self.watches.get_mut(&fd).and_then(|watch| watch.queue(reads).pop_back()) else { return };
-        self.unwatch(fd);
-        let leave = match errno.0 {
-            libc::EPERM => Leave::Worker(unwatched.moved),
-            _ => Leave::Result(stopped_result(&unwatched.op, unwatched.moved, errno)),
-        };
-        self.leaving.add(&self.shared, token, leave);
-    }
-
-    /// Puts an operation with those that wait for its descriptor.
-    fn queue(&mut self, waiting: Waiting) -> std::result::Result<(), TryReserveError> {
-        let Self { watches, spare_watches, .. } = self;
-        watches.try_reserve(1)?;
-        let watch = watches.entry(waiting.op.fd).or_insert_with(|| spare_watches.pop().unwrap_or_default());
-        let queue = watch.queue(waiting.op.code.reads());
-        queue.try_reserve(1)?;
-        queue.push_back(waiting);
-        Ok(())
+        let Err(errno) = self.watches.settle(fd) else { return };
+        let Some(unwatched) = self.watches.take_last(fd, reads) else { return };
+        self.watches.settle(fd).ok();
+        match errno.0 {
+            // Its kind cannot be watched.
+            libc::EPERM => self.call(unwatched, false),
+            _ => {
+                let result = stopped_result(&unwatched.op, unwatched.moved, errno);
+                self.leaving.add(&self.shared, token, result);
+            }
+        }
     }
 
     fn stop(&mut self, (token, op, errno): (Token, Op, Errno)) {
-        let Some(watch) = self.watches.get_mut(&op.fd) else { return };
-        let queue = watch.queue(op.code.reads());
-        let Some(at) = queue.iter().position(|waiting| waiting.token == token) else { return };
-        let moved = queue.remove(at).map_or(0, |waiting| waiting.moved);
-        self.unwatch(op.fd);
-        self.leaving.add(&self.shared, token, Leave::Result(stopped_result(&op, moved, errno)));
+        let Some(waiting) = self.watches.take(op.fd, op.code.reads(), token) else {
+            return self.calls.stop(token, errno);
+        };
+        // Wider than needed for a moment at worst.
+        self.watches.settle(op.fd).ok();
+        self.leaving.add(&self.shared, token, stopped_result(&op, waiting.moved, errno));
     }
 
-    /// Tries what waits for a descriptor that is ready.
-    fn serve(&mut self, fd: RawFd) {
-        let Self { shared, watches, leaving, scratch, .. } = self;
-        let Some(watch) = watches.get_mut(&fd) else { return };
-        for queue in [&mut watch.readers, &mut watch.writers] {
-            while let Some(first) = queue.front_mut() {
-                let Some(leave) = attempt(first, scratch) else { break };
-                leaving.add(shared, first.token, leave);
-                queue.pop_front();
+    /// Tries what waits for a descriptor: it became ready, if `woken`.
+    fn serve(&mut self, fd: RawFd, woken: bool) {
+        for reads in [true, false] {
+            while let Some(first) = self.watches.first(fd, reads) {
+                let token = first.token;
+                let tried =
+                    if woken { attempt_again(first, &mut self.scratch) } else { attempt(first, &mut self.scratch) };
+                match tried {
+                    Tried::NotReady => break,
+                    Tried::Done(result) => {
+                        self.watches.take_first(fd, reads);
+                        self.leaving.add(&self.shared, token, result);
+                    }
+                    Tried::Call => {
+                        let Some(waiting) = self.watches.take_first(fd, reads) else { break };
+                        self.call(waiting, false);
+                        if self.watches.has_detached(fd, reads) {
+                            break;
+                        }
+                    }
+                }
             }
         }
-        self.unwatch(fd);
+        self.watches.settle(fd).ok();
     }
 
-    /// Watches a descriptor for what its queues wait for.
-    fn watch(&mut self, fd: RawFd) -> Result<()> {
-        let Some(watch) = self.watches.get_mut(&fd) else { return Ok(()) };
-        let interest = Interest { read: !watch.readers.is_empty(), write: !watch.writers.is_empty() };
-        if interest == watch.interest {
-            return Ok(());
+    /// Has a blocking call made for an operation.
+    fn call(&mut self, waiting: Waiting, patient: bool) {
+        if let Some(ring) = self.calls.open(&self.shared.fds) {
+            // Else the poller looks at it when something else wakes it.
+            self.watches.add_own(ring).ok();
         }
-        let new = watch.interest == Interest::default();
-        if new { self.epoll.add(fd, interest) } else { self.epoll.modify(fd, interest) }?;
-        watch.interest = interest;
-        Ok(())
+        if let Err(waiting) = self.calls.begin(waiting, patient, &mut self.scratch) {
+            self.detach(waiting);
+        }
     }
 
-    /// Stops watching for what nobody waits for any more: before the events, after which the number may be another file's.
-    fn unwatch(&mut self, fd: RawFd) {
-        let Some(watch) = self.watches.get(&fd) else { return };
-        if !watch.readers.is_empty() || !watch.writers.is_empty() {
-            // Wider than needed for a moment at worst.
-            self.watch(fd).ok();
-        } else if let Some(mut watch) = self.watches.remove(&fd) {
-            if watch.interest != Interest::default() {
-                self.epoll.remove(fd);
+    /// Has a thread of its own make it.
+    fn detach(&mut self, waiting: Waiting) {
+        let (token, fd, reads) = (waiting.token, waiting.op.fd, waiting.reads());
+        match self.watches.detach(fd, reads) {
+            Ok(()) => self.shared.call_detached(waiting),
+            Err(_) => {
+                let result = stopped_result(&waiting.op, waiting.moved, NO_MEMORY);
+                self.leaving.add(&self.shared, token, result);
             }
-            watch.interest = Interest::default();
-            if self.spare_watches.try_reserve(1).is_ok() {
-                self.spare_watches.push(watch);
+        }
+    }
+
+    fn end_calls(&mut self) {
+        while let Some(next) = self.calls.next() {
+            match next {
+                Next::Result(token, result) => self.leaving.add(&self.shared, token, result),
+                Next::Wait(waiting) => self.arrive(waiting),
+                Next::Call(waiting) => self.call(waiting, true),
+                Next::Detach(waiting) => self.detach(waiting),
             }
         }
     }
@@ -254,11 +260,11 @@ impl Leaving {
         room(EARLY).map(Self)
     }
 
-    fn add(&mut self, shared: &Shared, token: Token, leave: Leave) {
+    fn add(&mut self, shared: &Shared, token: Token, result: i64) {
         if self.0.try_reserve(1).is_err() {
             self.send_off(shared);
         }
-        self.0.push((token, leave));
+        self.0.push((token, result));
     }
 
     /// Sends off what is done here.
@@ -267,48 +273,45 @@ impl Leaving {
             return;
         }
         shared.with(|state| {
-            for (token, leave) in self.0.drain(..) {
+            for (token, result) in self.0.drain(..) {
                 let Some(index) = state.slab.find(token) else { continue };
                 if state.slab[index].place == Place::Stopping {
                     state.stopping.remove(&mut state.slab, index);
                 }
-                match leave {
-                    Leave::Result(result) => state.finish(index, result, By::Worker),
-                    Leave::Worker(moved) => {
-                        state.slab[index].moved = moved;
-                        state.slab[index].plain = true;
-                        match state.slab[index].stop {
-                            Some(errno) => state.finish_stopped(index, errno),
-                            None => state.send_to_worker(index),
-                        }
-                    }
-                }
+                state.finish(index, result, By::Worker);
             }
         });
     }
 }
 
-impl Watch {
-    fn queue(&mut self, reads: bool) -> &mut VecDeque<Waiting> {
-        if reads { &mut self.readers } else { &mut self.writers }
-    }
-}
-
-/// None while it must go on waiting.
-fn attempt(waiting: &mut Waiting, scratch: &mut Scratch) -> Option<Leave> {
+fn attempt(waiting: &mut Waiting, scratch: &mut Scratch) -> Tried {
     match nonblocking::attempt(&waiting.op, waiting.moved, scratch, &mut waiting.way) {
-        Attempt::Done(result) => Some(Leave::Result(result)),
+        Attempt::Done(result) => Tried::Done(result),
         Attempt::NotReady(moved) => {
             waiting.moved = moved;
-            None
+            Tried::NotReady
         }
         Attempt::MayWait(moved) => {
             waiting.moved = moved;
-            // Flags that this descriptor does not know look the same: the plain call says so, ready or not.
-            let flagged = waiting.op.sys_flags != 0;
-            (flagged || rw::is_ready(waiting.op.fd, waiting.op.code.reads())).then_some(Leave::Worker(moved))
+            if calls::answer_at_once(&waiting.op) || is_ready(waiting) { Tried::Call } else { Tried::NotReady }
         }
     }
+}
+
+/// The same for an operation whose descriptor is said to be ready. If an attempt gets nothing twice though it is, only the
+/// plain call knows what that means: a datagram socket that was shut down has an end, but not for an attempt.
+fn attempt_again(waiting: &mut Waiting, scratch: &mut Scratch) -> Tried {
+    for _ in 0..2 {
+        match attempt(waiting, scratch) {
+            Tried::NotReady if is_ready(waiting) => {}
+            tried => return tried,
+        }
+    }
+    Tried::Call
+}
+
+fn is_ready(waiting: &Waiting) -> bool {
+    rw::is_ready(waiting.op.fd, waiting.reads())
 }
 
 impl State {

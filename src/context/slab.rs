@@ -19,6 +19,9 @@ pub enum Place {
     Grouped,
     /// In a worker's hands.
     Running,
+    /// In a thread's hands, inside a system call that touches the caller's descriptor at its beginning and then nothing of
+    /// the caller's. Once the thread sleeps there, it may be left behind.
+    Detached,
     /// In a worker's hands, inside openat(2), which touches nothing of the caller's.
     Opening,
     /// The same, and it waits for somebody else: a FIFO's other end. May be left behind.
@@ -64,8 +67,8 @@ pub struct Slot {
     pub coming: bool,
     /// It was sent a second way.
     pub retried: bool,
-    /// The poller could not watch it: a worker runs the plain call.
-    pub plain: bool,
+    /// The thread that has it, by the system's number, while it is [`Place::Detached`].
+    pub thread: i32,
     /// It fails with this, found out when it was submitted.
     pub refused: Option<Errno>,
     /// NUL-terminated paths, one behind the other.
@@ -126,7 +129,7 @@ impl Slab {
                 held: false,
                 coming: false,
                 retried: false,
-                plain: false,
+                thread: 0,
                 refused: None,
                 paths: Vec::new(),
                 generation: 0,
@@ -143,7 +146,7 @@ impl Slab {
         slot.moved = 0;
         slot.stop = None;
         slot.retried = false;
-        slot.plain = false;
+        slot.thread = 0;
         slot.refused = None;
         index
     }
@@ -302,6 +305,7 @@ mod tests {
             timeout_ns: 0,
             buf2: NULL,
             direct: false,
+            storage: false,
         }
     }
 

@@ -46,6 +46,8 @@ pub struct State {
     pub inbox: List,
     /// Stream operations that the poller must stop.
     pub stopping: List,
+    /// Descriptors to whose readers, if true, or writers a thread came back from a call that nothing can stop.
+    pub returned: Vec<(RawFd, bool)>,
     /// The poller has to look here.
     pub poke: bool,
     /// It was told so.
@@ -96,6 +98,7 @@ impl State {
             poller: None,
             inbox: List::new(),
             stopping: List::new(),
+            returned: Vec::new(),
             poke: false,
             poked: false,
             armed: None,
@@ -230,7 +233,7 @@ impl State {
         let errno = *slot.stop.get_or_insert(errno);
         match slot.place {
             // Whoever has it was told, or will see.
-            Place::Free | Place::Running | Place::Opening | Place::Stopping => {}
+            Place::Free | Place::Running | Place::Detached | Place::Opening | Place::Stopping => {}
             Place::Waiting => {
                 let before = slot.before;
                 self.slab[before].next = NONE;

@@ -391,9 +391,9 @@ impl Batch {
     #[cold]
     fn copy_them(&mut self, op: &Op) -> (Range<usize>, Option<Errno>) {
         let start = self.paths.len();
-        let mut copied = path::copy(op.buf, &mut self.paths);
+        let mut copied = path::copy_path(op.buf, &mut self.paths);
         if op.code == crate::op::Code::Renameat {
-            copied = copied.and_then(|()| path::copy(op.buf2, &mut self.paths));
+            copied = copied.and_then(|()| path::copy_path(op.buf2, &mut self.paths));
         }
         (start..self.paths.len(), copied.err())
     }

@@ -1,6 +1,7 @@
 //! Worker threads: each takes operations, runs their plain system calls without the lock, and notes the results.
 
-use std::os::fd::AsRawFd;
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,10 @@ use super::sync_group::PATIENCE;
 use crate::error::{Errno, Result};
 use crate::exec::blocking::{self, Scratch};
 use crate::exec::nonblocking;
+use crate::fork_list::Listed;
 use crate::op::{Code, Op};
 use crate::sync::MutexGuard;
+use crate::sys::file_kind::{self, FileKind};
 use crate::sys::{fs, thread};
 
 /// A worker without work for so long ends.
@@ -22,8 +25,8 @@ const IDLE: Duration = Duration::from_secs(5);
 pub struct Worker {
     id: u64,
     pub handle: Option<thread::Handle>,
-    /// Inside openat(2), where nobody waits for it.
-    pub opening: bool,
+    /// Inside a system call where it may be left behind.
+    pub apart: bool,
 }
 
 /// An operation in a worker's hands.
@@ -34,8 +37,6 @@ struct Task {
     moved: u64,
     paths: Vec<u8>,
     refused: Option<Errno>,
-    /// The poller could not try or watch it: make one plain call.
-    plain: bool,
     begun: Instant,
 }
 
@@ -146,10 +147,7 @@ impl Shared {
         if let Some(errno) = task.refused {
             return Outcome::Result(errno.as_result());
         }
-        if task.plain {
-            return blocking::run_once(&task.op, task.moved, scratch).map_or_else(Outcome::Result, Outcome::Stream);
-        }
-        if nonblocking::is_stream(&task.op) {
+        if task.op.code.transfers() && !task.op.storage && nonblocking::may_wait(&task.op) {
             let watched = self.ensure_poller();
             return if watched {
                 Outcome::Stream(task.moved)
@@ -170,7 +168,7 @@ impl Shared {
 /// What became of a task.
 enum Outcome {
     Result(i64),
-    /// It goes to something without positions, after so many bytes: the poller's.
+    /// It may wait for another party, after so many bytes: the poller's.
     Stream(u64),
 }
 
@@ -180,8 +178,15 @@ fn work(mut shared: Arc<Shared>, id: u64) {
     let mut done = None;
     shared.state.lock().pool.started();
     while let Some(task) = shared.next_task(id, done.take()) {
-        if task.op.code == Code::Openat && task.refused.is_none() {
-            match open(shared, id, task) {
+        let apart = match task.op.code {
+            _ if task.refused.is_some() => false,
+            Code::Openat => true,
+            // A socket may linger, a terminal drain: closing a file waits for a disk at most.
+            Code::Close => file_kind::of(task.op.fd) != FileKind::Storage,
+            _ => false,
+        };
+        if apart {
+            match Apart::new(shared, id, task).run() {
                 Some(back) => shared = back,
                 None => return,
             }
@@ -192,53 +197,119 @@ fn work(mut shared: Arc<Shared>, id: u64) {
     }
 }
 
-/// Runs an OPENAT, which may wait for ever (a FIFO): the thread holds nothing of the context meanwhile, nor of the
-/// caller's. None if the context is gone when it comes back.
-fn open(shared: Arc<Shared>, id: u64, task: Task) -> Option<Arc<Shared>> {
-    // A copy of the directory's descriptor: the caller may close the number once the event is there.
-    let copy = if task.op.fd == libc::AT_FDCWD { None } else { fs::duplicate(task.op.fd).ok() };
-    let dir = copy.as_ref().map_or(task.op.fd, AsRawFd::as_raw_fd);
-    let wanted = shared.with_worker(|state| state.opens(id, task.token, Place::Opening));
-    let weak = Arc::downgrade(&shared);
-    if !wanted {
-        return come_back(&weak, id, task, false, Err(CANCELED));
-    }
-    drop(shared);
-
-    let path = blocking::first_path(&task.paths);
-    let may_block = fs::open_may_block(dir, path, task.op.sys_flags);
-    let wanted = !may_block
-        || weak.upgrade()?.with_worker(|state| {
-            state.pool.lend();
-            state.opens(id, task.token, Place::OpeningBlocked)
-        });
-    let opened = if wanted { fs::openat(dir, path, task.op.sys_flags, task.op.mode) } else { Err(CANCELED) };
-    come_back(&weak, id, task, may_block, opened)
+/// A task inside a system call that may wait for ever (a FIFO's other end, a peer that reads no more). The thread then holds
+/// nothing of the context, nor of the caller's.
+struct Apart {
+    context: Weak<Shared>,
+    /// Held until the thread may be left behind.
+    held: Option<Arc<Shared>>,
+    id: u64,
+    task: Task,
+    /// The pool does without it meanwhile.
+    lent: bool,
 }
 
-fn come_back(weak: &Weak<Shared>, id: u64, mut task: Task, lent: bool, opened: Result<u64>) -> Option<Arc<Shared>> {
-    let result = opened.map_or_else(Errno::as_result, |fd| fd as i64);
-    let shared = weak.upgrade();
-    let taken = shared.as_ref().is_some_and(|shared| {
-        shared.with_worker(|state| {
-            if lent {
-                state.pool.unlend();
-            }
-            if let Some(worker) = state.worker(id) {
-                worker.opening = false;
-            }
-            let index = state.give_back(&mut task).filter(|_| !state.closing);
-            if let Some(index) = index {
-                state.finish(index, result, By::Worker);
-            }
-            index.is_some()
-        })
-    });
-    if !taken && result >= 0 {
-        // Too late: its event was another, or its context is gone.
-        fs::close(result as i32).ok();
+impl Apart {
+    fn new(shared: Arc<Shared>, id: u64, task: Task) -> Self {
+        Self { context: Arc::downgrade(&shared), held: Some(shared), id, task, lent: false }
     }
-    shared
+
+    /// The context, or None if it is gone when the thread comes back.
+    fn run(mut self) -> Option<Arc<Shared>> {
+        let result = match self.task.op.code {
+            Code::Openat => self.open(),
+            _ => self.close(),
+        };
+        self.come_back(result)
+    }
+
+    fn close(&mut self) -> Result<u64> {
+        self.lend();
+        self.depart(Place::Detached)?;
+        fs::close(self.task.op.fd)
+    }
+
+    fn open(&mut self) -> Result<u64> {
+        let paths = std::mem::take(&mut self.task.paths);
+        let opened = self.open_path(blocking::first_path(&paths));
+        self.task.paths = paths;
+        opened
+    }
+
+    fn open_path(&mut self, path: &CStr) -> Result<u64> {
+        let op = self.task.op;
+        let on_directory = op.fd != libc::AT_FDCWD && !path.to_bytes().starts_with(b"/");
+        // While the directory's descriptor is needed, the caller must keep it.
+        if !on_directory {
+            self.depart(Place::Opening)?;
+        }
+        let may_block = fs::open_may_block(op.fd, path, op.sys_flags);
+        if may_block {
+            self.lend();
+            if let Ok(copy) = if on_directory { self.copy_of_directory().map(Some) } else { Ok(None) } {
+                let dir = copy.as_ref().map_or(op.fd, |copy| copy.as_raw_fd());
+                self.depart(Place::OpeningBlocked)?;
+                match fs::openat(dir, path, op.sys_flags, op.mode) {
+                    // The copy took the last number.
+                    Err(Errno(libc::EMFILE | libc::ENFILE)) if copy.is_some() => {}
+                    answer => return answer,
+                }
+            }
+        }
+        if on_directory {
+            self.depart(Place::Detached)?;
+        }
+        fs::openat(op.fd, path, op.sys_flags, op.mode)
+    }
+
+    /// Needed while the open waits, though the caller may close its own.
+    fn copy_of_directory(&self) -> Result<Listed<OwnedFd>> {
+        let copy = fs::open_for_paths(self.task.op.fd)?;
+        self.context.upgrade().ok_or(CANCELED)?.fds.hold(copy)
+    }
+
+    /// From here on the thread may be left behind. ECANCELED if the operation was asked to stop: then it has its event.
+    fn depart(&mut self, place: Place) -> Result<()> {
+        const CANCELED_BEFORE: Result<()> = Err(CANCELED);
+        let (id, token) = (self.id, self.task.token);
+        let Some(shared) = self.held.take().or_else(|| self.context.upgrade()) else { return CANCELED_BEFORE };
+        if shared.with_worker(|state| state.departs_with(id, token, place)) { Ok(()) } else { CANCELED_BEFORE }
+    }
+
+    /// The pool may start another worker in place of this one.
+    fn lend(&mut self) {
+        if let Some(shared) = self.held.clone().or_else(|| self.context.upgrade()) {
+            shared.with_worker(|state| state.pool.lend());
+            self.lent = true;
+        }
+    }
+
+    fn come_back(self, answer: Result<u64>) -> Option<Arc<Shared>> {
+        let Self { held, context, id, mut task, lent } = self;
+        let opened = answer.ok().filter(|_| task.op.code == Code::Openat);
+        let result = answer.map_or_else(Errno::as_result, |value| value as i64);
+        let shared = held.or_else(|| context.upgrade());
+        let taken = shared.as_ref().is_some_and(|shared| {
+            shared.with_worker(|state| {
+                if lent {
+                    state.pool.unlend();
+                }
+                if let Some(worker) = state.worker(id) {
+                    worker.apart = false;
+                }
+                let index = state.give_back(&mut task).filter(|index| !state.closing || state.waits_for(*index));
+                if let Some(index) = index {
+                    state.finish(index, result, By::Worker);
+                }
+                index.is_some()
+            })
+        });
+        if let Some(fd) = opened.filter(|_| !taken) {
+            // Too late: its event was another, or its context is gone.
+            fs::close(fd as i32).ok();
+        }
+        shared
+    }
 }
 
 impl State {
@@ -247,7 +318,7 @@ impl State {
         self.worker_ids += 1;
         let id = self.worker_ids;
         let listed = self.workers.try_reserve(1).map_err(|_| Errno(libc::ENOMEM));
-        (id, listed.map(|()| self.workers.push(Worker { id, handle: None, opening: false })))
+        (id, listed.map(|()| self.workers.push(Worker { id, handle: None, apart: false })))
     }
 
     fn worker(&mut self, id: u64) -> Option<&mut Worker> {
@@ -271,7 +342,6 @@ impl State {
             moved: slot.moved,
             paths: std::mem::take(&mut slot.paths),
             refused: slot.refused,
-            plain: slot.plain,
             begun: now,
         })
     }
@@ -296,7 +366,6 @@ impl State {
             }
             Outcome::Stream(moved) => {
                 self.slab[index].moved = moved;
-                self.slab[index].plain = false;
                 match self.slab[index].stop {
                     Some(errno) => self.finish_stopped(index, errno),
                     None => self.send_to_poller(index),
@@ -305,19 +374,28 @@ impl State {
         }
     }
 
-    /// Notes that a worker is about to open, or that this will wait for somebody else. False if the operation was asked
-    /// to stop meanwhile: then it has its event, and nobody waits for the worker.
-    fn opens(&mut self, id: u64, token: Token, place: Place) -> bool {
+    /// Notes that a worker may be left behind from now on. False if the operation was asked to stop meanwhile: then it has
+    /// its event, and nobody waits for the worker.
+    fn departs_with(&mut self, id: u64, token: Token, place: Place) -> bool {
         let Some(index) = self.slab.find(token) else { return false };
         if let Some(errno) = self.slab[index].stop {
             self.finish(index, errno.as_result(), By::Worker);
             return false;
         }
-        self.slab[index].place = place;
+        (self.slab[index].place, self.slab[index].thread) = (place, thread::system_id());
         if let Some(worker) = self.worker(id) {
-            worker.opening = true;
+            worker.apart = true;
         }
         true
+    }
+
+    /// Whether a context that ends waits for an operation in a worker's hands. If not, from now on never.
+    fn waits_for(&mut self, index: u32) -> bool {
+        let running = self.slab[index].place == Place::Running;
+        if !running {
+            self.slab[index].place = Place::Opening;
+        }
+        running
     }
 
     /// No thread could be started, and there is none: what waits for one fails, once.

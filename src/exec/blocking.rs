@@ -6,8 +6,8 @@ use std::ffi::CStr;
 use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
 use crate::sys::mem::IovecBuf;
-use crate::sys::rw::{self, Transfer};
-use crate::sys::{fs, thread};
+use crate::sys::rw::{self, MAX_TRANSFER, Transfer};
+use crate::sys::{file_kind, fs, thread};
 
 /// What a worker keeps from operation to operation.
 #[derive(Default)]
@@ -18,18 +18,12 @@ pub struct Scratch {
 /// Runs an operation other than OPENAT to its end and says its result. `moved` bytes went before; `paths` are its
 /// NUL-terminated paths. Between the parts of a long transfer `stopped` may end it.
 pub fn run(op: &Op, moved: u64, paths: &[u8], scratch: &mut Scratch, stopped: impl Fn() -> Option<Errno>) -> i64 {
-    if op.ioprio != 0 {
-        thread::set_io_priority(op.ioprio);
-    }
-    let result = if op.code.transfers() {
+    let _given_back = (op.ioprio != 0).then(|| thread::IoPriority::set(op.ioprio));
+    if op.code.transfers() {
         transfer(op, moved, scratch, stopped)
     } else {
         call(op, paths).map_or_else(Errno::as_result, |value| value as i64)
-    };
-    if op.ioprio != 0 {
-        thread::set_io_priority(0);
     }
-    result
 }
 
 fn call(op: &Op, paths: &[u8]) -> Result<u64> {
@@ -58,16 +52,6 @@ fn second_path(paths: &[u8]) -> &CStr {
     first_path(&paths[first_path(paths).to_bytes_with_nul().len()..])
 }
 
-/// One plain call of a stream that could not be tried without the risk of waiting, but was ready: Ok with all that
-/// moved so far if FULL wants more.
-pub fn run_once(op: &Op, moved: u64, scratch: &mut Scratch) -> std::result::Result<u64, i64> {
-    match remaining(op, moved, scratch).and_then(|rest| rw::transfer(&rest)) {
-        Ok(more) if more > 0 && op.full && moved + more < op.wanted() => Ok(moved + more),
-        Ok(more) => Err((moved + more) as i64),
-        Err(errno) => Err(ended(op, moved, errno)),
-    }
-}
-
 fn transfer(op: &Op, mut moved: u64, scratch: &mut Scratch, stopped: impl Fn() -> Option<Errno>) -> i64 {
     loop {
         match remaining(op, moved, scratch).and_then(|rest| rw::transfer(&rest)) {
@@ -84,15 +68,17 @@ fn transfer(op: &Op, mut moved: u64, scratch: &mut Scratch, stopped: impl Fn() -
     }
 }
 
-/// The system call for what is left of a transfer after `moved` bytes; or ENOMEM.
+/// The system call for what is left of a transfer after `moved` bytes; or ENOMEM. Without FULL, all the calls of an
+/// operation together move no more than one.
 pub fn remaining(op: &Op, moved: u64, scratch: &mut Scratch) -> Result<Transfer> {
+    let most = if op.full { u64::MAX } else { MAX_TRANSFER.saturating_sub(moved) };
     let (memory, count) = if moved == 0 {
         (op.buf, op.len)
     } else if op.code.vectored() {
-        op.buf.iovecs_after(op.len, moved, &mut scratch.iovecs)?;
+        op.buf.iovecs_after(op.len, moved, most, &mut scratch.iovecs)?;
         (scratch.iovecs.as_memory(), scratch.iovecs.count())
     } else {
-        (op.buf.advanced(moved), op.len - moved)
+        (op.buf.advanced(moved), (op.len - moved).min(most))
     };
     Ok(Transfer {
         fd: op.fd,
@@ -117,5 +103,5 @@ fn at_unaligned_end(op: &Op, moved: u64, errno: Errno) -> bool {
     errno.0 == libc::EINVAL
         && op.code.reads()
         && !op.at_current()
-        && rw::ends_before(op.fd, op.offset.saturating_add(moved))
+        && file_kind::look(op.fd).ends_before(op.offset.saturating_add(moved))
 }

@@ -2,4 +2,6 @@
 //! everything that may wait for another party.
 
 pub mod blocking;
+pub mod detached;
+pub mod interruptible;
 pub mod nonblocking;

@@ -1,10 +1,10 @@
-//! Pipes, sockets and terminals: attempts that do not wait. The poller repeats them when the descriptor is ready.
-
-use std::os::fd::{AsRawFd, OwnedFd};
+//! Attempts that never wait, for everything that may wait for another party: pipes, sockets, terminals, devices. The poller
+//! repeats them when the descriptor is ready.
 
 use super::blocking::{Scratch, ended, remaining};
-use crate::error::Errno;
-use crate::op::Op;
+use crate::error::{Errno, Result};
+use crate::op::{CURRENT, Op};
+use crate::sys::file_kind::{self, FileKind};
 use crate::sys::rw::{self, Transfer};
 
 /// What came of an attempt.
@@ -12,27 +12,27 @@ pub enum Attempt {
     Done(i64),
     /// So many bytes moved so far; the descriptor is not ready for more.
     NotReady(u64),
-    /// This kind of descriptor cannot be tried without the risk of waiting.
+    /// The same, and this kind of descriptor cannot be tried without the risk of waiting.
     MayWait(u64),
 }
 
-/// Whether the operation goes to something without positions.
-pub fn is_stream(op: &Op) -> bool {
-    op.code.transfers() && op.at_current() && rw::positional_check(op.fd, op.code.reads()) == Err(Errno(libc::ESPIPE))
+/// Whether a transfer may wait for another party than a disk.
+pub fn may_wait(op: &Op) -> bool {
+    let kind = if op.at_current() { file_kind::of_current(op.fd, op.code.reads()) } else { file_kind::of(op.fd) };
+    kind != FileKind::Storage
 }
 
 /// Moves what can be moved now, after `moved` bytes. A descriptor with O_NONBLOCK gets one attempt: EAGAIN is its result.
 pub fn attempt(op: &Op, mut moved: u64, scratch: &mut Scratch, way: &mut Way) -> Attempt {
+    const EAGAIN: Errno = Errno(libc::EAGAIN);
     loop {
         let answer = remaining(op, moved, scratch).and_then(|rest| way.transfer(&rest));
         match answer {
             Ok(0) => return Attempt::Done(moved as i64),
             Ok(more) => moved += more,
-            Err(Errno(libc::EAGAIN)) if asks_for_errors(op.fd) => {
-                return Attempt::Done(ended(op, moved, Errno(libc::EAGAIN)));
-            }
-            Err(Errno(libc::EAGAIN)) => return Attempt::NotReady(moved),
-            Err(Errno(libc::EOPNOTSUPP)) if matches!(way, Way::None) => return Attempt::MayWait(moved),
+            Err(EAGAIN) if asks_for_errors(op) => return Attempt::Done(ended(op, moved, EAGAIN)),
+            Err(EAGAIN) => return Attempt::NotReady(moved),
+            Err(Errno(libc::EOPNOTSUPP)) if *way == Way::None => return without_a_way(op, moved),
             Err(errno) => return Attempt::Done(ended(op, moved, errno)),
         }
         if !op.full || moved >= op.wanted() {
@@ -41,41 +41,50 @@ pub fn attempt(op: &Op, mut moved: u64, scratch: &mut Scratch, way: &mut Way) ->
     }
 }
 
-fn asks_for_errors(fd: i32) -> bool {
+/// The kernel knows RWF_NOWAIT of no such descriptor, but whoever sets it must not wait.
+fn without_a_way(op: &Op, moved: u64) -> Attempt {
+    if op.sys_flags & libc::RWF_NOWAIT as u32 == 0 {
+        return Attempt::MayWait(moved);
+    }
+    let errno = if rw::is_ready(op.fd, op.code.reads()) { libc::EOPNOTSUPP } else { libc::EAGAIN };
+    Attempt::Done(ended(op, moved, Errno(errno)))
+}
+
+/// EAGAIN is a result that the caller asked for.
+fn asks_for_errors(op: &Op) -> bool {
+    op.sys_flags & libc::RWF_NOWAIT as u32 != 0 || is_nonblocking(op.fd)
+}
+
+fn is_nonblocking(fd: i32) -> bool {
     rw::status_flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK != 0)
 }
 
 /// How a descriptor can be tried without waiting; found out once per operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    Unknown {
-        /// Another open file may be made for it, which takes a moment.
-        may_reopen: bool,
-    },
+    Unknown,
+    /// RWF_NOWAIT.
     NoWait,
+    /// MSG_DONTWAIT.
     Socket,
-    Reopened(OwnedFd),
     /// It has O_NONBLOCK itself.
     Plain,
     None,
 }
 
 impl Way {
-    fn transfer(&mut self, t: &Transfer) -> Result<u64, Errno> {
+    fn transfer(&mut self, t: &Transfer) -> Result<u64> {
         match self {
-            Self::Unknown { may_reopen } => {
-                let may_reopen = *may_reopen;
-                self.find(t, may_reopen)
-            }
+            Self::Unknown => self.find(t),
             Self::NoWait => no_wait(t),
             Self::Socket => rw::socket_attempt(t),
-            Self::Reopened(file) => rw::transfer(&Transfer { fd: file.as_raw_fd(), ..*t }),
             Self::Plain => rw::transfer(t),
             Self::None => Err(Errno(libc::EOPNOTSUPP)),
         }
     }
 
-    /// The first way that this descriptor knows, and its answer.
-    fn find(&mut self, t: &Transfer, may_reopen: bool) -> Result<u64, Errno> {
+    /// The first way that this descriptor knows and no filter forbids, and its answer.
+    fn find(&mut self, t: &Transfer) -> Result<u64> {
         if t.count == 0 && !t.vectored {
             return nothing(t);
         }
@@ -84,28 +93,43 @@ impl Way {
         }
         *self = Self::NoWait;
         match no_wait(t) {
-            Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {}
+            Err(errno) if is_unusable(errno) => {}
             answer => return answer,
+        }
+        // What refuses every transfer is never ready for one.
+        if t.offset != CURRENT {
+            rw::positional_check(t.fd, t.reads)?;
+        }
+        let socket = file_kind::of(t.fd) == FileKind::Socket;
+        if socket && t.flags & !FLAGS_OF_SOCKETS != 0 {
+            return Err(Errno(libc::EOPNOTSUPP));
         }
         *self = Self::Socket;
-        match rw::socket_attempt(t) {
-            Err(Errno(libc::ENOTSOCK)) => {}
+        match if socket { rw::socket_attempt(t) } else { Err(Errno(libc::ENOSYS)) } {
+            Err(errno) if is_unusable(errno) => {}
             answer => return answer,
         }
-        if asks_for_errors(t.fd) {
+        if is_nonblocking(t.fd) {
             *self = Self::Plain;
             return rw::transfer(t);
         }
-        // What refuses every transfer is never ready for one.
-        rw::current_check(t.fd, t.reads)?;
-        *self = Self::None;
-        let possible = may_reopen && t.flags == 0 && rw::can_reopen(t.fd);
-        if possible && let Ok(file) = rw::reopen_nonblocking(t.fd, t.reads) {
-            *self = Self::Reopened(file);
-            return self.transfer(t);
+        if !socket {
+            // An empty message to a socket may be one.
+            rw::current_check(t.fd, t.reads)?;
         }
+        *self = Self::None;
         Err(Errno(libc::EOPNOTSUPP))
     }
+}
+
+/// The flags that preadv2(2) and pwritev2(2) take for every socket, and that change nothing there.
+const FLAGS_OF_SOCKETS: u32 =
+    (libc::RWF_HIPRI | libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_NOWAIT | libc::RWF_APPEND) as u32;
+
+/// The descriptor does not know this way, or a filter forbids the system call. A network may refuse a message with the same
+/// words; then the plain call says so once more.
+fn is_unusable(errno: Errno) -> bool {
+    matches!(errno.0, libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM | libc::EACCES)
 }
 
 /// read(2) and write(2) refuse such a buffer before they look at the descriptor's state; all others, that with flags too, cut
@@ -116,11 +140,14 @@ fn ends_behind_all_memory(t: &Transfer) -> bool {
 }
 
 /// Of nothing to move, only the plain calls say what is wrong; none of them waits, but a datagram's sending.
-fn nothing(t: &Transfer) -> Result<u64, Errno> {
-    let sent = if t.reads { Err(Errno(libc::ENOTSOCK)) } else { rw::socket_attempt(t) };
-    if sent == Err(Errno(libc::ENOTSOCK)) { rw::transfer(t) } else { sent }
+fn nothing(t: &Transfer) -> Result<u64> {
+    let sends = !t.reads && t.offset == CURRENT;
+    match if sends { rw::socket_attempt(t) } else { Err(Errno(libc::ENOTSOCK)) } {
+        Err(Errno(libc::ENOTSOCK | libc::ENOSYS | libc::EPERM | libc::EACCES)) => rw::transfer(t),
+        answer => answer,
+    }
 }
 
-fn no_wait(t: &Transfer) -> Result<u64, Errno> {
+fn no_wait(t: &Transfer) -> Result<u64> {
     rw::transfer(&Transfer { flags: t.flags | libc::RWF_NOWAIT as u32, ..*t })
 }

@@ -3,6 +3,7 @@
 use super::{INLINE_BUDGET, INLINE_MOST};
 use crate::error::Result;
 use crate::exec::blocking::Scratch;
+use crate::sys::file_kind::{self, File, FileKind};
 use crate::sys::rw;
 
 /// What one submit asked about descriptors, so that it asks once for each.
@@ -17,6 +18,8 @@ pub struct Checks {
     pub(super) cached_fd: Option<i32>,
     /// The descriptor whose reads, if true, or writes this submit sends to io_uring.
     pub(super) sent: Option<(i32, bool)>,
+    /// A disk whose files were last found to know RWF_NOWAIT: a hint, as another may get its number.
+    nowait_device: Option<u64>,
     known: [Known; CHECKS],
 }
 
@@ -27,13 +30,14 @@ pub(super) struct Known {
     fd: i32,
     submit: u32,
     status_flags: Answer<i32>,
+    file: Option<File>,
     pub(super) reads: Option<bool>,
     writes: Option<bool>,
 }
 
 type Answer<T> = Option<Result<T>>;
 
-const UNKNOWN: Known = Known { fd: -1, submit: 0, status_flags: None, reads: None, writes: None };
+const UNKNOWN: Known = Known { fd: -1, submit: 0, status_flags: None, file: None, reads: None, writes: None };
 
 impl Default for Checks {
     fn default() -> Self {
@@ -44,6 +48,7 @@ impl Default for Checks {
             submit: 0,
             cached_fd: None,
             sent: None,
+            nowait_device: None,
             known: [UNKNOWN; CHECKS],
         }
     }
@@ -79,18 +84,60 @@ impl Checks {
         self.status_flags(fd).is_some_and(|flags| flags & libc::O_DIRECT != 0)
     }
 
+    /// What the descriptor is, for transfers at an offset.
+    fn file(&mut self, fd: i32) -> File {
+        *self.known(fd).file.get_or_insert_with(|| file_kind::look(fd))
+    }
+
+    pub(super) fn is_storage(&mut self, fd: i32) -> bool {
+        self.file(fd).kind == FileKind::Storage
+    }
+
+    pub(super) fn ends_before(&mut self, fd: i32, offset: u64) -> bool {
+        self.file(fd).ends_before(offset)
+    }
+
+    /// The same for transfers at its current position.
+    pub(super) fn kind_at_current(&mut self, fd: i32, reads: bool) -> FileKind {
+        match self.file(fd) {
+            File { kind: FileKind::Storage, on_disk: false, .. } => file_kind::of_current(fd, reads),
+            File { kind, .. } => kind,
+        }
+    }
+
     /// This submit has sent reads of the descriptor elsewhere already.
     pub(super) fn is_decided(&mut self, fd: i32) -> bool {
         let known = self.known(fd);
         known.reads.is_some() && known.status_flags.is_none()
     }
 
+    /// Whether io_uring takes transfers at an offset without waiting inside its submission.
     pub(super) fn natively(&mut self, fd: i32, reads: bool) -> bool {
-        let known = self.known(fd);
-        if reads {
-            *known.reads.get_or_insert_with(|| rw::reads_without_waiting(fd))
-        } else {
-            *known.writes.get_or_insert_with(|| rw::writes_without_waiting(fd))
+        self.answer(fd, reads, |_, file| file.on_disk)
+    }
+
+    /// Whether kernel AIO does, which is told not to wait for reads.
+    pub(super) fn knows_nowait(&mut self, fd: i32, reads: bool) -> bool {
+        self.answer(fd, reads, |checks, file| file.on_disk && (!reads || checks.nowait_device == Some(file.device)))
+    }
+
+    /// What this submit found out before, or `known` says, or the kernel. Reading in order to know would take a record from
+    /// a device: only storage is asked.
+    fn answer(&mut self, fd: i32, reads: bool, known: impl Fn(&Self, &File) -> bool) -> bool {
+        if let Some(answer) = *self.known(fd).side(reads) {
+            return answer;
         }
+        let file = self.file(fd);
+        let answer = file.kind == FileKind::Storage && (known(self, &file) || rw::reads_without_waiting(fd));
+        if answer && file.on_disk {
+            self.nowait_device = Some(file.device);
+        }
+        *self.known(fd).side(reads).insert(answer)
+    }
+}
+
+impl Known {
+    fn side(&mut self, reads: bool) -> &mut Option<bool> {
+        if reads { &mut self.reads } else { &mut self.writes }
     }
 }

@@ -1,6 +1,7 @@
 //! epoll(7).
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use super::{check, own};
 use crate::error::Result;
@@ -8,7 +9,8 @@ use crate::error::Result;
 /// An epoll instance; close-on-exec.
 pub struct Epoll(OwnedFd);
 
-/// What to be told about a descriptor.
+/// What to be told about a descriptor, once each time that it comes true (edge-triggered, epoll(7)): a descriptor that is
+/// ready for something else than what is waited for wakes nobody again and again.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Interest {
     pub read: bool,
@@ -27,7 +29,7 @@ impl Epoll {
         check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into()).map(|fd| Self(own(fd)))
     }
 
-    /// Watches `fd`, level-triggered; EPERM if its kind cannot be watched.
+    /// Watches `fd`, and says at once if it is ready; EPERM if its kind cannot be watched.
     pub fn add(&self, fd: RawFd, interest: Interest) -> Result<()> {
         match self.control(libc::EPOLL_CTL_ADD, fd, interest.events()) {
             // A leftover of a number that was closed while its file lived on under a dup.
@@ -50,9 +52,17 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_ADD, fd, (libc::EPOLLIN | libc::EPOLLET) as u32)
     }
 
-    /// Sleeps until something is ready.
-    pub fn wait(&self, ready: &mut Ready) {
-        ready.count = self.fetch(ready, -1);
+    /// Watches a descriptor of the library's own for reading, level-triggered.
+    pub fn add_own(&self, fd: RawFd) -> Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN as u32)
+    }
+
+    /// Sleeps until something is ready, or the time is over (None: for ever).
+    pub fn wait(&self, ready: &mut Ready, timeout: Option<Duration>) {
+        // Rounded up: not a moment too early.
+        let milliseconds =
+            timeout.map_or(-1, |time| i32::try_from(time.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
+        ready.count = self.fetch(ready, milliseconds);
     }
 
     /// Takes what is ready without sleeping, so that the instance is not readable until the next edge.
@@ -84,7 +94,7 @@ impl Interest {
     fn events(self) -> u32 {
         let read = if self.read { libc::EPOLLIN | libc::EPOLLRDHUP } else { 0 };
         let write = if self.write { libc::EPOLLOUT } else { 0 };
-        (read | write) as u32
+        (read | write | libc::EPOLLET) as u32
     }
 }
 

@@ -77,8 +77,8 @@ pub fn open_may_block(dir: i32, path: &CStr, flags: u32) -> bool {
     answer == 0 && matches!(stat.st_mode & libc::S_IFMT, libc::S_IFIFO | libc::S_IFCHR)
 }
 
-/// A close-on-exec copy of a descriptor (fcntl(2) F_DUPFD_CLOEXEC).
-pub fn duplicate(fd: i32) -> Result<OwnedFd> {
-    // SAFETY: takes no memory.
-    check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) }.into()).map(own)
+/// Another descriptor of a directory, for paths only (open(2), O_PATH): its closing drops no lock of the process's.
+pub fn open_for_paths(dir: i32) -> Result<OwnedFd> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    openat(dir, c".", flags as u32, 0).map(own)
 }

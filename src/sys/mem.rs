@@ -52,18 +52,20 @@ impl Memory {
         self.iovecs(count).fold(0u64, |sum, part| sum.saturating_add(part.iov_len as u64))
     }
 
-    /// What is left of `count` iovecs after `moved` bytes went through them; or ENOMEM.
-    pub fn iovecs_after(self, count: u64, moved: u64, rest: &mut IovecBuf) -> Result<()> {
+    /// What is left of `count` iovecs after `moved` bytes went through them, up to `most` bytes; or ENOMEM.
+    pub fn iovecs_after(self, count: u64, moved: u64, most: u64, rest: &mut IovecBuf) -> Result<()> {
         rest.0.clear();
         rest.0.try_reserve(count as usize).map_err(|_| Errno(libc::ENOMEM))?;
-        let mut skip = moved;
+        let (mut skip, mut most) = (moved, most);
         for part in self.iovecs(count) {
             let length = part.iov_len as u64;
             let gone = skip.min(length);
             skip -= gone;
-            if gone < length {
+            let taken = (length - gone).min(most);
+            most -= taken;
+            if taken > 0 {
                 let iov_base = part.iov_base.wrapping_byte_add(gone as usize);
-                rest.0.push(libc::iovec { iov_base, iov_len: (length - gone) as usize });
+                rest.0.push(libc::iovec { iov_base, iov_len: taken as usize });
             }
         }
         Ok(())
@@ -95,6 +97,33 @@ impl IovecBuf {
     pub fn count(&self) -> u64 {
         self.0.len() as u64
     }
+}
+
+/// The library's own bytes, for a system call that is made while they are borrowed.
+pub fn of_bytes(bytes: &mut [u8]) -> Memory {
+    Memory(bytes.as_mut_ptr().cast())
+}
+
+/// A copy of the caller's iovec array: address and length of each part. EFAULT if it is not readable, EINVAL if it has too
+/// many or lengths that no system call takes.
+pub fn copy_parts(array: Memory, count: u64) -> Result<Vec<(Memory, usize)>> {
+    const EINVAL: Errno = Errno(libc::EINVAL);
+    if count > libc::UIO_MAXIOV as u64 {
+        return Err(EINVAL);
+    }
+    let size = count as usize * size_of::<libc::iovec>();
+    let mut bytes = room(size)?;
+    bytes.resize(size, 0);
+    super::copy::from_caller(array, &mut bytes)?;
+    let mut parts = room(count as usize)?;
+    let mut total = 0usize;
+    for part in bytes.chunks_exact(size_of::<libc::iovec>()) {
+        // SAFETY: as many bytes as an iovec has, which is plain data.
+        let part = unsafe { part.as_ptr().cast::<libc::iovec>().read_unaligned() };
+        total = total.checked_add(part.iov_len).filter(|total| isize::try_from(*total).is_ok()).ok_or(EINVAL)?;
+        parts.push((Memory(part.iov_base), part.iov_len));
+    }
+    Ok(parts)
 }
 
 /// Pages are this large, or a multiple of it.

@@ -3,8 +3,10 @@
 
 pub mod aio;
 pub mod aio_abi;
+pub mod copy;
 pub mod epoll;
 pub mod eventfd;
+pub mod file_kind;
 pub mod fork;
 pub mod fs;
 pub mod mem;

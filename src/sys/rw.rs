@@ -1,9 +1,7 @@
 //! Reads, writes, and the questions asked about a descriptor before them.
 
-use std::ffi::c_void;
-use std::io::Write;
-
 use libc::c_long;
+use std::ffi::c_void;
 
 use super::mem::{Memory, PAGE};
 use super::{check, in_place};
@@ -12,6 +10,9 @@ use crate::op::CURRENT;
 
 /// What one read or write system call moves at most (`MAX_RW_COUNT` of the kernel, read(2)).
 pub const MAX_TRANSFER: u64 = 0x7fff_f000;
+
+/// More iovecs than any system call takes (IOV_MAX, readv(2)).
+const TOO_MANY_PARTS: u64 = libc::UIO_MAXIOV as u64 + 1;
 
 /// `offset` for the system calls that take one and know -1 as the current position.
 fn halves(offset: u64) -> (c_long, c_long) {
@@ -23,7 +24,9 @@ fn halves(offset: u64) -> (c_long, c_long) {
 pub fn transfer(t: &Transfer) -> Result<u64> {
     let Transfer { fd, reads, vectored, memory, count, offset, flags } = *t;
     let address = memory.address();
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    // The kernel counts iovecs in 32 bits, and refuses one too many.
+    let most = if vectored { TOO_MANY_PARTS } else { u64::MAX };
+    let count = usize::try_from(count.min(most)).unwrap_or(usize::MAX);
     if flags != 0 && !vectored {
         let part = libc::iovec { iov_base: address, iov_len: count };
         return vector_transfer(fd, reads, (&raw const part).cast(), 1, offset, flags);
@@ -164,8 +167,8 @@ fn seek_check(fd: i32) -> Result<()> {
     check(unsafe { libc::lseek64(fd, 0, libc::SEEK_CUR) }).map(drop)
 }
 
-/// Whether reads at an offset may be handed to the kernel's queue: the descriptor has positions, is open for reading, and
-/// knows RWF_NOWAIT. io_uring waits inside its submission for files that do not but can be polled (FUSE).
+/// Whether reads at an offset of what is no stream may be handed to the kernel's queue: it is open for reading, and knows
+/// RWF_NOWAIT. io_uring waits inside its submission for files that do not but can be polled (FUSE).
 ///
 /// Asked with a read of one byte from the end of all files, of which only devices without an end have something there.
 pub fn reads_without_waiting(fd: i32) -> bool {
@@ -177,25 +180,6 @@ pub fn reads_without_waiting(fd: i32) -> bool {
     read_cached(fd, memory, 1, FAR).map_or_else(|errno| !refusals.contains(&errno.0), |_| true)
 }
 
-/// Whether writes at an offset may be handed to the kernel's queue; see [`reads_without_waiting`], which sees nothing of a
-/// descriptor that is only for writing. File systems on block devices do not wait there, except FUSE's (ntfs-3g): among
-/// those it alone knows of no file whether it is immutable (statx(2), stx_attributes_mask).
-pub fn writes_without_waiting(fd: i32) -> bool {
-    const IMMUTABLE: u64 = libc::STATX_ATTR_IMMUTABLE as u64;
-    // SAFETY: statx is plain data, filled by the call.
-    let mut stat: libc::statx = unsafe { std::mem::zeroed() };
-    // Not synced: a network file system answers from what it knows.
-    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
-    // SAFETY: an empty path and a live buffer.
-    let answer = unsafe { libc::syscall(libc::SYS_statx, fd, c"".as_ptr(), flags, libc::STATX_TYPE, &raw mut stat) };
-    let on_disk = match u32::from(stat.stx_mode) & libc::S_IFMT {
-        libc::S_IFREG => stat.stx_dev_major != 0 && stat.stx_attributes_mask & IMMUTABLE != 0,
-        libc::S_IFBLK => true,
-        _ => false,
-    };
-    (answer == 0 && on_disk) || reads_without_waiting(fd)
-}
-
 /// The descriptor's status flags (fcntl(2) F_GETFL).
 pub fn status_flags(fd: i32) -> Result<i32> {
     // SAFETY: takes no memory.
@@ -205,6 +189,10 @@ pub fn status_flags(fd: i32) -> Result<i32> {
 /// recvmsg(2) or sendmsg(2) that does not wait; ENOTSOCK if it is no socket.
 pub fn socket_attempt(t: &Transfer) -> Result<u64> {
     let Transfer { fd, reads, vectored, memory, count, .. } = *t;
+    if vectored && count >= TOO_MANY_PARTS {
+        // These two would say EMSGSIZE.
+        return Err(Errno(libc::EINVAL));
+    }
     let mut part = libc::iovec { iov_base: memory.address(), iov_len: count as usize };
     let (parts, parts_count) = if vectored { (memory.address().cast(), count as usize) } else { (&raw mut part, 1) };
     // SAFETY: msghdr is plain data; all zero is an empty one.
@@ -216,54 +204,30 @@ pub fn socket_attempt(t: &Transfer) -> Result<u64> {
     unsafe { in_place!(call, fd, &raw mut message, libc::MSG_DONTWAIT) }
 }
 
-/// Whether [`reopen_nonblocking`] gives the same FIFO or terminal: opening /dev/ptmx again makes another one.
-pub fn can_reopen(fd: i32) -> bool {
-    // SAFETY: stat is plain data, filled by the call.
-    let mut stat: libc::stat64 = unsafe { std::mem::zeroed() };
-    // SAFETY: `stat` is live and large enough.
-    let answer = unsafe { libc::fstat64(fd, &raw mut stat) };
-    let ptmx = libc::makedev(5, 2);
-    answer == 0
-        && match stat.st_mode & libc::S_IFMT {
-            libc::S_IFIFO => true,
-            libc::S_IFCHR => stat.st_rdev != ptmx,
-            _ => false,
-        }
-}
-
-/// A second open file of the same FIFO or terminal with O_NONBLOCK, so that an attempt on it cannot wait
-/// though another reader was faster. The caller's own open file keeps its flags.
-pub fn reopen_nonblocking(fd: i32, reads: bool) -> Result<std::os::fd::OwnedFd> {
-    let mut path = [0; 32];
-    write!(&mut path[..31], "/proc/self/fd/{fd}").expect("shorter than that");
-    let access = if reads { libc::O_RDONLY } else { libc::O_WRONLY };
-    let flags = access | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
-    // SAFETY: the path is NUL-terminated and outlives the call.
-    let fd = check(unsafe { libc::open(path.as_ptr().cast(), flags) } as i64)?;
-    Ok(super::own(fd))
-}
-
-/// Whether poll(2) calls the descriptor ready for reading or writing now.
+/// Whether poll(2) calls the descriptor ready for reading or writing now, or closed, or in error.
 pub fn is_ready(fd: i32, reads: bool) -> bool {
-    let events = if reads { libc::POLLIN } else { libc::POLLOUT };
+    let events = if reads { libc::POLLIN | libc::POLLRDHUP } else { libc::POLLOUT };
     let mut watched = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one live pollfd.
     unsafe { libc::poll(&raw mut watched, 1, 0) > 0 }
 }
 
-/// Whether a regular file has nothing at `offset` and behind.
-pub fn ends_before(fd: i32, offset: u64) -> bool {
-    size_of_file(fd).is_ok_and(|size| size <= offset)
-}
-
-/// The file's size if it is a regular file.
-fn size_of_file(fd: i32) -> Result<u64> {
+/// fstat(2).
+pub fn stat(fd: i32) -> Result<libc::stat64> {
     // SAFETY: stat is plain data, filled by the call.
     let mut stat: libc::stat64 = unsafe { std::mem::zeroed() };
+    fill_stat(fd, &mut stat).map(|()| stat)
+}
+
+#[cfg(target_pointer_width = "64")]
+fn fill_stat(fd: i32, stat: &mut libc::stat64) -> Result<()> {
+    // SAFETY: `stat` is live, and laid out as the kernel's on 64-bit.
+    unsafe { in_place!(libc::SYS_fstat, fd, std::ptr::from_mut(stat)) }.map(drop)
+}
+
+/// The kernel's structure is another one there.
+#[cfg(not(target_pointer_width = "64"))]
+fn fill_stat(fd: i32, stat: &mut libc::stat64) -> Result<()> {
     // SAFETY: `stat` is live and large enough.
-    check(unsafe { libc::fstat64(fd, &raw mut stat) } as i64)?;
-    match stat.st_mode & libc::S_IFMT {
-        libc::S_IFREG => Ok(stat.st_size as u64),
-        _ => Err(Errno(libc::EINVAL)),
-    }
+    super::thread::keeping_errno(|| check(unsafe { libc::fstat64(fd, stat) }.into())).map(drop)
 }

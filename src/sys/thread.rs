@@ -8,8 +8,8 @@ use std::ffi::{CStr, c_void};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
 
-use super::mem;
 use super::signal::AllBlocked;
+use super::{in_place, mem};
 use crate::error::{Errno, Result};
 
 /// A thread that was started. Dropped, it lets the thread go on by itself.
@@ -103,10 +103,50 @@ pub fn id() -> usize {
     HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 
-/// Sets the calling thread's I/O priority, an ioprio_set(2) value; 0 is the process's own.
-/// A hint: what the kernel refuses (real-time without the right, nonsense) changes nothing.
-pub fn set_io_priority(value: u16) {
-    const IOPRIO_WHO_PROCESS: libc::c_int = 1;
+/// While it lives, the calling thread has another I/O priority, an ioprio_set(2) value.
+/// A hint: what the kernel refuses (real-time without the right, nonsense) changes nothing, and neither does anything where
+/// the thread's own priority cannot be read.
+pub struct IoPriority {
+    own: Option<u64>,
+}
+
+const IOPRIO_WHO_PROCESS: libc::c_int = 1;
+
+impl IoPriority {
+    pub fn set(value: u16) -> Self {
+        // SAFETY: takes no memory; 0 as who is the calling thread.
+        let own = unsafe { in_place!(libc::SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) };
+        let set = own.and_then(|_| set_io_priority(value.into()));
+        Self { own: own.ok().filter(|_| set.is_ok()) }
+    }
+}
+
+impl Drop for IoPriority {
+    fn drop(&mut self) {
+        if let Some(own) = self.own {
+            // What it had before is allowed.
+            set_io_priority(own).ok();
+        }
+    }
+}
+
+fn set_io_priority(value: u64) -> Result<u64> {
     // SAFETY: takes no memory; 0 as who is the calling thread.
-    unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, libc::c_int::from(value)) };
+    unsafe { in_place!(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, value) }
+}
+
+/// The calling thread's number in the system, for [`is_asleep`].
+pub fn system_id() -> i32 {
+    // SAFETY: takes no memory.
+    unsafe { in_place!(libc::SYS_gettid) }.map_or(0, |id| id as i32)
+}
+
+/// Whether a living thread of this process sleeps inside a system call (proc_pid_stat(5)); None where /proc does not say.
+pub fn is_asleep(system_id: i32) -> Option<bool> {
+    keeping_errno(|| {
+        let text = std::fs::read(format!("/proc/self/task/{system_id}/stat")).ok()?;
+        // The name, in parentheses, may hold anything.
+        let name_end = text.iter().rposition(|byte| *byte == b')')?;
+        text.get(name_end + 2).map(|state| matches!(state, b'S' | b'D'))
+    })
 }

@@ -6,6 +6,7 @@ use io_uring::{IoUring, Probe, opcode, squeue, types::Fd};
 
 use super::in_place;
 use super::mem::Memory;
+use super::rw::{MAX_TRANSFER, Transfer};
 use crate::error::{Errno, Result};
 
 pub struct Ring {
@@ -180,6 +181,20 @@ impl Ring {
     fn put(&mut self, entry: squeue::Entry, user_data: u64) -> bool {
         // SAFETY: the memory in it is valid until the operation's event (Memory), which its completion precedes.
         unsafe { self.ring.submission().push(&entry.user_data(user_data)) }.is_ok()
+    }
+
+    /// Puts a transfer there that a kernel thread makes, and may sleep in; false if there is no room.
+    pub fn push_blocking(&mut self, transfer: &Transfer, user_data: u64) -> bool {
+        let Transfer { fd, reads, vectored, memory, count, offset, flags } = *transfer;
+        let (fd, flags, count) = (Fd(fd), flags as i32, count.min(MAX_TRANSFER) as u32);
+        let (bytes, vectors) = (memory.address().cast::<u8>(), memory.address().cast::<libc::iovec>());
+        let entry = match (reads, vectored) {
+            (true, false) => opcode::Read::new(fd, bytes, count).offset(offset).rw_flags(flags).build(),
+            (false, false) => opcode::Write::new(fd, bytes, count).offset(offset).rw_flags(flags).build(),
+            (true, true) => opcode::Readv::new(fd, vectors, count).offset(offset).rw_flags(flags).build(),
+            (false, true) => opcode::Writev::new(fd, vectors, count).offset(offset).rw_flags(flags).build(),
+        };
+        self.put(entry.flags(squeue::Flags::ASYNC), user_data)
     }
 
     /// How many requests it takes before an [`enter`].

@@ -26,6 +26,8 @@ pub fn plain(op: &caio_op) -> i64 {
     let current = at == CAIO_OFFSET_CURRENT;
     let one = libc::iovec { iov_base: buf, iov_len: len as usize };
     let vector = |number: i64, iovecs: *const libc::iovec, count: u64| {
+        // The kernel counts in 32 bits; one too many is refused, however many that is.
+        let count = count.min(libc::UIO_MAXIOV as u64 + 1);
         // SAFETY: the kernel checks every pointer.
         unsafe { libc::syscall(number, fd, iovecs, count, at, 0u64, flags) }
     };

@@ -1,0 +1,177 @@
+//! The operations that wait for descriptors to become ready, by descriptor, and the epoll(7) instance that tells.
+
+use std::collections::{HashMap, TryReserveError, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use super::slab::Token;
+use crate::error::Result;
+use crate::exec::nonblocking::Way;
+use crate::fork_list::Listed;
+use crate::op::Op;
+use crate::sys::epoll::{Epoll, Interest, Ready};
+
+/// A table by small numbers. The standard library's own hasher aborts where no random numbers can be had.
+pub type Table<K, V> = HashMap<K, V, BuildHasherDefault<NumberHasher>>;
+
+/// Spreads numbers by a multiplication (Knuth, The Art of Computer Programming, 6.4).
+#[derive(Default)]
+pub struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_i32(&mut self, number: i32) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.0 = (self.0 ^ number).wrapping_mul(GOLDEN).rotate_right(32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Its table and queues are used again and again, so that nothing is allocated per operation.
+pub struct Watches {
+    epoll: Listed<Epoll>,
+    watches: Table<RawFd, Watch>,
+    spare: Vec<Watch>,
+}
+
+/// The operations that wait for one descriptor.
+#[derive(Default)]
+struct Watch {
+    interest: Interest,
+    readers: Side,
+    writers: Side,
+}
+
+/// Those that read, or those that write.
+#[derive(Default)]
+struct Side {
+    queue: VecDeque<Waiting>,
+    /// Calls in threads of their own, which nothing can stop. The next one waits until they are back, or the descriptor
+    /// becomes ready again: else it might take what they do not find any more.
+    detached: u32,
+}
+
+/// An operation that waits.
+pub struct Waiting {
+    pub token: Token,
+    pub op: Op,
+    pub moved: u64,
+    pub way: Way,
+}
+
+impl Waiting {
+    pub fn reads(&self) -> bool {
+        self.op.code.reads()
+    }
+}
+
+impl Watches {
+    pub fn new(epoll: Listed<Epoll>) -> Self {
+        Self { epoll, watches: Table::default(), spare: Vec::new() }
+    }
+
+    /// Watches a descriptor of the library's own for reading.
+    pub fn add_own(&self, fd: RawFd) -> Result<()> {
+        self.epoll.add_own(fd)
+    }
+
+    pub fn wait(&self, ready: &mut Ready, timeout: Option<Duration>) {
+        self.epoll.wait(ready, timeout);
+    }
+
+    /// Puts an operation with those that wait for its descriptor; [`Self::settle`] begins to watch for it.
+    pub fn queue(&mut self, waiting: Waiting) -> std::result::Result<(), TryReserveError> {
+        let (fd, reads) = (waiting.op.fd, waiting.reads());
+        let queue = &mut self.side_or_new(fd, reads)?.queue;
+        queue.try_reserve(1)?;
+        queue.push_back(waiting);
+        Ok(())
+    }
+
+    pub fn first(&mut self, fd: RawFd, reads: bool) -> Option<&mut Waiting> {
+        self.side(fd, reads)?.queue.front_mut()
+    }
+
+    pub fn take_first(&mut self, fd: RawFd, reads: bool) -> Option<Waiting> {
+        self.side(fd, reads)?.queue.pop_front()
+    }
+
+    pub fn take_last(&mut self, fd: RawFd, reads: bool) -> Option<Waiting> {
+        self.side(fd, reads)?.queue.pop_back()
+    }
+
+    pub fn take(&mut self, fd: RawFd, reads: bool, token: Token) -> Option<Waiting> {
+        let queue = &mut self.side(fd, reads)?.queue;
+        let at = queue.iter().position(|waiting| waiting.token == token)?;
+        queue.remove(at)
+    }
+
+    /// A call that nothing can stop begins.
+    pub fn detach(&mut self, fd: RawFd, reads: bool) -> std::result::Result<(), TryReserveError> {
+        self.side_or_new(fd, reads).map(|side| side.detached += 1)
+    }
+
+    /// It is back.
+    pub fn attach(&mut self, fd: RawFd, reads: bool) {
+        if let Some(side) = self.side(fd, reads) {
+            side.detached = side.detached.saturating_sub(1);
+        }
+    }
+
+    pub fn has_detached(&mut self, fd: RawFd, reads: bool) -> bool {
+        self.side(fd, reads).is_some_and(|side| side.detached > 0)
+    }
+
+    /// Watches a descriptor for what its queues wait for, and no longer once nobody waits: before the events, after which
+    /// the number may be another file's.
+    pub fn settle(&mut self, fd: RawFd) -> Result<()> {
+        let Some(watch) = self.watches.get_mut(&fd) else { return Ok(()) };
+        let interest = Interest { read: !watch.readers.queue.is_empty(), write: !watch.writers.queue.is_empty() };
+        let before = std::mem::replace(&mut watch.interest, interest);
+        let answer = match (before == Interest::default(), interest == Interest::default()) {
+            _ if before == interest => Ok(()),
+            (_, true) => {
+                self.epoll.remove(fd);
+                Ok(())
+            }
+            (true, false) => self.epoll.add(fd, interest),
+            (false, false) => self.epoll.modify(fd, interest),
+        };
+        if answer.is_err() {
+            watch.interest = before;
+        }
+        if interest == Interest::default() && watch.readers.detached + watch.writers.detached == 0 {
+            let watch = self.watches.remove(&fd).filter(|_| self.spare.try_reserve(1).is_ok());
+            self.spare.extend(watch);
+        }
+        answer
+    }
+
+    fn side(&mut self, fd: RawFd, reads: bool) -> Option<&mut Side> {
+        self.watches.get_mut(&fd).map(|watch| watch.side(reads))
+    }
+
+    fn side_or_new(&mut self, fd: RawFd, reads: bool) -> std::result::Result<&mut Side, TryReserveError> {
+        self.watches.try_reserve(1)?;
+        Ok(self.watches.entry(fd).or_insert_with(|| self.spare.pop().unwrap_or_default()).side(reads))
+    }
+}
+
+impl Watch {
+    fn side(&mut self, reads: bool) -> &mut Side {
+        if reads { &mut self.readers } else { &mut self.writers }
+    }
+}

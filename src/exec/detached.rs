@@ -1,0 +1,84 @@
+//! Blocking calls that nothing can stop, where io_uring is forbidden: made into memory of the library's own, so that a
+//! context may end without waiting for them.
+
+use super::blocking::{Scratch, remaining};
+use crate::error::Result;
+use crate::op::Op;
+use crate::sys::file_kind;
+use crate::sys::mem::{Memory, room};
+use crate::sys::rw::{self, MAX_TRANSFER, Transfer};
+use crate::sys::{copy, mem};
+
+/// A call that touches nothing of the caller's but the descriptor's number, and that only at its beginning.
+pub struct DetachedCall {
+    fd: i32,
+    reads: bool,
+    offset: u64,
+    flags: u32,
+    bytes: Vec<u8>,
+    /// The caller's memory, part by part.
+    parts: Vec<(Memory, usize)>,
+}
+
+impl DetachedCall {
+    /// The call for what is left of an operation after `moved` bytes; a write's bytes are copied.
+    pub fn prepare(op: &Op, moved: u64) -> Result<Self> {
+        let mut scratch = Scratch::default();
+        let Transfer { fd, reads, vectored, memory, count, offset, flags } = remaining(op, moved, &mut scratch)?;
+        let mut parts = if vectored { mem::copy_parts(memory, count)? } else { room(1)? };
+        if !vectored {
+            parts.push((memory, most(count)));
+        }
+        let total: usize = parts.iter().map(|(_, length)| length).sum();
+        let total = total.min(most_at_once(op, fd));
+        let mut bytes = room(total)?;
+        bytes.resize(total, 0);
+        let mut done = 0;
+        parts.retain_mut(|(_, length)| {
+            *length = (*length).min(total - done);
+            done += *length;
+            *length > 0
+        });
+        let mut call = Self { fd, reads, offset, flags, bytes, parts };
+        if !reads {
+            call.each_part(total, |bytes, memory| copy::from_caller(memory, bytes))?;
+        }
+        Ok(call)
+    }
+
+    /// Makes it. It may never return.
+    pub fn run(&mut self) -> Result<u64> {
+        let (memory, count) = (mem::of_bytes(&mut self.bytes), self.bytes.len() as u64);
+        let Self { fd, reads, offset, flags, .. } = *self;
+        rw::transfer(&Transfer { fd, reads, vectored: false, memory, count, offset, flags })
+    }
+
+    /// Gives the caller what a read brought.
+    pub fn deliver(&mut self, count: u64) -> Result<()> {
+        if !self.reads {
+            return Ok(());
+        }
+        self.each_part(count as usize, |bytes, memory| copy::to_caller(bytes, memory))
+    }
+
+    /// The first `count` bytes, part by part, with the caller's memory for each.
+    fn each_part(&mut self, count: usize, mut work: impl FnMut(&mut [u8], Memory) -> Result<()>) -> Result<()> {
+        let mut rest = &mut self.bytes[..count];
+        for (memory, length) in &self.parts {
+            let (part, behind) = rest.split_at_mut((*length).min(rest.len()));
+            rest = behind;
+            work(part, *memory)?;
+        }
+        Ok(())
+    }
+}
+
+fn most(count: u64) -> usize {
+    count.min(MAX_TRANSFER) as usize
+}
+
+/// A terminal that is ready takes some characters; the rest would be waited for, and is another call's.
+fn most_at_once(op: &Op, fd: i32) -> usize {
+    const FITS: usize = 256;
+    if !op.code.reads() && file_kind::is_terminal(fd) { FITS } else { most(u64::MAX) }
+}

@@ -1,0 +1,116 @@
+//! Copies between the library and memory of the caller, whose address may be wild: EFAULT instead of a crash.
+//!
+//! By process_vm_readv(2) and process_vm_writev(2) on this process. Where those are forbidden, through a pipe: write(2) and
+//! read(2) check addresses as carefully.
+
+use std::ffi::c_void;
+
+use libc::c_long;
+
+use super::mem::{Memory, PAGE};
+use super::thread::keeping_errno;
+use super::{check, in_place, own};
+use crate::error::{Errno, Result};
+
+const EFAULT: Errno = Errno(libc::EFAULT);
+
+/// Copies from the caller's memory.
+pub fn from_caller(from: Memory, to: &mut [u8]) -> Result<()> {
+    // SAFETY: `to` is live and that long.
+    unsafe { copy(libc::SYS_process_vm_readv, Direction::FromCaller, to.as_mut_ptr(), from, to.len()) }
+}
+
+/// Copies to the caller's memory.
+pub fn to_caller(from: &[u8], to: Memory) -> Result<()> {
+    // SAFETY: `from` is live and that long, and only read.
+    unsafe { copy(libc::SYS_process_vm_writev, Direction::ToCaller, from.as_ptr().cast_mut(), to, from.len()) }
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    FromCaller,
+    ToCaller,
+}
+
+/// # Safety
+/// `count` bytes at `ours` are live, and writable if they come from the caller.
+unsafe fn copy(call: c_long, direction: Direction, ours: *mut u8, callers: Memory, count: usize) -> Result<()> {
+    let mut done = 0;
+    while done < count {
+        let local = libc::iovec { iov_base: ours.wrapping_add(done).cast(), iov_len: count - done };
+        let remote = libc::iovec { iov_base: callers.advanced(done as u64).address(), iov_len: count - done };
+        // SAFETY: takes no memory.
+        let this = unsafe { libc::getpid() };
+        // SAFETY: `local` is live, as promised; the kernel checks `remote`, which is lent to the operation (Memory).
+        match unsafe { in_place!(call, this, &raw const local, 1, &raw const remote, 1, 0) } {
+            Ok(0) | Err(EFAULT) => return Err(EFAULT),
+            Ok(more) => done += more as usize,
+            // Forbidden (seccomp, a kernel without it).
+            Err(_) => return keeping_errno(|| through_pipe(direction, local, remote)),
+        }
+    }
+    Ok(())
+}
+
+fn through_pipe(direction: Direction, local: libc::iovec, remote: libc::iovec) -> Result<()> {
+    let mut ends = [0; 2];
+    // SAFETY: two live ints.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) }.into())?;
+    let _both = ends.map(|fd| own(fd as u64));
+    let (from, to) = match direction {
+        Direction::FromCaller => (remote.iov_base, local.iov_base),
+        Direction::ToCaller => (local.iov_base, remote.iov_base),
+    };
+    let at = |start: *mut c_void, done| start.wrapping_byte_add(done);
+    let mut done = 0;
+    while done < local.iov_len {
+        // A part that ends with a page of the caller's: all of it is there, or none.
+        let step = (PAGE - at(remote.iov_base, done).addr() % PAGE).min(local.iov_len - done);
+        // SAFETY: one side is live, and the kernel checks the other's address; an empty pipe takes a page at once.
+        let put = check(unsafe { libc::write(ends[1], at(from, done), step) } as i64)?;
+        // SAFETY: the same.
+        let got = check(unsafe { libc::read(ends[0], at(to, done), step) } as i64)?;
+        if put as usize != step || got != put {
+            return Err(EFAULT);
+        }
+        done += step;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORBIDDEN: c_long = i32::MAX as c_long;
+
+    fn both_ways(read: c_long, write: c_long) {
+        let mut from: Vec<u8> = (0..3 * PAGE + 5).map(|at| at as u8).collect();
+        let (mut to, count) = (vec![0u8; from.len()], from.len());
+        // SAFETY: only system calls look behind them.
+        let (callers, wild) = unsafe {
+            let wild = std::ptr::without_provenance_mut(8);
+            (Memory::new(to.as_mut_ptr().cast()), Memory::new(wild))
+        };
+        // SAFETY: live vectors of `count` bytes.
+        unsafe {
+            copy(write, Direction::ToCaller, from.as_mut_ptr(), callers, count).unwrap();
+            let mut back = vec![0u8; count];
+            copy(read, Direction::FromCaller, back.as_mut_ptr(), callers, count).unwrap();
+            assert_eq!(back, from);
+            assert_eq!(copy(write, Direction::ToCaller, from.as_mut_ptr(), wild, count), Err(EFAULT));
+            assert_eq!(copy(read, Direction::FromCaller, from.as_mut_ptr(), wild, count), Err(EFAULT));
+        }
+        assert_eq!(to, (0..count).map(|at| at as u8).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn copies_both_ways_and_refuses_wild_addresses() {
+        both_ways(libc::SYS_process_vm_readv, libc::SYS_process_vm_writev);
+    }
+
+    #[test]
+    fn a_pipe_does_the_same() {
+        both_ways(FORBIDDEN, FORBIDDEN);
+    }
+}

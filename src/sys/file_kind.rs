@@ -1,0 +1,159 @@
+//! What a descriptor is, as far as that decides whether a transfer may wait for another party.
+
+use super::rw::{self, positional_check};
+use super::{check, in_place};
+use crate::error::Errno;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// Regular files, directories, block devices and memory devices: a transfer waits for a disk at most. So is a descriptor that is not
+    /// valid: the plain call says what is wrong with it.
+    Storage,
+    Socket,
+    /// Pipes, terminals, character devices, eventfds, inotify, ...: a transfer may wait for another party for ever, and one
+    /// read may take one record.
+    Stream,
+}
+
+/// What one look at a descriptor tells.
+#[derive(Clone, Copy)]
+pub struct File {
+    pub kind: FileKind,
+    /// A block device, or a regular file on one: io_uring's submission does not wait for it. FUSE's are not among them
+    /// (ntfs-3g): io_uring takes its files for ones that can be polled.
+    pub on_disk: bool,
+    /// The number of the device that it lies on.
+    pub device: u64,
+    /// Of a regular file.
+    size: Option<u64>,
+}
+
+/// A descriptor that is not valid.
+const NONE: File = File { kind: FileKind::Storage, on_disk: false, device: 0, size: None };
+
+impl File {
+    /// A regular file with nothing at `offset` and behind.
+    pub fn ends_before(&self, offset: u64) -> bool {
+        self.size.is_some_and(|size| size <= offset)
+    }
+}
+
+/// Looks at a descriptor for transfers at an offset. Waits for nothing: a network file system answers from what it knows.
+pub fn look(fd: i32) -> File {
+    // SAFETY: statx is plain data, filled by the call.
+    let mut stat: libc::statx = unsafe { std::mem::zeroed() };
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    let mask = libc::STATX_TYPE | libc::STATX_SIZE;
+    // SAFETY: an empty path and a live buffer.
+    match unsafe { in_place!(libc::SYS_statx, fd, c"".as_ptr(), flags, mask, &raw mut stat) } {
+        Ok(_) => file(fd, &stat),
+        // A filter forbids it, or the kernel is older (before 4.11).
+        Err(Errno(libc::EPERM | libc::ENOSYS | libc::EACCES)) => look_plainly(fd),
+        Err(_) => NONE,
+    }
+}
+
+/// The same with fstat(2), and without: what has no positions is no disk.
+fn look_plainly(fd: i32) -> File {
+    // SAFETY: statx is plain data.
+    let mut seen: libc::statx = unsafe { std::mem::zeroed() };
+    match rw::stat(fd) {
+        Ok(stat) => {
+            seen.stx_mode = stat.st_mode as u16;
+            seen.stx_size = stat.st_size as u64;
+            (seen.stx_dev_major, seen.stx_dev_minor) = (libc::major(stat.st_dev), libc::minor(stat.st_dev));
+            (seen.stx_rdev_major, seen.stx_rdev_minor) = (libc::major(stat.st_rdev), libc::minor(stat.st_rdev));
+            file(fd, &seen)
+        }
+        Err(Errno(libc::EPERM | libc::ENOSYS | libc::EACCES)) => {
+            let seekable = [true, false].map(|reads| positional_check(fd, reads));
+            let stream = seekable.contains(&Err(Errno(libc::ESPIPE)));
+            File { kind: if stream { FileKind::Stream } else { FileKind::Storage }, ..NONE }
+        }
+        Err(_) => NONE,
+    }
+}
+
+fn file(fd: i32, stat: &libc::statx) -> File {
+    // Among the file systems on block devices, FUSE alone knows of no file whether it is immutable.
+    const IMMUTABLE: u64 = libc::STATX_ATTR_IMMUTABLE as u64;
+    let kind = match u32::from(stat.stx_mode) & libc::S_IFMT {
+        libc::S_IFREG if stat.stx_dev_major == 0 && is_of_the_kernel(fd) => FileKind::Stream,
+        libc::S_IFREG => {
+            let on_disk = stat.stx_dev_major != 0 && stat.stx_attributes_mask & IMMUTABLE != 0;
+            let device = u64::from(stat.stx_dev_major) << 32 | u64::from(stat.stx_dev_minor);
+            return File { kind: FileKind::Storage, on_disk, device, size: Some(stat.stx_size) };
+        }
+        libc::S_IFBLK => return File { on_disk: true, ..NONE },
+        libc::S_IFDIR | libc::S_IFLNK => FileKind::Storage,
+        libc::S_IFCHR if never_waits(stat) => FileKind::Storage,
+        libc::S_IFSOCK => FileKind::Socket,
+        _ => FileKind::Stream,
+    };
+    File { kind, ..NONE }
+}
+
+/// The kind of a descriptor for transfers at an offset.
+pub fn of(fd: i32) -> FileKind {
+    look(fd).kind
+}
+
+/// The same for transfers at the current position: a regular file without positions is a stream (FUSE, debugfs).
+pub fn of_current(fd: i32, reads: bool) -> FileKind {
+    let File { kind, on_disk, .. } = look(fd);
+    let stream = kind == FileKind::Storage && !on_disk && positional_check(fd, reads) == Err(Errno(libc::ESPIPE));
+    if stream { FileKind::Stream } else { kind }
+}
+
+/// The memory devices that answer at once: mem, null, port, zero, full, urandom (Documentation/admin-guide/devices.txt).
+fn never_waits(stat: &libc::statx) -> bool {
+    const MEMORY: u32 = 1;
+    stat.stx_rdev_major == MEMORY && [1, 3, 4, 5, 7, 9].contains(&stat.stx_rdev_minor)
+}
+
+/// A file that the kernel makes up as it is read, which may wait: /proc/kmsg, trace_pipe.
+fn is_of_the_kernel(fd: i32) -> bool {
+    // SAFETY: statfs is plain data, filled by the call.
+    let mut filesystem: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `filesystem` is live and large enough.
+    let answer = unsafe { in_place!(libc::SYS_fstatfs, fd, &raw mut filesystem) };
+    let magic = [libc::PROC_SUPER_MAGIC, libc::TRACEFS_MAGIC, libc::DEBUGFS_MAGIC];
+    answer.is_ok() && magic.contains(&filesystem.f_type)
+}
+
+/// Whether a descriptor may be an eventfd, whose writes wait for room. Other kernel objects that poll(2) never calls ready for
+/// writing answer at once, as fanotify(7) does.
+pub fn may_be_eventfd(fd: i32) -> bool {
+    let name = super::thread::keeping_errno(|| std::fs::read_link(format!("/proc/self/fd/{fd}")));
+    name.map_or(true, |name| {
+        !name.to_string_lossy().starts_with("anon_inode:") || name.ends_with("anon_inode:[eventfd]")
+    })
+}
+
+/// Whether a descriptor is a terminal (tcgetattr(3)).
+pub fn is_terminal(fd: i32) -> bool {
+    // SAFETY: takes no memory beside a termios of its own.
+    super::thread::keeping_errno(|| check(unsafe { libc::isatty(fd) }.into()) == Ok(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn files_wait_for_a_disk_and_the_rest_for_others() {
+        let kind = |path| of(File::open(path).unwrap().as_raw_fd());
+        assert_eq!(kind("/etc/passwd"), FileKind::Storage);
+        assert_eq!(kind("/etc"), FileKind::Storage);
+        assert_eq!(kind("/dev/null"), FileKind::Storage);
+        assert_eq!(kind("/dev/random"), FileKind::Stream);
+        assert_eq!(kind("/proc/self/mounts"), FileKind::Stream);
+        assert_eq!(of(-1), FileKind::Storage);
+        let (one, _other) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        assert_eq!(of(one.as_raw_fd()), FileKind::Socket);
+        let (reader, _writer) = std::io::pipe().unwrap();
+        assert_eq!(of(reader.as_raw_fd()), FileKind::Stream);
+    }
+}
