@@ -1,4 +1,4 @@
-//! The library as C and C++ programs see it: the header in every standard, and programs linked with this build.
+//! The library in C and C++: the header in every standard, and programs linked with this build.
 
 #![cfg(target_os = "linux")]
 
@@ -35,7 +35,7 @@ fn the_header_alone_is_clean_in_every_standard() {
     }
 }
 
-/// The header's constants are usable where C wants a constant: a case label, an initializer, the preprocessor.
+/// The constants of the header work in a case label, an initializer and the preprocessor.
 #[test]
 fn constants_are_constants() {
     let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("constants.c");
@@ -65,7 +65,7 @@ fn built(name: &'static str, language: Language, link: Link) -> PathBuf {
     entry.or_insert_with(|| c::program(name, language, link)).clone()
 }
 
-/// Runs a program in the case's folder, with the backend as its first argument.
+/// Runs a program in the directory of the case, with the backend as its first argument.
 fn run(program: &Path, case: &Case, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
     command.arg(case.backend.to_string()).args(arguments).current_dir(&case.dir.path);

@@ -1,4 +1,4 @@
-//! After warm-up no operation allocates memory, on any backend, whichever way it goes.
+//! After warm-up, no operation allocates memory, on any backend and path.
 
 #![cfg(target_os = "linux")]
 
@@ -14,15 +14,15 @@ use support::case::Case;
 use support::files::pattern;
 use support::*;
 
-/// Counts what all threads of the process allocate.
+/// Counts the allocations of all threads.
 struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: the system's allocator, counted.
+// SAFETY: calls the system allocator, and counts.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // Relaxed: a statistic, read when all is quiet.
+        // Relaxed: a statistic, read when no other thread allocates.
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's promises.
         unsafe { System.alloc(layout) }
@@ -45,19 +45,19 @@ static ALLOCATOR: Counting = Counting;
 
 const BATCH: usize = 64;
 const OPERATIONS: usize = 10_000;
-/// What may be allocated by the way in all those operations: a thread more, a table that grows once.
+/// The allowed number of allocations for all operations: one more thread, or a table that grows once.
 const A_FEW: usize = 100;
 /// Workers start when there is need, also late, and each start allocates a little: so few that this is among the few.
 const WORKERS: u32 = 4;
 
-/// How operations are handed in and taken out.
+/// How operations are submitted and events taken.
 #[derive(Clone, Copy)]
 enum Way {
     SubmitThenWait,
     SubmitPoll,
 }
 
-/// Runs a batch to its end without allocating anything itself; false if a result is none of `good`.
+/// Runs a batch to its end and allocates nothing itself. Returns false if a result is not in `good`.
 fn run_batch(ctx: &Ctx, ops: &[caio_op], good: &[i64], way: Way, after_submit: &mut dyn FnMut()) -> bool {
     let mut events = [const { caio_event { user_data: 0, result: 0 } }; BATCH];
     let (first, count) = (ops.as_ptr(), ops.len() as u32);
@@ -83,7 +83,7 @@ fn run_batch(ctx: &Ctx, ops: &[caio_op], good: &[i64], way: Way, after_submit: &
     fine
 }
 
-/// Runs the batch again and again; once warm, that allocates nothing.
+/// Runs the batch repeatedly. After warm-up, that allocates nothing.
 fn allocates_nothing(what: &str, ctx: &Ctx, ops: &[caio_op], good: &[i64], mut after_submit: impl FnMut()) {
     for way in [Way::SubmitThenWait, Way::SubmitPoll] {
         let mut run = |operations: usize| {
@@ -151,7 +151,7 @@ fn paths(case: &Case) {
     allocates_nothing("renameat", &ctx, &[rename; BATCH], &[ENOENT], || {});
 }
 
-/// Reads that wait for a pipe, and what ends them: data, a cancel, a timeout.
+/// Reads that wait for a pipe until data, a cancel or a timeout ends them.
 fn pipes(case: &Case) {
     let (reader, writer) = sys::pipe();
     let mut bytes = [0u8; BATCH];

@@ -1,4 +1,4 @@
-//! Which backend AUTO takes: the environment's, the administrator's, the best that works. And what the probe says of it.
+//! AUTO takes the backend of the environment, of the administrator, or the first available one. The probe reports it.
 
 #![cfg(target_os = "linux")]
 
@@ -18,13 +18,13 @@ use support::*;
 
 const VARIABLE: &str = "CAIO_IMPL";
 
-/// What AUTO takes when nobody says otherwise.
+/// The choice of AUTO without a setting.
 fn best() -> u32 {
     BACKENDS.into_iter().find(|backend| probe(*backend).0 == 0).expect("threads at least")
 }
 
 fn set(value: impl AsRef<OsStr>) {
-    // SAFETY: in a process of its own, whose other threads do not look at the environment.
+    // SAFETY: in its own process, whose other threads do not read the environment.
     unsafe { std::env::set_var(VARIABLE, value) };
 }
 
@@ -66,7 +66,7 @@ fn the_environment_chooses() {
             assert_eq!(taken(), backend);
             let (_, why) = probe(CAIO_BACKEND_AUTO);
             assert!(why.contains(VARIABLE), "{why}");
-            // A named backend is not the environment's business.
+            // A named backend ignores the environment.
             for named in backends() {
                 assert_eq!(Ctx::on(named).backend() as u32, named);
             }
@@ -97,7 +97,7 @@ fn unknown_values_fall_through() {
     });
 }
 
-/// The file of this build, as the probe names it.
+/// The default_implementation file of this build, from the text of the probe.
 fn default_file() -> PathBuf {
     let (_, why) = probe(CAIO_BACKEND_AUTO);
     let words = why.split([' ', ';', ',', '\'', '"']);
@@ -105,8 +105,8 @@ fn default_file() -> PathBuf {
     path.unwrap_or_else(|| panic!("the probe names the file: {why}")).into()
 }
 
-/// Gives this thread, and what it starts, a view of the file system where the default file's folder is empty memory.
-/// False if this machine does not let us.
+/// For this thread and its children, mounts an empty tmpfs over the directory of the default_implementation file.
+/// Returns false if this machine does not allow it.
 fn private_folder(folder: &Path) -> bool {
     let existing = folder.ancestors().find(|folder| folder.is_dir()).expect("the root at least");
     let (existing, none, tmpfs) = (c_path(existing), std::ptr::null(), c"tmpfs".as_ptr());
@@ -123,7 +123,7 @@ fn private_folder(folder: &Path) -> bool {
     mounted
 }
 
-/// Runs `body` with the path of a default file that is nobody else's.
+/// Runs `body` with the path of a private default_implementation file.
 fn with_default_file(body: impl FnOnce(&Path)) {
     process::alone(|| {
         unset();
@@ -177,7 +177,7 @@ fn a_file_that_says_nothing_falls_through() {
     });
 }
 
-/// A set-uid program would follow whoever came first; a FIFO would keep everybody waiting.
+/// Any user could change a world-writable file, and a FIFO would block the open: the library ignores both.
 #[test]
 fn a_file_that_anybody_may_write_is_not_trusted() {
     with_default_file(|file| {
@@ -205,13 +205,13 @@ fn the_environment_stands_above_the_file() {
     });
 }
 
-/// What tests/c/who.c says: the backend, "secure" or "plain", the probe's sentence.
+/// The output of tests/c/who.c: the backend, "secure" or "plain", the text of the probe.
 fn who(program: &Path, variable: &str) -> Vec<String> {
     let output = c::succeeds(Command::new(program).env(VARIABLE, variable));
     String::from_utf8(output.stdout).expect("UTF-8").lines().map(str::to_owned).collect()
 }
 
-/// Whoever starts a set-uid program does not steer it; the administrator does.
+/// A set-uid program ignores the environment of its caller, but not the file of the administrator.
 #[test]
 fn a_set_uid_program_ignores_the_environment() {
     with_default_file(|file| {

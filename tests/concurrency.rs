@@ -1,5 +1,4 @@
-//! Many threads on one context, and many contexts one after the other: exactly one event for each operation, and nothing
-//! left behind.
+//! Many threads on one context, and many contexts in turn: exactly one event for each operation, and no leaks.
 
 #![cfg(target_os = "linux")]
 
@@ -18,7 +17,7 @@ const ECANCELED: i64 = -(libc::ECANCELED as i64);
 const WORD: usize = 8;
 const FILE: usize = 1 << 16;
 
-/// What the operation of a number does. Neighbours of a chain have neighbouring numbers.
+/// The operation of a number. Members of a chain have consecutive numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Nop,
@@ -38,12 +37,12 @@ fn kind(number: usize) -> Kind {
     }
 }
 
-/// The operations of one test, their memory, and which of them have had their event.
+/// The operations of one test, their memory, and the numbers whose events are taken.
 struct Work {
     file: std::fs::File,
     scratch: std::fs::File,
     pipe: (std::os::fd::OwnedFd, std::os::fd::OwnedFd),
-    /// One word for each; written by the library until the event, read by who gets it.
+    /// One word for each operation. The library writes it; the thread that takes the event reads it.
     words: sys::Map,
     seen: Vec<AtomicU64>,
     events: AtomicUsize,
@@ -77,7 +76,7 @@ impl Work {
         op.tag(number as u64)
     }
 
-    /// Notes events: each for the first time, with a result that its operation can have.
+    /// Records events. Each must be the first for its operation, with a possible result.
     fn note(&self, events: &[Event]) {
         for event in events {
             let number = event.user_data as usize;
@@ -109,7 +108,7 @@ impl Work {
         self.events.load(Ordering::Acquire) >= self.count
     }
 
-    /// Submits the operations of `numbers` in batches, some linked, taking events when the context is full.
+    /// Submits the operations of `numbers` in batches, some linked. Takes events when the context is full.
     fn submit(&self, ctx: &Ctx, numbers: std::ops::Range<usize>) {
         let mut next = numbers.start;
         while next < numbers.end {
@@ -142,7 +141,7 @@ impl Work {
     }
 }
 
-/// Ends what waits for the pipe, and now and then anything else, until all is done.
+/// Cancels operations that wait for the pipe, and sometimes others, until all have completed.
 fn cancel_at_random(ctx: &Ctx, work: &Work) {
     let fine = |found: i32| assert!(found >= 0 || found == -libc::ENOENT, "{found}");
     let mut random = 12345u64;
@@ -159,7 +158,7 @@ fn cancel_at_random(ctx: &Ctx, work: &Work) {
     }
 }
 
-/// Everything at once: submitters, those who wait, poll and watch the descriptor, a canceller, a waker.
+/// All at once: threads that submit, wait, poll, watch the descriptor, cancel and wake.
 fn everything_at_once(case: &Case) {
     const COUNT: usize = 100_000;
     const SUBMITTERS: usize = 4;
@@ -238,7 +237,7 @@ fn one_loop_many_submitters(case: &Case) {
             let mut event = libc::epoll_event { events: 0, u64: 0 };
             // SAFETY: room for one event.
             let ready = unsafe { libc::epoll_wait(epoll.as_raw_fd(), &mut event, 1, PATIENCE.as_millis() as i32) };
-            // io_uring interrupts the threads that submit, without a signal.
+            // io_uring interrupts threads that submit: EINTR without a signal.
             let interrupted = ready == -1 && std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR);
             assert!(
                 interrupted || ready == 1,
@@ -258,7 +257,7 @@ fn one_loop_many_submitters(case: &Case) {
     work.assert_each_once();
 }
 
-/// Threads that submit and exit at once: their operations finish as if they still lived.
+/// Threads submit and exit at once: their operations complete.
 fn threads_that_exit(case: &Case) {
     const THREADS: usize = 300;
     const PER_THREAD: usize = 5;
@@ -293,12 +292,12 @@ fn threads_that_exit(case: &Case) {
     assert!(pages.bytes()[..half] == pattern(half) && pages.bytes()[half..] == pattern(half));
 }
 
-/// Operations on their way to another thread.
+/// Operations to send to another thread.
 struct Submission(Vec<caio_op>);
-// SAFETY: what they point to outlives them.
+// SAFETY: the memory that they point to outlives them.
 unsafe impl Send for Submission {}
 
-/// A context with something of everything in flight, freed as it is.
+/// Frees a context with operations of every kind in flight.
 fn use_and_free(case: &Case, file: &std::fs::File, pipe: i32) {
     let ctx = case.ctx();
     let (mut page, mut byte) = (vec![0; sys::PAGE], [0]);
@@ -314,7 +313,7 @@ fn aio_requests() -> u64 {
     text.trim().parse().unwrap_or(0)
 }
 
-/// Contexts made and freed by the thousand leave no descriptor, no thread, no memory, no kernel AIO requests.
+/// Thousands of contexts, created and freed, leak no descriptor, thread, memory or kernel AIO request.
 fn contexts_by_the_thousand(case: &Case) {
     const THREADS: usize = 2;
     const EACH: usize = 700;
@@ -335,7 +334,7 @@ fn contexts_by_the_thousand(case: &Case) {
     until("the kernel's threads of the contexts end", || process::threads() <= 3);
     let grown = process::resident().saturating_sub(memory);
     assert!(grown < 4 << 20, "{grown} bytes more after {} contexts", THREADS * EACH);
-    // Others on this machine may use some; a few contexts may be kept for the next.
+    // Other processes may use some. The library may keep a few contexts for later.
     until("kernel AIO requests are given back", || aio_requests() < requests + 10_000);
 }
 

@@ -1,5 +1,5 @@
-//! The documents say what the header says: every function, constant and field has its place in `man/`, the pages and
-//! the programs in them are well formed, and the README shows the program that is built.
+//! The documents match the header: `man/` describes every function, constant and field. The pages are well-formed,
+//! their programs compile, and the README shows the program that is built.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -36,7 +36,7 @@ fn without_comments(text: &str) -> String {
     out + rest
 }
 
-/// Everything between white space that matters to C, so that layout does not.
+/// Removes white space, so that layout does not matter.
 fn squeezed(text: &str) -> String {
     text.replace("struct ", "").split_whitespace().collect()
 }
@@ -56,7 +56,7 @@ fn function_name(declaration: &str) -> &str {
     head.rsplit([' ', '*']).next().expect("split yields one part")
 }
 
-/// The names that `#define` gives in the header.
+/// The names of the header's `#define` lines.
 fn constants() -> Vec<String> {
     let header = read("include/caio.h");
     let names = header.lines().filter_map(|line| line.strip_prefix("#define CAIO_")?.split_whitespace().next());
@@ -83,7 +83,7 @@ fn fields(text: &str, of: &str) -> Vec<String> {
         .collect()
 }
 
-/// The manual's files. An alias is a page of one line: `.so man3/page.3`.
+/// The files of the manual. An alias is a page of one line: `.so man3/page.3`.
 fn pages() -> Vec<PathBuf> {
     let files = fs::read_dir(root().join("man")).expect("man/").map(|entry| entry.expect("man/").path());
     let mut files: Vec<_> = files.collect();
@@ -95,7 +95,7 @@ fn alias_of(text: &str) -> Option<&str> {
     text.strip_prefix(".so man3/").map(str::trim_end)
 }
 
-/// The page that describes `name`, behind an alias if there is one.
+/// The page that describes `name`. Follows an alias.
 fn page_of(name: &str) -> String {
     let text = read(format!("man/{name}.3"));
     alias_of(&text).map(|page| read(format!("man/{page}"))).unwrap_or(text)
@@ -107,7 +107,7 @@ fn section<'a>(page: &'a str, name: &str) -> &'a str {
     start.split("\n.SH ").next().expect("split yields one part")
 }
 
-/// Page source as the reader sees it, as far as code and names go.
+/// Page source with code and names as the reader sees them.
 fn plain(source: &str) -> String {
     source.replace("\\-", "-").replace("\\e", "\\").replace("\\&", "").replace("\\[lq]", "\"").replace("\\[rq]", "\"")
 }
@@ -118,7 +118,7 @@ fn declared(synopsis: &str) -> String {
     squeezed(&lines.map(|line| line.replace('"', " ")).collect::<Vec<_>>().join(" "))
 }
 
-/// The programs in a text: what stands between two lines.
+/// The programs in a text: the parts between two lines.
 fn blocks(text: &str, start: &str, end: &str) -> Vec<String> {
     let (start, end) = (format!("\n{start}\n"), format!("\n{end}\n"));
     let starts = text.match_indices(&start).map(|(at, _)| at + start.len());

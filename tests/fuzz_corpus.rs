@@ -1,4 +1,4 @@
-//! The corpus of the fuzzer, `fuzz/corpus/calls`, each file once: what was found stays found, also where there is no fuzzer.
+//! Runs each file of the fuzzer's corpus, `fuzz/corpus/calls`, once. It needs no fuzzer.
 
 #![cfg(target_os = "linux")]
 
@@ -17,7 +17,7 @@ fn every_program_of_the_corpus_runs() {
     files.sort();
     assert!(!files.is_empty());
     for file in &files {
-        // What a failure says is shown with the program that it came from.
+        // A failure shows the program that caused it.
         println!("{}", file.display());
         program::run(&std::fs::read(file).expect("a file"));
     }

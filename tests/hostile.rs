@@ -1,4 +1,4 @@
-//! Arguments that no careful caller passes: each is answered with an error, and nothing else happens.
+//! Bad arguments: each call fails with an error, and has no other effect.
 
 #![cfg(target_os = "linux")]
 
@@ -23,7 +23,7 @@ fn no_event() -> caio_event {
 fn null_contexts() {
     let (mut event, mut polled) = (no_event(), 7);
     let nop = op(CAIO_OP_NOP, 0);
-    // SAFETY: NULL is an argument that every function answers.
+    // SAFETY: every function accepts NULL.
     unsafe {
         caio_ctx_free(null_mut());
         assert_eq!(caio_ctx_submit(null_mut(), &nop, 1), EINVAL);
@@ -77,19 +77,19 @@ fn probe_buffers() {
         let (result, whole) = probe(backend);
         for size in [0, 1, 2, 3, 10, whole.len(), whole.len() + 1] {
             let mut why = vec![MARK; size + 8];
-            // SAFETY: longer than said.
+            // SAFETY: longer than the given size.
             let again = unsafe { caio_backend_probe(backend, why.as_mut_ptr().cast(), size) };
             assert_eq!(again, result, "backend {backend}, size {size}");
             assert!(why[size..].iter().all(|byte| *byte == MARK), "backend {backend}, size {size}: beyond the end");
             if size > 0 {
                 let text = CStr::from_bytes_until_nul(&why[..size]).expect("NUL-terminated within its size");
                 let text = text.to_str().expect("no half of a character");
-                // The numbers in it may change between two calls; its beginning does not.
+                // Numbers in the text may change between two calls. Its beginning does not.
                 assert!(size > 10 || whole.starts_with(text), "backend {backend}, size {size}: {text}");
             }
         }
         let nothing: *mut c_char = null_mut();
-        // SAFETY: NULL is allowed with size 0, and refused with another.
+        // SAFETY: NULL is allowed with size 0, and an error otherwise.
         unsafe {
             assert_eq!(caio_backend_probe(backend, nothing, 0), result);
             assert_eq!(caio_backend_probe(backend, nothing, 1), EINVAL);
@@ -98,13 +98,13 @@ fn probe_buffers() {
     }
 }
 
-/// What `caio_ctx_new` says to these bytes, of which the first four are the size.
+/// The result of `caio_ctx_new` for these bytes. The first four are the size.
 fn new_from(bytes: &[u64]) -> i32 {
     let mut ctx = std::ptr::dangling_mut();
-    // SAFETY: as long as the size in it says.
+    // SAFETY: as long as its size field.
     let result = unsafe { caio_ctx_new(bytes.as_ptr().cast(), &mut ctx) };
     assert_eq!(result < 0, ctx.is_null(), "*ctx is NULL after a failure, and only then: {result}");
-    // SAFETY: NULL or just made.
+    // SAFETY: NULL or a new context.
     unsafe { caio_ctx_free(ctx) };
     result
 }
@@ -141,7 +141,7 @@ fn reserved_and_unknown_options() {
         for bit in 0..64 {
             let mut bytes = [64 | (CAIO_BACKEND_THREAD as u64) << 32, 0, 0, 0, 0, 0, 0, 0];
             bytes[word] = 1 << bit;
-            // Word 2 holds the flags and a reserved field; the rest is reserved.
+            // Word 2 is the flags and a reserved field. The rest is reserved.
             let known = word == 2 && bit < 3;
             assert_eq!(new_from(&bytes), if known { 0 } else { EINVAL }, "word {word}, bit {bit}");
         }
@@ -153,7 +153,7 @@ fn huge_numbers_in_options(case: &Case) {
         let options = caio_options { max_requests, ..case.options() };
         assert_eq!(Ctx::try_new(&options).err(), Some(EINVAL), "{max_requests}");
     }
-    // What cannot be had is an error, never the end of the process. The limit keeps the machine out of it.
+    // Missing resources are an error, and never end the process. The limit protects the machine.
     process::limit(libc::RLIMIT_AS, 1 << 30);
     for max_requests in [i32::MAX as u32, 1 << 30, 1 << 24] {
         match Ctx::try_new(&caio_options { max_requests, ..case.options() }) {
@@ -199,7 +199,7 @@ fn stats_sizes(case: &Case) {
     bytes[4095] = 1;
     assert_eq!(ask(&mut bytes, 4096), E2BIG);
     bytes[4095] = 0;
-    // SAFETY: NULL is answered.
+    // SAFETY: NULL is accepted.
     assert_eq!(unsafe { caio_ctx_stats(ctx.raw(), null_mut()) }, EINVAL);
 }
 
@@ -207,7 +207,7 @@ fn null_arrays(case: &Case) {
     let ctx = case.ctx();
     let (raw, nop) = (ctx.raw(), op(CAIO_OP_NOP, -1));
     let (mut event, mut polled) = (no_event(), 7);
-    // SAFETY: a live context; NULL arrays are answered, and not touched with a count of 0.
+    // SAFETY: a live context. NULL arrays are an error, and ignored with a count of 0.
     unsafe {
         for count in [1, 2, i32::MAX as u32, u32::MAX] {
             assert_eq!(caio_ctx_submit(raw, null(), count), EINVAL, "{count}");
@@ -280,7 +280,7 @@ fn cancels_of_nothing(case: &Case) {
     assert_eq!(ctx.cancel_all(), 0);
 }
 
-/// Sums of times and offsets must not overflow into the past.
+/// Sums of times and offsets do not overflow.
 fn the_largest_timeouts(case: &Case) {
     let ctx = case.ctx();
     let (reader, writer) = sys::pipe();

@@ -1,5 +1,5 @@
-//! What one caller may learn of another: nothing. Slots and buffers are used again, descriptors end at exec, credentials
-//! are the process's own at the time.
+//! One caller learns nothing about another. The library reuses slots and buffers, its descriptors close at exec, and
+//! operations run with the current credentials of the process.
 
 #![cfg(target_os = "linux")]
 
@@ -16,8 +16,8 @@ use support::*;
 
 const EACCES: i64 = -(libc::EACCES as i64);
 
-/// Reads that are cancelled, time out or end, in slots used again and again: a buffer holds what was in it or its own file's
-/// bytes, and nothing behind what its event says.
+/// Reads that are cancelled, time out or complete, in reused slots. A buffer keeps its bytes or gets those of its own
+/// file, and no byte beyond the result.
 fn buffers_are_ones_own(case: &Case) {
     const FILES: usize = 8;
     const AT_ONCE: usize = 64;
@@ -46,14 +46,14 @@ fn buffers_are_ones_own(case: &Case) {
             let own = b'a' + whose[at] as u8;
             let (mine, rest) = rooms[at].split_at(moved);
             assert!(mine.iter().all(|byte| *byte == own), "another's bytes");
-            // One that was stopped may have begun.
+            // A stopped read may have started.
             let untouched = |byte: &u8| *byte == b'.' || (event.result < 0 && *byte == own);
             assert!(rest.iter().all(untouched), "more than the event says");
         }
     }
 }
 
-/// A path that is shorter than the one before in its slot, and one that fails.
+/// A path that is shorter than the previous one in its slot, and one that fails.
 fn paths_are_ones_own(case: &Case) {
     let ctx = case.ctx_of(1);
     let long = "l".repeat(200);
@@ -68,9 +68,9 @@ fn paths_are_ones_own(case: &Case) {
     }
 }
 
-/// A program that is started while everything that has descriptors is in use gets none of them.
+/// A program that is started while contexts are in use inherits none of their descriptors.
 fn no_descriptor_survives_exec(case: &Case) {
-    // Not ours: a terminal's, and what this process was born with.
+    // Not the library's: those of a terminal, and those that this process inherited.
     let stuck = stuck::Stuck::kinds();
     let known = process::descriptors();
     let ctx = case.ctx();
@@ -89,7 +89,7 @@ fn no_descriptor_survives_exec(case: &Case) {
     ctx.collect(stuck.len());
 }
 
-/// After setresuid(2) by way of the C library, which tells all threads, workers are nobody too.
+/// setresuid(2) of the C library changes all threads: worker threads run as the new user.
 fn credentials_are_the_process_s(case: &Case) {
     // SAFETY: no memory involved.
     if unsafe { libc::getuid() } != 0 {
@@ -115,7 +115,7 @@ fn credentials_are_the_process_s(case: &Case) {
     assert_eq!(&room, b"secret");
 }
 
-/// Lengths, offsets and sums at the edges of their types: the plain call's answer.
+/// Lengths, offsets and sums at the limits of their types give the result of the plain call.
 fn sums_do_not_overflow(case: &Case) {
     let file = case.dir.file("file", &pattern(100));
     let fd = file.as_raw_fd();

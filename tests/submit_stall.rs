@@ -1,5 +1,5 @@
-//! Submit does not wait for data. A file system that holds every read, write and sync until it is told to let go proves it
-//! by order, not by a clock: what a test does before `go` cannot have waited for the file.
+//! Submit never waits for data. The test file system holds every read, write and sync until the command `go`. A call
+//! that returns before `go` has not waited for the file. No test uses a clock for this.
 
 #![cfg(target_os = "linux")]
 
@@ -31,12 +31,12 @@ struct Gate {
 }
 
 impl Gate {
-    /// None if this machine does not let us mount one.
+    /// None if this machine does not allow the mount.
     fn mount(case: &Case) -> Option<Self> {
         Self::mount_of(case, None)
     }
 
-    /// The same, on a block device.
+    /// Like `mount`, on a block device.
     fn mount_of(case: &Case, device: Option<&Path>) -> Option<Self> {
         static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
         let program = PROGRAM.get_or_init(|| c::program("fuse_gate", c::Language::C, c::Link::Not));
@@ -65,7 +65,7 @@ impl Gate {
         self.folder.join("gated")
     }
 
-    /// Waits until the server holds so many requests more.
+    /// Waits until the server holds this many more requests.
     fn holds(&mut self, requests: usize) {
         for _ in 0..requests {
             let mut line = String::new();
@@ -74,12 +74,12 @@ impl Gate {
         }
     }
 
-    /// Lets go of what is held now.
+    /// Lets the held requests end.
     fn go(&mut self) {
         self.commands.as_mut().expect("its input").write_all(b"go\n").expect("a command");
     }
 
-    /// Lets go until there are `count` events. (What was not held yet will be.)
+    /// Lets requests end until there are `count` events. Some requests may arrive later.
     fn collect(&mut self, ctx: &Ctx, count: usize) -> Vec<Event> {
         let mut events = Vec::new();
         until("all events after the gate has opened", || {
@@ -99,7 +99,7 @@ impl Drop for Gate {
     }
 }
 
-/// The file system says `g` to every read.
+/// The file system returns `g` for every byte.
 fn all_g(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == b'g')
 }
@@ -108,7 +108,7 @@ fn page_read(file: &File, memory: &sys::Map, at: usize) -> caio_op {
     op(CAIO_OP_READ, file.as_raw_fd()).buf(memory.address(at * PAGE)).len(PAGE as u64).at((at * PAGE) as u64)
 }
 
-/// Reads of another file come to their end while all else is held; their tags are their own.
+/// Reads of another file complete while all other operations are held. Their tags are distinct.
 fn others_go_on(ctx: &Ctx, case: &Case) {
     const COUNT: usize = 8;
     let file = case.dir.cold("other", COUNT * PAGE);
@@ -122,7 +122,7 @@ fn others_go_on(ctx: &Ctx, case: &Case) {
     assert_eq!(memory.bytes(), pattern(COUNT * PAGE));
 }
 
-/// Fewer than a context has workers.
+/// Fewer than the worker threads of a context.
 const HELD: usize = 20;
 
 fn reads_are_held(case: &Case) {
@@ -142,7 +142,7 @@ fn reads_are_held(case: &Case) {
     assert!(all_g(memory.bytes()));
 }
 
-/// By submit_poll too, and when the held read is one of a batch.
+/// The same with submit_poll, and with the held read in a batch.
 fn a_batch_with_a_held_read(case: &Case) {
     let Some(mut gate) = Gate::mount(case) else { return };
     let (file, other) = (gate.file(), case.dir.cold("batch", 2 * PAGE));
@@ -183,11 +183,11 @@ fn writes_and_syncs_are_held(case: &Case) {
     }
 }
 
-/// A block device that is a file.
+/// A block device on a file.
 struct Loop(String);
 
 impl Loop {
-    /// None if this machine has none.
+    /// None if this machine has no loop device.
     fn of(path: &Path) -> Option<Self> {
         let output = Command::new("losetup").args(["-f", "--show"]).arg(path).output();
         match output {
@@ -208,7 +208,7 @@ impl Drop for Loop {
     }
 }
 
-/// FUSE on a block device looks like a file system of the kernel's: ntfs-3g is one.
+/// FUSE on a block device, such as ntfs-3g, looks like a file system in the kernel.
 fn direct_transfers_of_fuse_on_a_device(case: &Case) {
     case.dir.sparse("image", 1 << 20);
     let Some(device) = Loop::of(&case.dir.join("image")) else { return };
@@ -227,7 +227,7 @@ fn direct_transfers_of_fuse_on_a_device(case: &Case) {
     }
 }
 
-/// What the kernel has begun is not interrupted, and yields its one event when it ends.
+/// A running operation is not interrupted, and yields its one event when it ends.
 fn cancel_and_timeout_of_a_held_read(case: &Case) {
     let Some(mut gate) = Gate::mount(case) else { return };
     let file = gate.file();
@@ -249,7 +249,7 @@ fn cancel_and_timeout_of_a_held_read(case: &Case) {
     assert!(ctx.poll(4).is_empty(), "and no more");
 }
 
-/// With one worker, which the first read has, the second has not begun: cancelling it waits for nothing.
+/// With one worker thread, which runs the first read, the second has not started: a cancel stops it at once.
 fn cancel_of_a_queued_read(case: &Case) {
     let Some(mut gate) = Gate::mount(case) else { return };
     let file = gate.file();
@@ -263,7 +263,7 @@ fn cancel_of_a_queued_read(case: &Case) {
     assert_eq!(gate.collect(&ctx, 1), [Event { user_data: 1, result: PAGE as i64 }]);
 }
 
-/// free returns only when nothing touches the caller's memory any more.
+/// free returns only when neither the kernel nor a worker thread can touch the caller's memory.
 fn free_waits_for_a_held_read(case: &Case) {
     let Some(mut gate) = Gate::mount(case) else { return };
     let file = gate.file();
@@ -277,7 +277,7 @@ fn free_waits_for_a_held_read(case: &Case) {
             drop(ctx);
             freed.store(true, Ordering::Release);
         });
-        // If it does not wait, this is time enough to be found out; if it does, no time is too short.
+        // A free that does not wait returns within this time. One that waits passes with any time.
         std::thread::sleep(Duration::from_millis(100));
         let waited = !freed.load(Ordering::Acquire);
         let touched = memory.bytes()[0];
@@ -295,7 +295,7 @@ fn fifo(case: &Case) -> std::ffi::CString {
     path
 }
 
-/// More operations blocked on a FIFO than there can be workers; disk operations go on.
+/// More operations than worker threads are blocked on a FIFO. Disk operations proceed.
 fn fifo_reads_beside_disk_reads(case: &Case) {
     const COUNT: usize = 200;
     let path = fifo(case);
@@ -318,7 +318,7 @@ fn fifo_reads_beside_disk_reads(case: &Case) {
     assert_eq!(bytes, [b'z'; COUNT]);
 }
 
-/// Opens that wait for a FIFO's other end: neither submit nor reads nor free wait with them.
+/// Opens wait for the other end of a FIFO. Submit, reads and free do not wait for them.
 fn fifo_opens_beside_disk_reads(case: &Case) {
     const COUNT: usize = 40;
     let path = fifo(case);
@@ -330,7 +330,7 @@ fn fifo_opens_beside_disk_reads(case: &Case) {
         // SAFETY: a live string. ENXIO until one of the opens waits.
         let fd = unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_NONBLOCK | libc::O_CLOEXEC) };
         if fd >= 0 {
-            // SAFETY: fresh from the kernel.
+            // SAFETY: a new descriptor.
             break unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(fd) };
         }
         assert_eq!(sys::errno(), libc::ENXIO);
@@ -343,11 +343,11 @@ fn fifo_opens_beside_disk_reads(case: &Case) {
     drop(writer);
     ctx.accept(&opens);
     drop(ctx);
-    // Those that still wait are let go, so that no thread outlives the test.
+    // Let the waiting opens end, so that no thread outlives the test.
     drop(sys::open(&path, libc::O_RDWR));
 }
 
-/// Group commit: who asks while a sync runs is served by the next one, all by the same.
+/// Group commit: one call serves all syncs that are submitted while another call runs.
 fn one_sync_serves_all_who_asked(case: &Case) {
     const ASKED: u64 = 8;
     let Some(mut gate) = Gate::mount(case) else { return };

@@ -1,4 +1,4 @@
-//! What the shared library shows to a linker: exactly the functions of the header, the soname, and how it is loaded.
+//! The shared library exports exactly the functions of the header, and has its soname and load flags.
 
 #![cfg(target_os = "linux")]
 
@@ -7,7 +7,7 @@ mod c;
 
 use std::process::Command;
 
-/// The export list. It grows; nothing ever leaves it.
+/// The export list. It only grows.
 const EXPORTS: [&str; 18] = [
     "caio_backend_name",
     "caio_backend_probe",
@@ -29,7 +29,7 @@ const EXPORTS: [&str; 18] = [
     "caio_version",
 ];
 
-/// What binutils (part of every C compiler's installation) says about the library.
+/// The output of a program of binutils, which every C compiler installs, for the library.
 fn ask(program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command.args(arguments).arg(c::shared_library());

@@ -1,4 +1,4 @@
-//! What the library asks of the kernel, counted by strace: a batch costs one submission call, waiting costs none.
+//! Counts system calls with strace: a batch costs one submission call, and waiting costs none.
 
 #![cfg(target_os = "linux")]
 
@@ -16,20 +16,20 @@ use support::*;
 
 const BATCH: usize = 64;
 
-/// The child leaves marks in its trace: a write of a word to a descriptor that is not open.
+/// The child marks its trace: it writes a word to a descriptor that is not open.
 fn mark(word: &str) {
     // SAFETY: a live string; the descriptor is refused.
     unsafe { libc::write(-1, word.as_ptr().cast(), word.len()) };
 }
 
-/// A system call as strace shows it: its name, the rest of its line, whether the marking thread made it.
+/// A system call in the trace: its name, the rest of its line, and whether the marking thread made it.
 struct Call {
     name: String,
     rest: String,
     ours: bool,
 }
 
-/// Runs `body` in a process of its own under strace and returns the calls between each mark and the mark "end".
+/// Runs `body` in its own process under strace. Returns the calls between each mark and the mark "end".
 fn traced(body: impl FnOnce()) -> Option<BTreeMap<String, Vec<Call>>> {
     if process::is_child() {
         body();
@@ -69,7 +69,7 @@ fn sections(trace: &Path) -> BTreeMap<String, Vec<Call>> {
                 let Some((_, marking, calls)) = &mut open else { continue };
                 let Some((name, rest)) = call.split_once('(') else { continue };
                 if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                    // A read behind the end of all files asks what the descriptor can do.
+                    // A read past the end of every file tests what the descriptor supports.
                     let name = if rest.contains("], 1, 9223372036854775806") { "check" } else { name };
                     calls.push(Call { name: name.into(), rest: rest.into(), ours: thread == *marking });
                 }
@@ -95,7 +95,7 @@ fn shown(calls: &[Call]) -> String {
     calls.iter().map(line).collect()
 }
 
-/// Two cold files, opened with these flags, and reads of both in turn.
+/// Two cold files, opened with these flags, and alternating reads of both.
 fn cold_reads(dir: &Dir, memory: &sys::Map, flags: i32) -> ([std::fs::File; 2], Vec<caio_op>) {
     let files = ["one", "two"].map(|name| {
         dir.cold(name, BATCH * sys::PAGE);
@@ -109,7 +109,7 @@ fn cold_reads(dir: &Dir, memory: &sys::Map, flags: i32) -> ([std::fs::File; 2], 
     (files, reads)
 }
 
-/// A batch of cold reads, three times on one context; the later ones meet a library that is warm.
+/// A batch of cold reads, three times on one context. The library is warm for the later ones.
 fn submit_cold_batches(backend: u32, flags: u32, open_flags: i32) {
     let dir = Folder::Disk.make();
     let memory = sys::Map::new(BATCH * sys::PAGE);
@@ -128,17 +128,17 @@ fn submit_cold_batches(backend: u32, flags: u32, open_flags: i32) {
     }
 }
 
-/// How a batch of reads is made, and what it may cost.
+/// The kind of a batch of reads, and its allowed system calls.
 #[derive(Clone, Copy)]
 struct Price {
     backend: u32,
     flags: u32,
     open_flags: i32,
-    /// The system call that there is one of.
+    /// The system call that a batch makes once.
     call: &'static str,
-    /// At most so many looks for cached data.
+    /// The largest number of inline attempts.
     looks: usize,
-    /// Only the first batch; later ones may know of a better way.
+    /// Only the first batch counts. Later ones may use a faster path.
     once: bool,
     /// What is asked about each descriptor: what it is, and for buffered reads that nobody tried, whether it is O_DIRECT.
     questions: usize,
@@ -155,7 +155,7 @@ const URING: Price = Price {
 };
 const LINUX: Price = Price { backend: CAIO_BACKEND_LINUX, call: "io_submit", ..URING };
 
-/// Beside that call one check for each of the two descriptors, and the looks.
+/// Besides that call, one check for each of the two descriptors, and the inline attempts.
 fn costs_one(price: Price) {
     if !available(price.backend) || !Folder::Disk.available() {
         return;
@@ -167,12 +167,12 @@ fn costs_one(price: Price) {
         let fewer = price.once && round != "first" && submissions == 0;
         assert!(submissions == 1 || fewer, "{round} batch:\n{}", shown(calls));
         assert!(ours(calls, "preadv2").len() <= price.looks, "{round} batch:\n{}", shown(calls));
-        // Starting a thread for the first time is not part of a batch's price; nor is memory that is then kept.
+        // Does not count the first start of a thread, nor memory that the library keeps.
         if round != "first" {
-            // What was found in the cache has finished, so that the descriptor is told once.
+            // Reads that were cached have completed, so the descriptor is signalled once.
             let told = calls.iter().filter(|made| made.ours && touches_eventfd(made)).count();
             assert!(told <= price.looks.min(1), "{round} batch:\n{}", shown(calls));
-            // Waking a worker is not asking about a descriptor.
+            // Waking a worker thread is not a check of a descriptor.
             let known = [price.call, "preadv2", "futex"];
             let others = calls.iter().filter(|made| made.ours && !known.contains(&made.name.as_str()));
             let most = 2 * price.questions + told;
@@ -201,7 +201,7 @@ fn direct_reads_cost_one_io_submit() {
     costs_one(Price { open_flags: libc::O_DIRECT, flags: CAIO_CTX_NO_INLINE, ..LINUX });
 }
 
-/// Buffered ones that would have to wait are sent back by kernel AIO: workers do better.
+/// Kernel AIO returns -EAGAIN for buffered reads that would block. Worker threads make them.
 #[test]
 fn reads_cost_one_io_submit_at_most() {
     costs_one(Price { flags: CAIO_CTX_NO_INLINE, once: true, questions: 2, ..LINUX });
@@ -214,7 +214,7 @@ fn submit_cached_batches(backend: u32) {
     let mut events = [const { caio_event { user_data: 0, result: 0 } }; BATCH];
     let ctx = Ctx::on(backend);
     assert!(ctx.run(&reads).iter().all(|result| *result == sys::PAGE as i64), "now they are cached");
-    // The library may need some batches to find out that what was cold is now warm.
+    // The library may need some batches to notice that the file is now cached.
     for round in ["", "", "", "", "", "", "", "first", "second", "third"] {
         let mut polled = 0;
         mark(round);
@@ -236,7 +236,7 @@ fn submit_cached_batches(backend: u32) {
     }
 }
 
-/// Cached reads by submit_poll: one preadv2 each, one check of each descriptor, and the eventfd is left alone.
+/// Cached reads with submit_poll: one preadv2 each, one check of each descriptor, and no call on the eventfd.
 fn cached_reads_cost_one_preadv2(backend: u32) {
     if !available(backend) || !Folder::Disk.available() {
         return;
@@ -265,7 +265,7 @@ fn cached_reads_on_threads() {
     cached_reads_cost_one_preadv2(CAIO_BACKEND_THREAD);
 }
 
-/// The test's own sleep, which the tracer interrupts now and then.
+/// The sleep of the test, which the tracer may interrupt.
 const SLEEP: [&str; 3] = ["nanosleep", "clock_nanosleep", "restart_syscall"];
 
 fn idle(case_backends: &[u32]) {
@@ -277,7 +277,7 @@ fn idle(case_backends: &[u32]) {
         unsafe { libc::usleep(1_500_000) };
         mark("end");
     };
-    // Threads and reads come to where they wait. If that takes longer, the test fails: too early, not too late.
+    // Threads and reads reach the calls in which they wait. If that takes longer, the test fails.
     let settle = || std::thread::sleep(Duration::from_secs(1));
     mark("new");
     rest();
@@ -297,7 +297,7 @@ fn idle(case_backends: &[u32]) {
     drop(contexts);
 }
 
-/// Nothing is polled: contexts that are new, idle, or wait for a pipe make no system call for as long as that lasts.
+/// Contexts that are new, idle, or waiting for a pipe make no system call.
 #[test]
 fn idle_contexts_make_no_calls() {
     let backends = backends();
@@ -305,12 +305,12 @@ fn idle_contexts_make_no_calls() {
     for (section, most) in [("new", 0), ("used", 8 * backends.len()), ("waiting", 8 * backends.len())] {
         let calls = &sections[section];
         let woken = calls.iter().filter(|call| !SLEEP.contains(&call.name.as_str())).count();
-        // An idle worker may have given up waiting, and ended.
+        // An idle worker thread may have exited.
         assert!(woken <= most, "{section}:\n{}", shown(calls));
     }
 }
 
-/// Waiting for an event that does not come is one sleep.
+/// A wait for a completion that does not arrive is one sleep.
 #[test]
 fn a_wait_sleeps_once() {
     let backends = backends();
@@ -329,7 +329,7 @@ fn a_wait_sleeps_once() {
     }
 }
 
-/// The counts above are worth something only if this finds what is there.
+/// Checks that the trace shows the calls that the other tests count.
 #[test]
 fn the_trace_is_read_right() {
     let Some(sections) = traced(|| {
