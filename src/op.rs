@@ -94,7 +94,7 @@ impl Op {
 
 /// A read or write at an offset that asks for nothing special.
 #[derive(Clone, Copy)]
-pub struct Plain {
+pub struct SimpleTransfer {
     pub user_data: u64,
     pub reads: bool,
     /// It has a priority or a timeout, which are for when it must wait.
@@ -105,7 +105,7 @@ pub struct Plain {
     pub offset: u64,
 }
 
-impl Plain {
+impl SimpleTransfer {
     /// io_uring takes it with the plain call's meaning, if it takes such ones of its file.
     #[inline(always)]
     pub fn fits_the_kernel(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::backend::Kind;
 use crate::error::{Errno, Result};
 use crate::exec::blocking::ended;
 use crate::exec::nonblocking::{self, Attempt, Way};
-use crate::op::{Code, Op, Plain};
+use crate::op::{Code, Op, SimpleTransfer};
 use crate::sys::file_kind::FileKind;
 use crate::sys::mem::Memory;
 use crate::sys::{rw, uring};
@@ -27,8 +27,8 @@ pub enum Route {
     Stream(u64),
 }
 
-/// What becomes of a plain operation.
-pub enum Plainly {
+/// What becomes of a simple transfer.
+pub enum FastPath {
     /// Read in full.
     Read,
     /// It goes to io_uring.
@@ -157,33 +157,33 @@ impl Router {
         }
     }
 
-    /// What becomes of a plain operation; what [`Self::decide`] would make of it. `at_once`: the caller takes its event.
+    /// What becomes of a simple transfer; what [`Self::decide`] would make of it. `at_once`: the caller takes its event.
     #[inline(always)]
-    pub fn plainly(&self, op: &Plain, at_once: bool, checks: &mut Checks) -> Plainly {
+    pub fn fast_path(&self, op: &SimpleTransfer, at_once: bool, checks: &mut Checks) -> FastPath {
         if op.reads && at_once && checks.cached_fd == Some(op.fd) && checks.allows(op.len) {
-            return self.after_plain_attempt(op, rw::read_cached(op.fd, op.buf, op.len, op.offset), at_once, checks);
+            return self.after_fast_attempt(op, rw::read_cached(op.fd, op.buf, op.len, op.offset), at_once, checks);
         }
         if checks.sent == Some((op.fd, op.reads)) && op.len <= INLINE_MOST && op.fits_the_kernel() {
             if op.reads {
                 self.hit_rate.leaves_out();
             }
-            return Plainly::Sent;
+            return FastPath::Sent;
         }
         self.first_of_its_kind(*op, at_once, checks)
     }
 
     /// By value, so that the others can stay in registers.
     #[inline(never)]
-    fn first_of_its_kind(&self, op: Plain, at_once: bool, checks: &mut Checks) -> Plainly {
+    fn first_of_its_kind(&self, op: SimpleTransfer, at_once: bool, checks: &mut Checks) -> FastPath {
         if op.reads && !self.no_inline {
             if !checks.allows(op.len) {
-                return Plainly::Undecided;
+                return FastPath::Undecided;
             }
             if let Some(answer) = self.attempt(op.fd, op.buf, op.len, op.offset, checks) {
                 if answer == Ok(op.len) {
                     self.hit_rate.hit();
                 }
-                return self.after_plain_attempt(&op, answer, at_once, checks);
+                return self.after_fast_attempt(&op, answer, at_once, checks);
             }
         }
         let sent = self.ring_takes(op.reads)
@@ -191,24 +191,30 @@ impl Router {
             && (op.reads || !self.auto || self.is_direct(op.fd, checks))
             && self.natively(op.fd, op.reads, checks);
         if !sent {
-            return Plainly::Untried;
+            return FastPath::Untried;
         }
         checks.sent = Some((op.fd, op.reads));
-        Plainly::Sent
+        FastPath::Sent
     }
 
     #[inline(always)]
-    fn after_plain_attempt(&self, op: &Plain, answer: Result<u64>, at_once: bool, checks: &mut Checks) -> Plainly {
+    fn after_fast_attempt(
+        &self,
+        op: &SimpleTransfer,
+        answer: Result<u64>,
+        at_once: bool,
+        checks: &mut Checks,
+    ) -> FastPath {
         match answer {
             Ok(read) if read == op.len && at_once => {
                 checks.budget -= op.len;
-                Plainly::Read
+                FastPath::Read
             }
             Err(Errno(libc::EAGAIN)) if self.ring_takes(true) && op.fits_the_kernel() => {
                 self.misses(op.fd, checks);
-                Plainly::Sent
+                FastPath::Sent
             }
-            answer => Plainly::Answered(answer),
+            answer => FastPath::Answered(answer),
         }
     }
 
@@ -226,7 +232,7 @@ impl Router {
         self.kind == Kind::Uring && !(reads && self.direct_reads_only)
     }
 
-    /// [`Self::decide`] for a plain operation of which [`Self::plainly`] gave this answer.
+    /// [`Self::decide`] for a simple transfer of which [`Self::fast_path`] gave this answer.
     pub fn decide_after(&self, op: &Op, answer: Result<u64>, checks: &mut Checks) -> Route {
         self.after_attempt(op, answer, false, checks)
     }
@@ -341,7 +347,7 @@ impl Router {
             && (1..=rw::MAX_TRANSFER).contains(&op.len)
             && op.sys_flags & !flags == 0
             && (!op.code.vectored() || op.len <= libc::UIO_MAXIOV as u64)
-            && priority_is_plain(op.ioprio);
+            && priority_is_common(op.ioprio);
         form && match self.kind {
             Kind::Thread => false,
             // io_uring has a kernel thread make buffered writes, which takes longer than ours do.
@@ -426,7 +432,7 @@ enum Cached {
 }
 
 /// Best-effort and idle priorities of a level that exists; the kernel's queues refuse others, which are a hint all the same.
-fn priority_is_plain(value: u16) -> bool {
+fn priority_is_common(value: u16) -> bool {
     const BEST_EFFORT: u16 = 2;
     const IDLE: u16 = 3;
     let (class, level) = (value >> 13, value & 0x1fff);

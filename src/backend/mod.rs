@@ -9,7 +9,7 @@ pub use choice::{choose, probe};
 use std::os::fd::RawFd;
 
 use crate::error::Result;
-use crate::op::{Op, Plain};
+use crate::op::{Op, SimpleTransfer};
 
 /// A backend, numbered as `CAIO_BACKEND_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,16 +103,16 @@ impl Native {
         }
     }
 
-    /// For [`Self::push_plain`]: how many of so many plain operations it takes.
+    /// For [`Self::push_simple`]: how many of so many simple transfers it takes.
     pub fn make_ready(&mut self, count: usize) -> usize {
         if let Self::Uring(uring) = self { uring.make_ready(count) } else { 0 }
     }
 
     /// Takes one of those that [`Self::make_ready`] said it takes.
     #[inline(always)]
-    pub fn push_plain(&mut self, token: u64, op: &Plain) {
+    pub fn push_simple(&mut self, token: u64, op: &SimpleTransfer) {
         if let Self::Uring(uring) = self {
-            uring.push_plain(token, op);
+            uring.push_simple(token, op);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Wants;
 use crate::error::Result;
-use crate::op::{Code, Op, Plain};
+use crate::op::{Code, Op, SimpleTransfer};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sys::mem::room;
 use crate::sys::thread;
@@ -125,8 +125,8 @@ impl Uring {
 
     /// Of those that there is room for.
     #[inline(always)]
-    pub fn push_plain(&mut self, token: u64, op: &Plain) {
-        let Plain { user_data: _, reads, hurried: _, fd, buf, len, offset } = *op;
+    pub fn push_simple(&mut self, token: u64, op: &SimpleTransfer) {
+        let SimpleTransfer { user_data: _, reads, hurried: _, fd, buf, len, offset } = *op;
         let count = len as u32;
         let request =
             Request::Transfer { fd, reads, vectored: false, memory: buf, count, offset, rw_flags: 0, ioprio: 0 };

@@ -7,7 +7,7 @@ use super::types::*;
 use crate::completion::{Event, Sink};
 use crate::context::{Counters, Memory, Options, Source};
 use crate::error::{Errno, Result};
-use crate::op::{CURRENT, Code, Op, Plain};
+use crate::op::{CURRENT, Code, Op, SimpleTransfer};
 
 const EINVAL: Errno = Errno(libc::EINVAL);
 
@@ -106,7 +106,7 @@ impl Source for Ops {
     }
 
     #[inline(always)]
-    fn plain(&self, index: u32) -> Option<Plain> {
+    fn simple(&self, index: u32) -> Option<SimpleTransfer> {
         assert!(index < self.count);
         // SAFETY: as in `get`.
         let op = unsafe { self.first.add(index as usize).read_unaligned() };
@@ -114,7 +114,7 @@ impl Source for Ops {
         #[cfg(target_pointer_width = "32")]
         let special = special | u64::from(op.reserved_buf | op.reserved_buf2);
         let reads = op.opcode == CAIO_OP_READ;
-        ((reads || op.opcode == CAIO_OP_WRITE) && special == 0 && op.offset != CURRENT).then(|| Plain {
+        ((reads || op.opcode == CAIO_OP_WRITE) && special == 0 && op.offset != CURRENT).then(|| SimpleTransfer {
             user_data: op.user_data,
             reads,
             hurried: op.timeout_ns | u64::from(op.ioprio) != 0,

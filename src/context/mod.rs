@@ -29,7 +29,7 @@ use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
 use crate::fork_list::ForkList;
 use crate::notice::Notice;
-use crate::op::{Op, Plain};
+use crate::op::{Op, SimpleTransfer};
 use crate::route::Router;
 use crate::sync::{Condvar, Mutex};
 use crate::sys::{fork, thread};
@@ -64,7 +64,7 @@ pub trait Source {
     /// The operation, or EINVAL if it is malformed.
     fn get(&self, index: u32) -> Result<Op>;
     /// The operation if it is well-formed and no more than a read or write at an offset, which is what most are.
-    fn plain(&self, index: u32) -> Option<Plain>;
+    fn simple(&self, index: u32) -> Option<SimpleTransfer>;
 }
 
 /// Counters since the context was made.

@@ -6,7 +6,7 @@ use crate::backend::{Flush, Native};
 use crate::completion::{Event, Nowhere, Sink};
 use crate::error::Errno;
 use crate::exec::blocking;
-use crate::op::{Op, Plain};
+use crate::op::{Op, SimpleTransfer};
 use crate::sys::file_kind::{self, FileKind};
 use crate::sys::rw::MAX_TRANSFER;
 
@@ -25,8 +25,8 @@ impl State {
         }
     }
 
-    /// Sends plain operations, which are all io_uring's.
-    pub fn send_plain(&mut self, ops: &[Plain]) {
+    /// Sends simple transfers, which are all io_uring's.
+    pub fn send_simple(&mut self, ops: &[SimpleTransfer]) {
         let (now, later) = ops.split_at(self.native.make_ready(ops.len()));
         let Self { slab, native, held, .. } = self;
         for same in now.chunk_by(|one, next| (one.fd, one.reads) == (next.fd, next.reads)) {
@@ -34,7 +34,7 @@ impl State {
             for op in same {
                 let index = slab.insert(op.op());
                 (slab[index].place, slab[index].held) = (Place::Native, held);
-                native.push_plain(slab.token(index).0, op);
+                native.push_simple(slab.token(index).0, op);
             }
         }
         for op in later {

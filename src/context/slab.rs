@@ -79,8 +79,8 @@ pub struct Slot {
 impl Slot {
     /// A transfer that moved all that it was to move, and that nothing is linked to.
     pub fn is_done_with(&self, result: i64) -> bool {
-        let plain = self.next == NONE && self.moved == 0 && self.op.code.transfers() && !self.op.code.vectored();
-        plain && u64::try_from(result) == Ok(self.op.len)
+        let simple = self.next == NONE && self.moved == 0 && self.op.code.transfers() && !self.op.code.vectored();
+        simple && u64::try_from(result) == Ok(self.op.len)
     }
 }
 

@@ -8,8 +8,8 @@ use super::state::{By, CANCELED, State};
 use super::{Shared, Source};
 use crate::completion::{Event, Nowhere, Sink};
 use crate::error::{Errno, Result};
-use crate::op::{Op, Plain};
-use crate::route::{Checks, Plainly, Route};
+use crate::op::{Op, SimpleTransfer};
+use crate::route::{Checks, FastPath, Route};
 use crate::sync::MutexGuard;
 use crate::sys::mem::{boxed, room};
 use crate::sys::path;
@@ -26,12 +26,12 @@ pub struct Batch {
     finished: Vec<(Op, i64)>,
     /// Operations that go on elsewhere.
     pending: Vec<Pending>,
-    /// Plain ones that go to the kernel's queue.
-    native: Vec<Plain>,
+    /// SimpleTransfer ones that go to the kernel's queue.
+    native: Vec<SimpleTransfer>,
     /// The NUL-terminated paths of those.
     paths: Vec<u8>,
     /// Room for events that need not be kept: their operations finished here, and the caller takes events.
-    direct: u32,
+    deliverable: u32,
     /// Events that went that way.
     delivered: u32,
     /// Taking in what the kernel had finished may have left chores.
@@ -157,7 +157,7 @@ impl Shared {
         state.set_aside += room;
         // What waits goes first, so that no event waits for ever behind what each submit finishes anew.
         let reaped = state.reap();
-        let direct = events.saturating_sub(u32::try_from(state.done.len()).unwrap_or(u32::MAX));
+        let deliverable = events.saturating_sub(u32::try_from(state.done.len()).unwrap_or(u32::MAX));
         let batch = state.spare.pop();
         drop(state);
         let ready = batch.map_or_else(Batch::new, Ok).and_then(|batch| batch.with_room(room));
@@ -167,7 +167,7 @@ impl Shared {
             return Err(Errno(libc::ENOMEM));
         };
         batch.checks.next_submit(count);
-        (batch.direct, batch.delivered, batch.reaped) = (direct, 0, reaped);
+        (batch.deliverable, batch.delivered, batch.reaped) = (deliverable, 0, reaped);
         Ok((batch, room))
     }
 }
@@ -246,8 +246,8 @@ impl Batch {
         let mut accepted = 0;
         self.chain.clear();
         while accepted < source.count() {
-            let (plain, next) = self.take_plain(shared, source, accepted..room, sink);
-            accepted += plain;
+            let (simple, next) = self.take_simple(shared, source, accepted..room, sink);
+            accepted += simple;
             if accepted == source.count() {
                 break;
             }
@@ -297,35 +297,35 @@ impl Batch {
     /// Reads what is in the page cache straight into the caller's hands, and sends on what is io_uring's, for as long as that
     /// goes on; returns how many, and what became of the next one.
     #[inline(always)]
-    fn take_plain(
+    fn take_simple(
         &mut self,
         shared: &Shared,
         source: &impl Source,
         range: Range<u32>,
         sink: &mut impl Sink,
-    ) -> (u32, Plainly) {
+    ) -> (u32, FastPath) {
         for index in range.clone() {
-            let Some(op) = source.plain(index) else { return (index - range.start, Plainly::Undecided) };
-            match shared.router.plainly(&op, self.delivered < self.direct, &mut self.checks) {
-                Plainly::Read => {
+            let Some(op) = source.simple(index) else { return (index - range.start, FastPath::Undecided) };
+            match shared.router.fast_path(&op, self.delivered < self.deliverable, &mut self.checks) {
+                FastPath::Read => {
                     sink.put(Event { user_data: op.user_data, result: op.len as i64 });
                     self.delivered += 1;
                 }
-                Plainly::Sent => self.native.push(op),
+                FastPath::Sent => self.native.push(op),
                 other => return (index - range.start, other),
             }
         }
-        (range.end - range.start, Plainly::Undecided)
+        (range.end - range.start, FastPath::Undecided)
     }
 
-    fn run_single(&mut self, shared: &Shared, op: Op, so_far: Plainly, sink: &mut impl Sink) {
+    fn run_single(&mut self, shared: &Shared, op: Op, so_far: FastPath, sink: &mut impl Sink) {
         let (route, paths, refused) = match so_far {
-            Plainly::Answered(answer) => (shared.router.decide_after(&op, answer, &mut self.checks), 0..0, None),
-            Plainly::Untried => (shared.router.decide_untried(&op, false, &mut self.checks), 0..0, None),
+            FastPath::Answered(answer) => (shared.router.decide_after(&op, answer, &mut self.checks), 0..0, None),
+            FastPath::Untried => (shared.router.decide_untried(&op, false, &mut self.checks), 0..0, None),
             _ => self.run(shared, &op, false),
         };
         match route {
-            Route::Done(result) if self.delivered < self.direct && result != CANCELED.as_result() => {
+            Route::Done(result) if self.delivered < self.deliverable && result != CANCELED.as_result() => {
                 sink.put(Event { user_data: op.user_data, result });
                 self.delivered += 1;
             }
@@ -435,7 +435,7 @@ impl Batch {
         for (op, result) in self.finished.drain(..) {
             state.note(&op, result, By::Submit);
         }
-        state.send_plain(&self.native);
+        state.send_simple(&self.native);
         self.native.clear();
         let mut before = NONE;
         for pending in self.pending.drain(..) {

@@ -68,7 +68,7 @@ pub enum Way {
     /// MSG_DONTWAIT.
     Socket,
     /// It has O_NONBLOCK itself.
-    Plain,
+    SimpleTransfer,
     None,
 }
 
@@ -78,7 +78,7 @@ impl Way {
             Self::Unknown => self.find(t),
             Self::NoWait => no_wait(t),
             Self::Socket => rw::socket_attempt(t),
-            Self::Plain => rw::transfer(t),
+            Self::SimpleTransfer => rw::transfer(t),
             Self::None => Err(Errno(libc::EOPNOTSUPP)),
         }
     }
@@ -110,7 +110,7 @@ impl Way {
             answer => return answer,
         }
         if is_nonblocking(t.fd) {
-            *self = Self::Plain;
+            *self = Self::SimpleTransfer;
             return rw::transfer(t);
         }
         if !socket {

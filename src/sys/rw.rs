@@ -69,12 +69,12 @@ fn plain_transfer(fd: i32, reads: bool, address: *mut c_void, count: usize, offs
 /// The array at `parts` is the caller's, or lives in the caller of this.
 fn vector_transfer(fd: i32, reads: bool, parts: *const c_void, count: usize, offset: u64, flags: u32) -> Result<u64> {
     let (low, high) = halves(offset);
-    let plain = |positional, current| if offset == CURRENT { current } else { positional };
+    let either = |positional, current| if offset == CURRENT { current } else { positional };
     let call = match (reads, flags != 0) {
         (true, true) => libc::SYS_preadv2,
         (false, true) => libc::SYS_pwritev2,
-        (true, false) => plain(libc::SYS_preadv, libc::SYS_readv),
-        (false, false) => plain(libc::SYS_pwritev, libc::SYS_writev),
+        (true, false) => either(libc::SYS_preadv, libc::SYS_readv),
+        (false, false) => either(libc::SYS_pwritev, libc::SYS_writev),
     };
     // SAFETY: the kernel checks every address, that of the array too; what lies there is lent to this operation (Memory).
     // Calls that take fewer arguments ignore the rest.
