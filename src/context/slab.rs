@@ -77,6 +77,27 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// For a new operation; `paths` is empty, and its memory is used again.
+    #[inline(always)]
+    fn new(op: Op, paths: Vec<u8>, generation: u32) -> Self {
+        Self {
+            op,
+            place: Place::Waiting,
+            next: NONE,
+            before: NONE,
+            behind: NONE,
+            moved: 0,
+            stop: None,
+            held: false,
+            coming: false,
+            retried: false,
+            thread: 0,
+            refused: None,
+            paths,
+            generation,
+        }
+    }
+
     /// A transfer that moved all that it was to move, and that nothing is linked to.
     pub fn is_done_with(&self, result: i64) -> bool {
         let simple = self.next == NONE && self.moved == 0 && self.op.code.transfers() && !self.op.code.vectored();
@@ -118,36 +139,14 @@ impl Slab {
         self.used += 1;
         if self.free == NONE {
             self.tags.push(op.user_data);
-            self.slots.push(Slot {
-                op,
-                place: Place::Waiting,
-                next: NONE,
-                before: NONE,
-                behind: NONE,
-                moved: 0,
-                stop: None,
-                held: false,
-                coming: false,
-                retried: false,
-                thread: 0,
-                refused: None,
-                paths: Vec::new(),
-                generation: 0,
-            });
+            self.slots.push(Slot::new(op, Vec::new(), 0));
             return self.slots.len() as u32 - 1;
         }
         let index = self.free;
         let slot = &mut self.slots[index as usize];
         self.tags[index as usize] = op.user_data;
         self.free = slot.behind;
-        slot.op = op;
-        slot.place = Place::Waiting;
-        (slot.next, slot.before, slot.behind) = (NONE, NONE, NONE);
-        slot.moved = 0;
-        slot.stop = None;
-        slot.retried = false;
-        slot.thread = 0;
-        slot.refused = None;
+        *slot = Slot::new(op, std::mem::take(&mut slot.paths), slot.generation);
         index
     }
 
@@ -321,6 +320,45 @@ mod tests {
         assert_eq!(again, first);
         assert_eq!(slab.find(token), None);
         assert_eq!(slab.used(), 1);
+    }
+
+    #[test]
+    fn a_slot_keeps_nothing_of_the_operation_before_but_its_memory() {
+        let mut slab = Slab::new(1).unwrap();
+        let index = slab.insert(nop(1));
+        let generation = slab[index].generation;
+        let paths = Vec::with_capacity(100);
+        let memory = paths.as_ptr();
+        slab[index] = Slot {
+            held: true,
+            coming: true,
+            retried: true,
+            thread: 7,
+            moved: 9,
+            paths,
+            ..Slot::new(nop(1), Vec::new(), generation)
+        };
+        slab.release(index);
+        assert_eq!(slab.insert(nop(2)), index);
+        let Slot {
+            op,
+            place,
+            next,
+            before,
+            behind,
+            moved,
+            stop,
+            held,
+            coming,
+            retried,
+            thread,
+            refused,
+            paths,
+            generation: _,
+        } = &slab[index];
+        assert_eq!((op.user_data, *place, *next, *before, *behind, *moved), (2, Place::Waiting, NONE, NONE, NONE, 0));
+        assert_eq!((*stop, *held, *coming, *retried, *thread, *refused), (None, false, false, false, 0, None));
+        assert_eq!((paths.len(), paths.as_ptr()), (0, memory));
     }
 
     #[test]
