@@ -43,7 +43,9 @@ impl Sink for Nowhere {
 /// Who clears it must look for native completions afterwards: their signal may be what was cleared.
 pub struct Completions {
     waiting: VecDeque<Finished>,
-    /// Lists the descriptors that opens left in events.
+    /// How many events hold a descriptor that an open returned.
+    opened: u32,
+    /// Lists those descriptors.
     fds: Arc<ForkList>,
     notice: Arc<Notice>,
     /// This library has written to the descriptor since it was last cleared, or is about to.
@@ -73,6 +75,7 @@ pub struct Finished {
 impl Completions {
     pub fn new(capacity: usize, fds: Arc<ForkList>) -> Result<Self> {
         Ok(Self {
+            opened: 0,
             fds,
             waiting: room(capacity)?.into(),
             notice: Arc::new(Notice::new()?),
@@ -104,16 +107,19 @@ impl Completions {
     }
 
     /// The event of an operation, which [`Self::push`] follows for.
-    pub fn finished(&self, op: &Op, result: i64) -> Finished {
+    pub fn finished(&mut self, op: &Op, result: i64) -> Finished {
         let opened = op.code == Code::Openat && result >= 0;
         let (result, opened) = if opened { self.list(result) } else { (result, None) };
         Finished { event: Event { user_data: op.user_data, result }, opened }
     }
 
     #[cold]
-    fn list(&self, fd: i64) -> (i64, Option<Place>) {
+    fn list(&mut self, fd: i64) -> (i64, Option<Place>) {
         match self.fds.add(fd as RawFd) {
-            Ok(place) => (fd, Some(place)),
+            Ok(place) => {
+                self.opened += 1;
+                (fd, Some(place))
+            }
             Err(errno) => {
                 // A child of fork(2) could not close it.
                 fs::close(fd as RawFd).ok();
@@ -191,11 +197,11 @@ impl Completions {
     /// Moves events out, oldest first; returns how many.
     pub fn take(&mut self, sink: &mut impl Sink) -> u32 {
         let count = self.waiting.len().min(sink.room() as usize);
-        for Finished { event, opened } in self.waiting.drain(..count) {
-            if let Some(place) = opened {
-                self.fds.remove(place);
-            }
-            sink.put(event);
+        if self.opened > 0 {
+            self.hand_over(count);
+        }
+        for finished in self.waiting.drain(..count) {
+            sink.put(finished.event);
         }
         if self.waiting.is_empty() {
             self.tellings += 1;
@@ -204,11 +210,21 @@ impl Completions {
         count as u32
     }
 
+    /// The descriptors in the next `count` events become the caller's.
+    #[cold]
+    fn hand_over(&mut self, count: usize) {
+        for place in self.waiting.range_mut(..count).filter_map(|finished| finished.opened.take()) {
+            self.opened -= 1;
+            self.fds.remove(place);
+        }
+    }
+
     /// Drops all events; returns how many, and hands the descriptors in them to `close`.
     pub fn discard(&mut self, mut close: impl FnMut(RawFd)) -> u32 {
         let count = self.waiting.len() as u32;
         for Finished { event, opened } in self.waiting.drain(..) {
             if let Some(place) = opened {
+                self.opened -= 1;
                 self.fds.remove(place);
                 close(event.result as RawFd);
             }

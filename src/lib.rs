@@ -14,6 +14,7 @@
 pub mod capi;
 
 mod backend;
+mod backoff;
 mod completion;
 mod context;
 mod error;

@@ -92,6 +92,14 @@ impl Op {
     }
 }
 
+#[cfg(test)]
+impl Op {
+    pub fn nop(user_data: u64) -> Self {
+        let nothing = SimpleTransfer { user_data, reads: true, hurried: false, fd: -1, buf: NULL, len: 0, offset: 0 };
+        Self { code: Code::Nop, ..nothing.op() }
+    }
+}
+
 /// A read or write at an offset that asks for nothing special.
 #[derive(Clone, Copy)]
 pub struct SimpleTransfer {

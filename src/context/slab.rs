@@ -285,38 +285,16 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::op::Code;
-    use crate::sys::mem::NULL;
-
-    fn nop(user_data: u64) -> Op {
-        Op {
-            user_data,
-            code: Code::Nop,
-            link: false,
-            full: false,
-            ioprio: 0,
-            fd: -1,
-            buf: NULL,
-            len: 0,
-            offset: 0,
-            sys_flags: 0,
-            mode: 0,
-            timeout_ns: 0,
-            buf2: NULL,
-            direct: false,
-            storage: false,
-        }
-    }
 
     #[test]
     fn a_token_dies_with_its_use_of_the_slot() {
         let mut slab = Slab::new(2).unwrap();
-        let first = slab.insert(nop(1));
+        let first = slab.insert(Op::nop(1));
         let token = slab.token(first);
         assert_eq!(slab.find(token), Some(first));
         slab.release(first);
         assert_eq!(slab.find(token), None);
-        let again = slab.insert(nop(2));
+        let again = slab.insert(Op::nop(2));
         assert_eq!(again, first);
         assert_eq!(slab.find(token), None);
         assert_eq!(slab.used(), 1);
@@ -325,7 +303,7 @@ mod tests {
     #[test]
     fn a_slot_keeps_nothing_of_the_operation_before_but_its_memory() {
         let mut slab = Slab::new(1).unwrap();
-        let index = slab.insert(nop(1));
+        let index = slab.insert(Op::nop(1));
         let generation = slab[index].generation;
         let paths = Vec::with_capacity(100);
         let memory = paths.as_ptr();
@@ -336,10 +314,10 @@ mod tests {
             thread: 7,
             moved: 9,
             paths,
-            ..Slot::new(nop(1), Vec::new(), generation)
+            ..Slot::new(Op::nop(1), Vec::new(), generation)
         };
         slab.release(index);
-        assert_eq!(slab.insert(nop(2)), index);
+        assert_eq!(slab.insert(Op::nop(2)), index);
         let Slot {
             op,
             place,
@@ -365,7 +343,7 @@ mod tests {
     fn a_list_gives_up_its_middle() {
         let mut slab = Slab::new(4).unwrap();
         let mut list = List::new();
-        let all: Vec<u32> = (0..4).map(|n| slab.insert(nop(n))).collect();
+        let all: Vec<u32> = (0..4).map(|n| slab.insert(Op::nop(n))).collect();
         for index in &all[1..] {
             list.push_back(&mut slab, *index);
         }

@@ -1,38 +1,25 @@
-//! Short busy waits in place of a sleep and a wake-up, where they pay: they stop by themselves when they do not.
+//! Spinning for a short time instead of sleeping, where it helps. It becomes rare by itself where it does not.
 
 use std::hint;
 use std::sync::atomic;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::backoff::{Backoff, Schedule};
 use crate::sync::atomic::{AtomicU32, Ordering};
 
-/// Whether a busy wait of some kind paid off of late.
+/// Whether spinning for one purpose helped so far.
 #[derive(Default)]
-pub struct Spin {
-    /// Waits in vain, less those that were not.
-    failures: u32,
-    /// Waits that were left out since the last.
-    left_out: u32,
-}
+pub struct Spin(Backoff);
 
 impl Spin {
-    /// After each failure, twice as many are left out before the next try.
-    pub fn is_worth_a_try(&mut self) -> bool {
-        const RAREST: u32 = 10;
-        if !has_cores() {
-            return false;
-        }
-        self.left_out += 1;
-        let due = self.left_out >> self.failures.min(RAREST) > 0;
-        if due {
-            self.left_out = 0;
-        }
-        due
+    pub fn is_worth_a_try(&self) -> bool {
+        const RETRY: Schedule = Schedule { tolerated: 0, first: 1, most: 1024 };
+        has_cores() && self.0.is_due(&RETRY)
     }
 
-    pub fn ended(&mut self, paid: bool) {
-        self.failures = if paid { self.failures / 2 } else { (self.failures + 1).min(16) };
+    pub fn ended(&self, helped: bool) {
+        if helped { self.0.eased() } else { self.0.failed() }
     }
 }
 
@@ -94,16 +81,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_pay_becomes_rare() {
+    fn spinning_that_does_not_help_becomes_rare() {
         if !has_cores() {
             return;
         }
-        let mut spin = Spin::default();
+        let spin = Spin::default();
         let tries = (0..1000).filter(|_| spin.is_worth_a_try().then(|| spin.ended(false)).is_some()).count();
         assert!((5..15).contains(&tries), "{tries}");
-        spin.failures = 1;
+        (0..5).for_each(|_| spin.ended(true));
         (0..2).filter(|_| spin.is_worth_a_try()).for_each(drop);
-        spin.ended(true);
         assert!(spin.is_worth_a_try());
     }
 }

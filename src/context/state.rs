@@ -133,7 +133,8 @@ impl State {
 
     /// The event of an operation that has no slot any more.
     pub fn note(&mut self, op: &Op, result: i64, by: By) {
-        self.note_quietly(self.done.finished(op, result), by);
+        let finished = self.done.finished(op, result);
+        self.note_quietly(finished, by);
         self.done.hurry();
     }
 

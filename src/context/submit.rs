@@ -118,22 +118,22 @@ impl Shared {
         let chores = state.has_chores(silent).then(|| state.chores(silent));
         // Of a write that a sync follows, the caller waits for the sync; and if it sleeps at once, the worker can have this
         // processor, and wakes it there when that has ended.
-        let brisk = state.pool.brisk_work() > 0 && state.syncs.is_empty();
+        let short_running = state.pool.short_running() > 0 && state.syncs.is_empty();
         drop(state);
         if let Some(chores) = chores {
             self.run(chores, silent);
         }
         let taken = if silent { self.with(|state| state.take(sink)) } else { taken };
-        if brisk && taken + delivered == 0 && polls && sink.room() > 0 { self.linger(sink) } else { taken }
+        if short_running && taken + delivered == 0 && polls && sink.room() > 0 { self.linger(sink) } else { taken }
     }
 
-    /// While a worker is at brisk work, its next event is nearer than the caller's sleep would be: waits for it, busily.
+    /// While a worker runs short-running operations, its next event comes sooner than the caller could sleep and wake: spins for it.
     fn linger(&self, sink: &mut impl Sink) -> u32 {
         const LONGEST: Duration = Duration::from_micros(20);
         // Several at once are worth a few microseconds more.
         const MOST: u32 = 8;
         let mut state = self.state.lock();
-        let work = state.pool.brisk_work();
+        let work = state.pool.short_running();
         if work == 0 || !state.event_spin.is_worth_a_try() {
             return 0;
         }

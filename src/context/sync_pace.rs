@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::backoff::{Backoff, Schedule};
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Way {
     AtOnce,
@@ -18,8 +20,8 @@ pub struct SyncPace {
     left: u32,
     /// The other way is being tried.
     trying: bool,
-    /// Trials in a row that did not pay: the next one is the later for it.
-    failures: u32,
+    /// The trials that did not pay.
+    backoff: Backoff,
     /// Waits in vain in a row.
     in_vain: u32,
     /// When the last sync ended.
@@ -29,14 +31,21 @@ pub struct SyncPace {
 /// Syncs after a change of way that are not counted, and those that are.
 const SETTLING: u32 = 2;
 const TRIAL: u32 = 8;
-/// Syncs until the other way is tried, doubled with each trial in vain, so often.
-const STAY: u32 = 64;
-const RAREST: u32 = 5;
+/// Syncs until the other way is tried.
+const RETRY: Schedule = Schedule { tolerated: 0, first: 64, most: 64 << 5 };
 
 impl Default for SyncPace {
     fn default() -> Self {
         let left = SETTLING + TRIAL;
-        Self { way: Way::Together, costs: [0, 0], left, trying: false, failures: 0, in_vain: 0, ended: None }
+        Self {
+            way: Way::Together,
+            costs: [0, 0],
+            left,
+            trying: false,
+            backoff: Backoff::default(),
+            in_vain: 0,
+            ended: None,
+        }
     }
 }
 
@@ -52,8 +61,9 @@ impl SyncPace {
         if self.in_vain < FEW {
             return;
         }
-        (self.way, self.trying, self.left) = (Way::AtOnce, false, STAY << self.failures.min(RAREST));
-        (self.failures, self.in_vain) = (self.failures + 1, 0);
+        (self.way, self.trying, self.left) = (Way::AtOnce, false, self.backoff.interval(&RETRY));
+        self.backoff.failed();
+        self.in_vain = 0;
     }
 
     /// A sync waited, and not in vain.
@@ -90,11 +100,13 @@ impl SyncPace {
             return;
         }
         let paid = here < there;
-        self.failures = if paid { 0 } else { self.failures + 1 };
-        if !paid {
+        if paid {
+            self.backoff.succeeded();
+        } else {
+            self.backoff.failed();
             self.way = other;
         }
-        (self.trying, self.left) = (false, STAY << self.failures.min(RAREST));
+        (self.trying, self.left) = (false, self.backoff.interval(&RETRY));
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a context remembers of its descriptors and of attempts.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::HINTS;
+use crate::backoff::{Backoff, Schedule};
 
 /// Descriptors with transfers in the kernel's queue. While there is one, the number cannot be another file's (the caller
 /// keeps it untouched until the event), so that what was found out about it before stays true.
@@ -54,45 +55,27 @@ impl Held {
 /// How reads of what may be in the page cache went of late.
 #[derive(Default)]
 pub struct HitRate {
-    /// Misses in a row.
-    misses: AtomicU32,
-    /// Reads that were not tried since the last that was.
-    untried: AtomicU32,
+    /// An attempt that missed is a failure.
+    attempts: Backoff,
 }
 
 impl HitRate {
-    // Relaxed in all of these: a statistic.
-
     pub(super) fn hit(&self) {
-        if self.misses.load(Ordering::Relaxed) != 0 {
-            self.misses.store(0, Ordering::Relaxed);
-        }
+        self.attempts.succeeded();
     }
 
     pub fn miss(&self) {
-        self.misses.fetch_add(1, Ordering::Relaxed);
+        self.attempts.failed();
     }
 
+    /// A read goes elsewhere without an attempt.
     pub(super) fn leaves_out(&self) {
-        self.untried.fetch_add(1, Ordering::Relaxed);
+        self.attempts.skip();
     }
 
-    /// Hits are to be expected, or enough reads were not tried that it is time to see whether they are again: `after` so
-    /// many, doubled with each further miss. An attempt in vain starts its transfer alone, where the kernel's queue would
-    /// have sent it to the device along with others.
+    /// Whether a hit is likely, or one attempt is due after reads that were not tried: first after so many. An attempt that
+    /// misses starts its transfer alone, where the kernel's queue would have sent it to the device along with others.
     pub(super) fn is_worth_a_try(&self, after: u32) -> bool {
-        const TRUST: u32 = 8;
-        const RAREST: u32 = 1024;
-        let misses = self.misses.load(Ordering::Relaxed);
-        if misses < TRUST {
-            return true;
-        }
-        let due = self.untried.load(Ordering::Relaxed) >= (after << (misses - TRUST).min(6)).min(RAREST);
-        if due {
-            self.untried.store(0, Ordering::Relaxed);
-        } else {
-            self.leaves_out();
-        }
-        due
+        self.attempts.is_due(&Schedule { tolerated: 8, first: after, most: 1024 })
     }
 }
