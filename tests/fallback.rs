@@ -6,6 +6,8 @@
 #[macro_use]
 mod support;
 
+#[path = "fallback/filters.rs"]
+mod filters;
 #[path = "fallback/limits.rs"]
 mod limits;
 #[path = "fallback/seccomp.rs"]
@@ -13,6 +15,7 @@ mod seccomp;
 
 use std::os::fd::AsRawFd;
 
+use filters::{no_random_source, socket_calls_enosys, socket_calls_eperm, the_last_descriptor};
 use limits::{little_memory, no_descriptors, no_locked_memory, no_threads};
 use seccomp::{Above, deny, deny_above};
 use support::case::Case;
@@ -263,5 +266,6 @@ promises! {
     Plan::ALONE => {
         no_process_vm_readv, no_preadv2,
         no_descriptors, no_threads, no_locked_memory, little_memory,
+        no_random_source, socket_calls_enosys, socket_calls_eperm, the_last_descriptor,
     }
 }

@@ -11,6 +11,7 @@ mod support;
 mod c;
 mod gate;
 
+mod as_plain;
 mod blocking;
 mod cancel;
 mod choice;
@@ -22,6 +23,7 @@ mod footprint;
 mod fork;
 mod free;
 mod full;
+mod ioprio;
 mod large;
 mod links;
 mod polling;

@@ -12,7 +12,7 @@ const EAGAIN: i64 = -(libc::EAGAIN as i64);
 const ECANCELED: i64 = -(libc::ECANCELED as i64);
 
 /// Takes every descriptor that the process may have.
-fn take_all_descriptors() -> Vec<OwnedFd> {
+pub fn take_all_descriptors() -> Vec<OwnedFd> {
     process::limit(libc::RLIMIT_NOFILE, 300);
     let mut taken = vec![sys::eventfd(0)];
     loop {
