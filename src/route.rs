@@ -1,5 +1,6 @@
-//! Which way an operation goes: finished inside submit, natively, to a worker, or to the poller.
-//! What is remembered about a descriptor's number is a hint only: neither results nor not blocking rest on it.
+//! Chooses the path of an operation: it finishes inside submit, or goes to the kernel's queue, a worker thread or the
+//! poller. The caller may close a descriptor at any time, so what the router remembers of its number is only a hint. No
+//! result depends on a hint, and submit never waits because of one.
 
 mod checks;
 mod learned;
@@ -8,17 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use self::checks::Checks;
-pub use self::learned::{Held, HitRate};
+pub use self::learned::{HitRate, InFlight};
 use crate::backend::Kind;
 use crate::error::{Errno, Result};
-use crate::exec::blocking::ended;
-use crate::exec::nonblocking::{self, Attempt, Way};
+use crate::exec::blocking::failed_result;
+use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::op::{Code, Op, SimpleTransfer};
 use crate::sys::file_kind::FileKind;
 use crate::sys::mem::Memory;
 use crate::sys::{rw, uring};
 
-/// Where an operation goes from submit, with the bytes that were moved already.
+/// Where submit sends an operation, with the bytes that it moved already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     Done(i64),
@@ -27,48 +28,48 @@ pub enum Route {
     Stream(u64),
 }
 
-/// What becomes of a simple transfer.
+/// What the fast path decided for a simple transfer.
 pub enum FastPath {
-    /// Read in full.
+    /// The page cache had all of it.
     Read,
     /// It goes to io_uring.
     Sent,
-    /// Tried, with this answer.
+    /// An attempt at a cached read gave this answer.
     Answered(Result<u64>),
-    /// Not to be tried.
+    /// A cached read is not worth an attempt.
     Untried,
     Undecided,
 }
 
-/// Reads that are longer are worth a worker's time: copying them would hold up the caller.
+/// The longest read that submit copies from the page cache: a longer copy would delay the caller.
 const INLINE_MOST: u64 = 128 * 1024;
-/// Bytes that one submit copies at most, for the same reason.
+/// The bytes that one submit copies at most, for the same reason.
 const INLINE_BUDGET: u64 = 1024 * 1024;
 
-/// A context's choices, and what it learned from their outcome.
+/// How a context chooses paths, and what it learned from earlier operations.
 pub struct Router {
     kind: Kind,
-    /// Nobody named the backend: each operation goes the way that is best for it.
+    /// The caller did not name a backend: each operation takes its fastest path.
     auto: bool,
     no_inline: bool,
-    /// The ring takes no buffered reads.
+    /// This kernel may never complete a buffered read in a ring: see [`uring::rereads_without_end`].
     direct_reads_only: bool,
     hit_rate: Arc<HitRate>,
-    held: Arc<Held>,
+    in_flight: Arc<InFlight>,
     hints: [AtomicU64; HINTS],
 }
 
 const HINTS: usize = 64;
 
-/// What a descriptor's number was last seen to be.
+/// What kind of file a descriptor's number was last.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hint {
     Nothing = 0,
-    /// Its file system does not know RWF_NOWAIT.
+    /// Its file system does not support RWF_NOWAIT.
     NoWaitUnknown = 1,
-    /// Opened with O_DIRECT: there is no page cache to look into, and RWF_NOWAIT would wait for the device.
+    /// Opened with O_DIRECT: reads bypass the page cache, and RWF_NOWAIT would wait for the device.
     Direct = 2,
-    /// Opened without: an attempt on one that was not needs no question first.
+    /// Opened without O_DIRECT: an attempt at a cached read needs no fcntl(2) first.
     Buffered = 3,
 }
 
@@ -80,7 +81,7 @@ impl Router {
             no_inline,
             direct_reads_only: kind == Kind::Uring && uring::rereads_without_end(),
             hit_rate: Arc::default(),
-            held: Arc::default(),
+            in_flight: Arc::default(),
             hints: [const { AtomicU64::new(0) }; HINTS],
         }
     }
@@ -89,8 +90,8 @@ impl Router {
         !self.no_inline
     }
 
-    /// Decides, and finishes what can be finished without blocking. `linked` operations keep out of the kernel's
-    /// queues: a worker runs their chain on.
+    /// Chooses the path, and finishes what needs no waiting. A `linked` operation never goes to the kernel's queue,
+    /// because a worker thread runs the rest of its chain.
     pub fn decide(&self, op: &Op, linked: bool, checks: &mut Checks) -> Route {
         match op.code {
             Code::Nop if !self.no_inline => Route::Done(0),
@@ -108,12 +109,12 @@ impl Router {
         }
     }
 
-    /// For what may wait for another party: what can be moved now is, the poller waits for the rest.
+    /// Moves what a stream takes or has now. The poller waits for the rest.
     fn attempt_stream(&self, op: &Op, moved: u64, checks: &mut Checks) -> Route {
         if self.no_inline {
             return Route::Stream(moved);
         }
-        match nonblocking::attempt(op, moved, &mut checks.scratch, &mut Way::Unknown) {
+        match nonblocking::attempt(op, moved, &mut checks.scratch, &mut Method::Unknown) {
             Attempt::Done(result) => Route::Done(result),
             Attempt::NotReady(moved) | Attempt::MayWait(moved) => Route::Stream(moved),
         }
@@ -127,10 +128,10 @@ impl Router {
         }
     }
 
-    /// What is in the page cache is copied in the caller's time wherever it goes but to a worker.
+    /// Whether a worker thread should copy a cached read. On every other path the caller's thread copies it.
     fn takes_long_to_copy(&self, op: &Op, checks: &mut Checks) -> bool {
         const WORTH_WAKING: u64 = 16 * 1024;
-        // An io_uring that was asked for by name gets them all.
+        // If the caller named io_uring, the ring gets all reads.
         let shares = self.auto || self.kind == Kind::Linux;
         if !shares || self.no_inline || op.code != Code::Read || op.len < WORTH_WAKING {
             return false;
@@ -149,7 +150,7 @@ impl Router {
     fn after_attempt(&self, op: &Op, attempt: Result<u64>, linked: bool, checks: &mut Checks) -> Route {
         match self.finish_attempt(op, attempt, checks) {
             Cached::Done(result) => Route::Done(result),
-            // The kernel has checked the descriptor: it has positions. Its AIO would only find the same.
+            // The kernel accepted the offset, so the ring can take the rest. Kernel AIO would answer EAGAIN again.
             Cached::Rest(moved) if self.ring_takes(true) && !linked => Route::Native(moved),
             Cached::Rest(moved) if !checks.is_storage(op.fd) => self.attempt_stream(op, moved, checks),
             Cached::Rest(moved) => Route::Worker(moved),
@@ -157,7 +158,7 @@ impl Router {
         }
     }
 
-    /// What becomes of a simple transfer; what [`Self::decide`] would make of it. `at_once`: the caller takes its event.
+    /// Does for a simple transfer what [`Self::decide`] would do. `at_once`: the caller's array has room for its event.
     #[inline(always)]
     pub fn fast_path(&self, op: &SimpleTransfer, at_once: bool, checks: &mut Checks) -> FastPath {
         if op.reads && at_once && checks.cached_fd == Some(op.fd) && checks.allows(op.len) {
@@ -165,14 +166,14 @@ impl Router {
         }
         if checks.sent == Some((op.fd, op.reads)) && op.len <= INLINE_MOST && op.fits_the_kernel() {
             if op.reads {
-                self.hit_rate.leaves_out();
+                self.hit_rate.note_untried();
             }
             return FastPath::Sent;
         }
         self.first_of_its_kind(*op, at_once, checks)
     }
 
-    /// By value, so that the others can stay in registers.
+    /// Takes `op` by value, so that the fast path can keep its copy in registers.
     #[inline(never)]
     fn first_of_its_kind(&self, op: SimpleTransfer, at_once: bool, checks: &mut Checks) -> FastPath {
         if op.reads && !self.no_inline {
@@ -211,33 +212,33 @@ impl Router {
                 FastPath::Read
             }
             Err(Errno(libc::EAGAIN)) if self.ring_takes(true) && op.fits_the_kernel() => {
-                self.misses(op.fd, checks);
+                self.note_miss(op.fd, checks);
                 FastPath::Sent
             }
             answer => FastPath::Answered(answer),
         }
     }
 
-    /// A read was not in the page cache: those after it are not tried. The attempt got far enough to answer
-    /// [`Checks::natively`] for them.
-    fn misses(&self, fd: i32, checks: &mut Checks) {
+    /// A read was not in the page cache, so this submit does not try the next ones. EAGAIN also tells that the file
+    /// supports RWF_NOWAIT, which is the answer of [`Checks::natively`].
+    fn note_miss(&self, fd: i32, checks: &mut Checks) {
         self.hit_rate.miss();
         checks.cached_fd = None;
         checks.known(fd).reads = Some(true);
         checks.sent = self.ring_takes(true).then_some((fd, true));
     }
 
-    /// There is a ring, for buffered reads too, or for writes.
+    /// Whether there is a ring for buffered reads, if `reads`, or for writes.
     fn ring_takes(&self, reads: bool) -> bool {
         self.kind == Kind::Uring && !(reads && self.direct_reads_only)
     }
 
-    /// [`Self::decide`] for a simple transfer of which [`Self::fast_path`] gave this answer.
+    /// [`Self::decide`] after [`Self::fast_path`] tried the transfer, with this answer.
     pub fn decide_after(&self, op: &Op, answer: Result<u64>, checks: &mut Checks) -> Route {
         self.after_attempt(op, answer, false, checks)
     }
 
-    /// The same, where it is not to be tried.
+    /// [`Self::decide`] without an attempt at a cached read.
     pub fn decide_untried(&self, op: &Op, linked: bool, checks: &mut Checks) -> Route {
         if checks.is_storage(op.fd) && self.takes_long_to_copy(op, checks) {
             return Route::Worker(0);
@@ -245,7 +246,7 @@ impl Router {
         self.without_attempt(op, 0, linked, checks)
     }
 
-    /// What a read finds in the page cache, if it is worth an attempt.
+    /// Tries a cached read, if that is worth an attempt.
     #[inline(always)]
     fn attempt(&self, fd: i32, buf: Memory, len: u64, offset: u64, checks: &mut Checks) -> Option<Result<u64>> {
         if checks.cached_fd != Some(fd) {
@@ -262,7 +263,7 @@ impl Router {
                 return None;
             }
             checks.cached_fd = Some(fd);
-            // Short: the rest is tried next.
+            // A short read: the caller of this function tries the rest.
             if let Some(Ok(_)) = answer {
                 return answer;
             }
@@ -270,21 +271,21 @@ impl Router {
         Some(rw::read_cached(fd, buf, len, offset))
     }
 
-    /// Whether reads of a buffered descriptor are worth an attempt.
+    /// Whether an attempt at a cached read of a buffered descriptor is worth its time.
     #[inline(always)]
     fn expects_cached(&self, fd: i32, checks: &mut Checks) -> bool {
         const RETRY_AFTER: u32 = 16;
         if !checks.alone && checks.is_decided(fd) {
-            self.hit_rate.leaves_out();
+            self.hit_rate.note_untried();
             return false;
         }
-        // Alone, an attempt costs no more than the question whether the ring may have it, and in vain it has started the
-        // transfer.
-        let instead = || checks.alone && self.ring_takes(true) && !self.held.knows(fd, true);
+        // For a single operation, an attempt costs no more than the check whether the ring may take it. If it fails,
+        // the kernel has at least started to read ahead.
+        let instead = || checks.alone && self.ring_takes(true) && !self.in_flight.knows(fd, true);
         self.hit_rate.is_worth_a_try(RETRY_AFTER) || instead()
     }
 
-    /// Whether RWF_NOWAIT looks into the page cache, asked once in a submit.
+    /// Whether the descriptor is valid and was opened without O_DIRECT; each submit asks the kernel once.
     fn is_buffered(&self, fd: i32, checks: &mut Checks) -> bool {
         if self.is_direct(fd, checks) || checks.status_flags(fd).is_none() {
             return false;
@@ -295,29 +296,29 @@ impl Router {
         true
     }
 
-    /// What the native side holds.
-    pub fn held(&self) -> Arc<Held> {
-        self.held.clone()
+    /// The descriptors with transfers in the kernel's queue.
+    pub fn in_flight(&self) -> Arc<InFlight> {
+        self.in_flight.clone()
     }
 
-    /// What the native side tells about attempts that it made.
+    /// The hit rate, for attempts that the backend makes.
     pub fn hit_rate(&self) -> Arc<HitRate> {
         self.hit_rate.clone()
     }
 
-    /// What comes of a read whose first attempt answered `attempt`.
+    /// Continues a cached read whose first attempt answered `attempt`.
     fn finish_attempt(&self, op: &Op, mut attempt: Result<u64>, checks: &mut Checks) -> Cached {
         let mut moved = 0;
         loop {
             match attempt {
-                // One record of a device; more is another one.
+                // A device returned one record. A second read would take the next one.
                 Ok(more) if moved + more < op.len && !checks.is_storage(op.fd) => {
-                    let goes_on = op.full && more > 0;
-                    return if goes_on { Cached::Rest(more) } else { Cached::Done(more as i64) };
+                    let continues = op.full && more > 0;
+                    return if continues { Cached::Rest(more) } else { Cached::Done(more as i64) };
                 }
-                // A short answer may be the end of what is cached, or of the file: only a 0 is the latter.
+                // A short read ends where the cached pages end, or the file. Only a 0 means the end of the file.
                 Ok(more) if more > 0 && moved + more < op.len => moved += more,
-                // Not even that on Linux 5.9 and 5.10 (preadv2(2), BUGS).
+                // On Linux 5.9 and 5.10, a 0 may also mean that nothing is cached (preadv2(2), BUGS).
                 Ok(0) if !checks.ends_before(op.fd, op.offset.wrapping_add(moved)) => return Cached::Unknown(moved),
                 Ok(more) => {
                     self.hit_rate.hit();
@@ -325,7 +326,7 @@ impl Router {
                     return Cached::Done((moved + more) as i64);
                 }
                 Err(Errno(libc::EAGAIN)) => {
-                    self.misses(op.fd, checks);
+                    self.note_miss(op.fd, checks);
                     return Cached::Rest(moved);
                 }
                 Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {
@@ -333,16 +334,16 @@ impl Router {
                     self.set_hint(op.fd, Hint::NoWaitUnknown);
                     return Cached::Unknown(moved);
                 }
-                Err(errno) => return Cached::Done(ended(op, moved, errno)),
+                Err(errno) => return Cached::Done(failed_result(op, moved, errno)),
             }
             attempt = rw::read_cached(op.fd, op.buf.advanced(moved), op.len - moved, op.offset.wrapping_add(moved));
         }
     }
 
-    /// Whether the kernel's queue takes it with the plain call's meaning.
+    /// Whether the kernel's queue does what the plain system call does, without waiting inside its submission.
     fn native_can(&self, op: &Op, checks: &mut Checks) -> bool {
         let flags = (libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_APPEND) as u32;
-        // Of nothing to move, the plain calls still look at the file; of too much, at all of the address range.
+        // A plain call checks the file even for 0 bytes, and the whole address range even beyond MAX_TRANSFER.
         let form = i64::try_from(op.offset).is_ok()
             && (1..=rw::MAX_TRANSFER).contains(&op.len)
             && op.sys_flags & !flags == 0
@@ -350,32 +351,33 @@ impl Router {
             && priority_is_common(op.ioprio);
         form && match self.kind {
             Kind::Thread => false,
-            // io_uring has a kernel thread make buffered writes, which takes longer than ours do.
+            // io_uring hands buffered writes to a kernel thread, which takes longer than a worker thread.
             Kind::Uring if self.auto && !op.code.reads() && !self.is_direct(op.fd, checks) => false,
-            // Asked now, not remembered: a buffered read that is taken for a direct one might never end.
+            // Asks the kernel now, because a hint may be stale: a buffered read in this ring might never complete.
             Kind::Uring if self.direct_reads_only && op.code.reads() && !checks.is_direct(op.fd) => false,
             Kind::Uring => self.natively(op.fd, op.code.reads(), checks),
-            // io_submit runs buffered writes itself; without O_DIRECT they are a worker's.
+            // io_submit(2) would run a buffered write itself, so a worker thread makes it.
             Kind::Linux if op.code.reads() => self.kernel_aio_reads(op.fd, checks),
             Kind::Linux => self.is_direct(op.fd, checks) && checks.knows_nowait(op.fd, false),
         }
     }
 
-    /// Buffered reads only while they are found in the page cache: RWF_NOWAIT sends the others back, and each of those is
-    /// an event of the descriptor's that brings nothing.
+    /// Buffered reads go to kernel AIO only while the page cache has them. With RWF_NOWAIT, the kernel answers EAGAIN
+    /// for the others, which costs a wake-up and then a worker thread each.
     fn kernel_aio_reads(&self, fd: i32, checks: &mut Checks) -> bool {
         const RETRY_AFTER: u32 = 1024;
         let wanted = checks.is_decided(fd) || self.hit_rate.is_worth_a_try(RETRY_AFTER) || self.is_direct(fd, checks);
-        wanted && (self.held.knows(fd, true) || checks.knows_nowait(fd, true))
+        wanted && (self.in_flight.knows(fd, true) || checks.knows_nowait(fd, true))
     }
 
-    /// The kernel's queue takes it, without waiting and with the plain call's errors. If not, a worker makes that call.
+    /// Whether io_uring takes transfers of this descriptor without waiting inside its submission, and with the errors
+    /// of the plain call.
     fn natively(&self, fd: i32, reads: bool, checks: &mut Checks) -> bool {
-        self.held.knows(fd, reads) || checks.natively(fd, reads)
+        self.in_flight.knows(fd, reads) || checks.natively(fd, reads)
     }
 
-    /// Notes of a transfer that goes to a worker what it would have to ask: whether only a disk is waited for, and whether
-    /// it is a write to the device, as those gain from many workers.
+    /// Marks a transfer for its worker thread: whether it can wait only for a disk, and whether it is a direct write.
+    /// Direct writes gain from many worker threads.
     pub fn mark(&self, op: &mut Op, checks: &mut Checks) {
         if op.code.transfers() {
             op.storage = if op.at_current() {
@@ -398,13 +400,13 @@ impl Router {
         direct
     }
 
-    /// Each hint serves a while and is then found out anew.
+    /// A hint expires after some uses. Then the router asks the kernel again.
     fn hint(&self, fd: i32) -> Hint {
         let place = &self.hints[fd as usize % HINTS];
-        // Relaxed: a hint that another thread changes at the same time is as good as the other one.
+        // Relaxed: nothing else is published with a hint, and a lost update costs one system call at most.
         let value = place.load(Ordering::Relaxed);
-        let (whose, uses, kind) = ((value >> 32) as u32, (value >> 8) as u16, value as u8);
-        if whose != fd as u32 || uses == 0 {
+        let (number, uses, kind) = ((value >> 32) as u32, (value >> 8) as u16, value as u8);
+        if number != fd as u32 || uses == 0 {
             return Hint::Nothing;
         }
         place.store(value - (1 << 8), Ordering::Relaxed);
@@ -425,13 +427,13 @@ impl Router {
 
 enum Cached {
     Done(i64),
-    /// Not in the page cache, after so many bytes that were.
+    /// The page cache had this many bytes, and not the next one.
     Rest(u64),
-    /// The file system does not tell.
+    /// The file system does not tell what is cached, after this many bytes.
     Unknown(u64),
 }
 
-/// Best-effort and idle priorities of a level that exists; the kernel's queues refuse others, which are a hint all the same.
+/// Whether every kernel's queue accepts this priority. It refuses others, but a priority is a hint and must not fail.
 fn priority_is_common(value: u16) -> bool {
     const BEST_EFFORT: u16 = 2;
     const IDLE: u16 = 3;

@@ -10,10 +10,10 @@ use super::slab::{Place, Token};
 use super::state::{By, State, stopped_result};
 use super::watches::{Table, Waiting};
 use crate::error::{Errno, Result};
-use crate::exec::blocking::{Scratch, ended, remaining};
+use crate::exec::blocking::{Scratch, failed_result, remaining};
 use crate::exec::detached::DetachedCall;
 use crate::exec::interruptible::{CallRing, Ended};
-use crate::exec::nonblocking::Way;
+use crate::exec::nonblocking::Method;
 use crate::fork_list::{ForkList, Listed};
 use crate::op::Op;
 use crate::sys::rw::{self, Transfer};
@@ -170,7 +170,7 @@ impl Call {
             (After::Nothing, None) if interrupt.is_some() => Next::Call(waiting),
             (After::Refused, None) => Next::Detach(waiting),
             (After::Nothing | After::More, None) => {
-                waiting.way = Way::Unknown;
+                waiting.method = Method::Unknown;
                 Next::Wait(waiting)
             }
         }
@@ -196,7 +196,7 @@ fn after(op: &Op, moved: &mut u64, result: Result<u64>) -> After {
         }
         Err(Errno(libc::EINTR | libc::ECANCELED | libc::EAGAIN)) => After::Nothing,
         Err(Errno(libc::EINVAL | libc::EOPNOTSUPP | libc::EACCES | libc::EPERM | libc::ENOSYS)) => After::Refused,
-        Err(errno) => After::Done(ended(op, *moved, errno)),
+        Err(errno) => After::Done(failed_result(op, *moved, errno)),
     }
 }
 
@@ -213,7 +213,7 @@ impl Shared {
             self.with(|state| {
                 state.tell_poller_of_return(&op);
                 if let Some(index) = state.slab.find(token) {
-                    state.finish(index, ended(&op, moved, Errno(libc::EAGAIN)), By::Worker);
+                    state.finish(index, failed_result(&op, moved, Errno(libc::EAGAIN)), By::Worker);
                 }
             });
         }
@@ -281,7 +281,7 @@ impl State {
             }
             (After::Refused, None) => {
                 let errno = result.err().unwrap_or(Errno(libc::EIO));
-                self.finish(index, ended(op, moved, errno), By::Worker);
+                self.finish(index, failed_result(op, moved, errno), By::Worker);
             }
             (After::More | After::Nothing, None) => {
                 self.slab[index].moved = moved;

@@ -16,7 +16,7 @@ impl State {
         let slot = &mut self.slab[index];
         if self.native.push(token, &slot.op, slot.moved) {
             slot.place = Place::Native;
-            slot.held = slot.op.code.transfers() && self.held.come(slot.op.fd, slot.op.code.reads(), 1);
+            slot.held = slot.op.code.transfers() && self.in_flight.add(slot.op.fd, slot.op.code.reads(), 1);
         } else if self.native.works() {
             slot.place = Place::Backlog;
             self.backlog.push_back(&mut self.slab, index);
@@ -28,9 +28,9 @@ impl State {
     /// Sends simple transfers, which are all io_uring's.
     pub fn send_simple(&mut self, ops: &[SimpleTransfer]) {
         let (now, later) = ops.split_at(self.native.make_ready(ops.len()));
-        let Self { slab, native, held, .. } = self;
+        let Self { slab, native, in_flight, .. } = self;
         for same in now.chunk_by(|one, next| (one.fd, one.reads) == (next.fd, next.reads)) {
-            let held = held.come(same[0].fd, same[0].reads, same.len() as u64);
+            let held = in_flight.add(same[0].fd, same[0].reads, same.len() as u64);
             for op in same {
                 let index = slab.insert(op.op());
                 (slab[index].place, slab[index].held) = (Place::Native, held);
@@ -63,11 +63,11 @@ impl State {
 
     /// Hears what the kernel refused.
     pub fn flushed(&mut self, flush: Flush) {
-        let Self { native, slab, pool, counters, held, .. } = self;
+        let Self { native, slab, pool, counters, in_flight, .. } = self;
         native.flushed(flush, |token| {
             if let Some(index) = slab.find(Token(token)) {
                 if std::mem::take(&mut slab[index].held) {
-                    held.go(slab[index].op.fd, 1);
+                    in_flight.remove(slab[index].op.fd, 1);
                 }
                 slab[index].retried = true;
                 counters.retried += 1;
@@ -120,7 +120,7 @@ impl State {
             }
             if std::mem::take(&mut slot.held) {
                 if slot.op.fd != fd && ended > 0 {
-                    self.held.go(fd, std::mem::take(&mut ended));
+                    self.in_flight.remove(fd, std::mem::take(&mut ended));
                 }
                 (fd, ended) = (slot.op.fd, ended + 1);
             }
@@ -129,7 +129,7 @@ impl State {
             delivered += 1;
         }
         if ended > 0 {
-            self.held.go(fd, ended);
+            self.in_flight.remove(fd, ended);
         }
         self.counters.completed += delivered;
         self.counters.done_native += delivered;
@@ -141,7 +141,7 @@ impl State {
         // In nobody's hands until it goes on somewhere.
         slot.place = Place::Running;
         if std::mem::take(&mut slot.held) {
-            self.held.go(slot.op.fd, 1);
+            self.in_flight.remove(slot.op.fd, 1);
         }
         if let Ok(more) = u64::try_from(result) {
             return self.native_moved(index, more);
@@ -156,7 +156,7 @@ impl State {
                 self.finish(index, stopped_result(&op, moved, wish), By::Kernel);
             }
             _ if !retried && worth_a_second_way(errno) => self.retry_on_worker(index),
-            _ => self.finish(index, blocking::ended(&op, moved, errno), By::Kernel),
+            _ => self.finish(index, blocking::failed_result(&op, moved, errno), By::Kernel),
         }
     }
 

@@ -12,7 +12,7 @@ use super::state::{By, State, stopped_result};
 use super::watches::{Waiting, Watches};
 use crate::error::{Errno, Result};
 use crate::exec::blocking::Scratch;
-use crate::exec::nonblocking::{self, Attempt, Way};
+use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::sync::Mutex;
@@ -150,8 +150,8 @@ impl Poller {
                 }
                 let slot = &mut state.slab[index];
                 slot.place = Place::Stream;
-                let (op, moved, way) = (slot.op, slot.moved, Way::Unknown);
-                arrivals.push_back(Waiting { token: state.slab.token(index), op, moved, way });
+                let (op, moved, method) = (slot.op, slot.moved, Method::Unknown);
+                arrivals.push_back(Waiting { token: state.slab.token(index), op, moved, method });
             }
             std::mem::swap(returned, &mut state.returned);
             state.is_over()
@@ -285,7 +285,7 @@ impl Leaving {
 }
 
 fn attempt(waiting: &mut Waiting, scratch: &mut Scratch) -> Tried {
-    match nonblocking::attempt(&waiting.op, waiting.moved, scratch, &mut waiting.way) {
+    match nonblocking::attempt(&waiting.op, waiting.moved, scratch, &mut waiting.method) {
         Attempt::Done(result) => Tried::Done(result),
         Attempt::NotReady(moved) => {
             waiting.moved = moved;

@@ -19,7 +19,7 @@ use crate::completion::{Completions, Finished, Sink};
 use crate::error::{Errno, Result};
 use crate::fork_list::Listed;
 use crate::op::{Code, Op};
-use crate::route::{Held, HitRate, Router};
+use crate::route::{HitRate, InFlight, Router};
 use crate::sys::epoll::Epoll;
 use crate::sys::mem::room;
 use crate::sys::timerfd;
@@ -61,7 +61,7 @@ pub struct State {
     pub event_spin: Spin,
     pub worker_ids: u64,
     pub hit_rate: Arc<HitRate>,
-    pub held: Arc<Held>,
+    pub in_flight: Arc<InFlight>,
     /// The context is being freed.
     pub closing: bool,
     /// Scratch memory of submits, used again.
@@ -107,7 +107,7 @@ impl State {
             event_spin: Spin::default(),
             worker_ids: 0,
             hit_rate: router.hit_rate(),
-            held: router.held(),
+            in_flight: router.in_flight(),
             closing: false,
             spare,
             spare_epolls: Vec::new(),

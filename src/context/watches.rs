@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::slab::Token;
 use crate::error::Result;
-use crate::exec::nonblocking::Way;
+use crate::exec::nonblocking::Method;
 use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::sys::epoll::{Epoll, Interest, Ready};
@@ -69,7 +69,7 @@ pub struct Waiting {
     pub token: Token,
     pub op: Op,
     pub moved: u64,
-    pub way: Way,
+    pub method: Method,
 }
 
 impl Waiting {

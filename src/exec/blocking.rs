@@ -1,5 +1,5 @@
-//! The thread backend: an operation as its plain system call, with its errno. Workers of the other
-//! backends run here too what their kernel facility cannot do.
+//! Blocking execution: a worker thread runs an operation as its plain system call, with that call's errno. The thread
+//! backend runs all operations this way; the others run those that their kernel interface does not support.
 
 use std::ffi::CStr;
 
@@ -9,14 +9,14 @@ use crate::sys::mem::IovecBuf;
 use crate::sys::rw::{self, MAX_TRANSFER, Transfer};
 use crate::sys::{file_kind, fs, thread};
 
-/// What a worker keeps from operation to operation.
+/// Memory that a thread reuses from operation to operation.
 #[derive(Default)]
 pub struct Scratch {
     iovecs: IovecBuf,
 }
 
-/// Runs an operation other than OPENAT to its end and says its result. `moved` bytes went before; `paths` are its
-/// NUL-terminated paths. Between the parts of a long transfer `stopped` may end it.
+/// Runs an operation and returns its result. `moved` bytes were moved before; `paths` are its NUL-terminated paths.
+/// Between the system calls of a long transfer, `stopped` may end it with an errno.
 pub fn run(op: &Op, moved: u64, paths: &[u8], scratch: &mut Scratch, stopped: impl Fn() -> Option<Errno>) -> i64 {
     let _given_back = (op.ioprio != 0).then(|| thread::IoPriority::set(op.ioprio));
     if op.code.transfers() {
@@ -57,19 +57,19 @@ fn transfer(op: &Op, mut moved: u64, scratch: &mut Scratch, stopped: impl Fn() -
         match remaining(op, moved, scratch).and_then(|rest| rw::transfer(&rest)) {
             Ok(0) => return moved as i64,
             Ok(more) => moved += more,
-            Err(errno) => return ended(op, moved, errno),
+            Err(errno) => return failed_result(op, moved, errno),
         }
         if !op.full || moved >= op.wanted() {
             return moved as i64;
         }
         if let Some(errno) = stopped() {
-            return ended(op, moved, errno);
+            return failed_result(op, moved, errno);
         }
     }
 }
 
-/// The system call for what is left of a transfer after `moved` bytes; or ENOMEM. Without FULL, all the calls of an
-/// operation together move no more than one.
+/// The system call for the rest of a transfer after `moved` bytes; or ENOMEM. Without FULL, all calls of an operation
+/// together move no more than one plain call does.
 pub fn remaining(op: &Op, moved: u64, scratch: &mut Scratch) -> Result<Transfer> {
     let most = if op.full { u64::MAX } else { MAX_TRANSFER.saturating_sub(moved) };
     let (memory, count) = if moved == 0 {
@@ -91,14 +91,15 @@ pub fn remaining(op: &Op, moved: u64, scratch: &mut Scratch) -> Result<Transfer>
     })
 }
 
-/// The result of a transfer that an error, a cancel or a timeout ended after `moved` bytes. Bytes taken from a pipe or
-/// socket are never dropped; at an explicit offset FULL promised all or an error.
-pub fn ended(op: &Op, moved: u64, errno: Errno) -> i64 {
+/// The result of a transfer that an error, a cancel or a timeout ended after `moved` bytes. Bytes from a pipe or socket
+/// are never dropped, so they count. At an explicit offset, FULL promises all bytes or an error.
+pub fn failed_result(op: &Op, moved: u64, errno: Errno) -> i64 {
     let partial_counts = !op.full || op.at_current() || at_unaligned_end(op, moved, errno);
     if moved > 0 && partial_counts { moved as i64 } else { errno.as_result() }
 }
 
-/// A direct read that ended at the end of the file's unaligned tail: the kernel refuses the rest, of which there is none.
+/// A direct read that has reached the end of a file of unaligned size. The kernel refuses the next read with EINVAL,
+/// because its offset is unaligned; but there is nothing left to read.
 fn at_unaligned_end(op: &Op, moved: u64, errno: Errno) -> bool {
     errno.0 == libc::EINVAL
         && op.code.reads()

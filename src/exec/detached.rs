@@ -1,5 +1,5 @@
-//! Blocking calls that nothing can stop, where io_uring is forbidden: made into memory of the library's own, so that a
-//! context may end without waiting for them.
+//! Blocking calls that nothing can interrupt, for systems where io_uring is forbidden. They use the library's own
+//! memory, so that `caio_ctx_free` need not wait for them.
 
 use super::blocking::{Scratch, remaining};
 use crate::error::Result;
@@ -9,19 +9,19 @@ use crate::sys::mem::{Memory, room};
 use crate::sys::rw::{self, MAX_TRANSFER, Transfer};
 use crate::sys::{copy, mem};
 
-/// A call that touches nothing of the caller's but the descriptor's number, and that only at its beginning.
+/// A call that uses only the descriptor's number of what the caller lent, and that only when it starts.
 pub struct DetachedCall {
     fd: i32,
     reads: bool,
     offset: u64,
     flags: u32,
     bytes: Vec<u8>,
-    /// The caller's memory, part by part.
+    /// The address and length of each part of the caller's memory.
     parts: Vec<(Memory, usize)>,
 }
 
 impl DetachedCall {
-    /// The call for what is left of an operation after `moved` bytes; a write's bytes are copied.
+    /// The call for the rest of an operation after `moved` bytes. Copies the bytes of a write.
     pub fn prepare(op: &Op, moved: u64) -> Result<Self> {
         let mut scratch = Scratch::default();
         let Transfer { fd, reads, vectored, memory, count, offset, flags } = remaining(op, moved, &mut scratch)?;
@@ -46,14 +46,14 @@ impl DetachedCall {
         Ok(call)
     }
 
-    /// Makes it. It may never return.
+    /// Makes the call, which may never return.
     pub fn run(&mut self) -> Result<u64> {
         let (memory, count) = (mem::of_bytes(&mut self.bytes), self.bytes.len() as u64);
         let Self { fd, reads, offset, flags, .. } = *self;
         rw::transfer(&Transfer { fd, reads, vectored: false, memory, count, offset, flags })
     }
 
-    /// Gives the caller what a read brought.
+    /// Copies the bytes of a read to the caller's memory.
     pub fn deliver(&mut self, count: u64) -> Result<()> {
         if !self.reads {
             return Ok(());
@@ -61,12 +61,12 @@ impl DetachedCall {
         self.each_part(count as usize, |bytes, memory| copy::to_caller(bytes, memory))
     }
 
-    /// The first `count` bytes, part by part, with the caller's memory for each.
+    /// Calls `work` for each part of the first `count` bytes, with the caller's memory for it.
     fn each_part(&mut self, count: usize, mut work: impl FnMut(&mut [u8], Memory) -> Result<()>) -> Result<()> {
         let mut rest = &mut self.bytes[..count];
         for (memory, length) in &self.parts {
-            let (part, behind) = rest.split_at_mut((*length).min(rest.len()));
-            rest = behind;
+            let (part, after) = rest.split_at_mut((*length).min(rest.len()));
+            rest = after;
             work(part, *memory)?;
         }
         Ok(())
@@ -77,7 +77,8 @@ fn most(count: u64) -> usize {
     count.min(MAX_TRANSFER) as usize
 }
 
-/// A terminal that is ready takes some characters; the rest would be waited for, and is another call's.
+/// A terminal that is ready takes at least some characters. A longer write would wait for the rest, so that is left to
+/// the next call.
 fn most_at_once(op: &Op, fd: i32) -> usize {
     const FITS: usize = 256;
     if !op.code.reads() && file_kind::is_terminal(fd) { FITS } else { most(u64::MAX) }

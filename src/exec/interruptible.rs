@@ -1,5 +1,5 @@
-//! Blocking calls that can be stopped: a kernel thread of an io_uring makes them, and a cancel interrupts its sleep. For
-//! descriptors that nothing else can be tried on without the risk of waiting, whatever the context's backend is.
+//! Blocking calls that a cancel can interrupt: a kernel thread of an io_uring makes them. On every backend, they serve
+//! descriptors that have no other way to avoid waiting.
 
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -7,7 +7,8 @@ use crate::error::{Errno, Result};
 use crate::sys::rw::Transfer;
 use crate::sys::uring::{self, NOBODY, Ring, Setup};
 
-/// One poller's ring of such calls. All functions are its thread's: io_uring(7) runs the calls on its behalf.
+/// The ring of one poller. Only the poller's thread uses it, as the kernel ties a ring's calls to the thread that
+/// submits.
 pub struct CallRing {
     ring: Ring,
 }
@@ -15,11 +16,11 @@ pub struct CallRing {
 /// Set in the user data of a cancel request; no token has it.
 const CANCEL: u64 = 1 << 63;
 
-/// What the kernel finished.
+/// A completion of the ring.
 pub enum Ended {
-    /// A call: its token and result.
+    /// A call ended, with this token and result.
     Call(u64, Result<u64>),
-    /// A cancel of that call that found nothing to stop: it may have been on its way from one queue to another.
+    /// A cancel did not find this call. The kernel may have been moving it from one of its queues to another.
     CancelMissed(u64),
 }
 
@@ -31,36 +32,36 @@ impl CallRing {
             completions: 2 * ENTRIES,
             deferred: false,
             sqpoll: false,
-            // As many threads as the kernel allows: each may be stuck for long.
+            // As many threads as the kernel allows, because each call may wait for long.
             iowq_workers: [0, 0],
         };
         Ring::new(setup).map(|ring| Self { ring })
     }
 
-    /// Begins a call. Its memory stays valid until its end.
+    /// Starts a call. Its memory must stay valid until it ends.
     pub fn begin(&mut self, token: u64, transfer: &Transfer) -> Result<()> {
         if !self.ring.push_blocking(transfer, token) {
-            self.hand_over()?;
+            self.submit()?;
             self.ring.push_blocking(transfer, token);
         }
-        self.hand_over()
+        self.submit()
     }
 
-    /// Interrupts a call. It ends in a moment, with ECANCELED, EINTR, or what it had moved.
+    /// Interrupts a call. It ends soon, with ECANCELED, EINTR, or the bytes that it had moved.
     pub fn cancel(&mut self, token: u64) {
         if self.ring.room() == 0 {
-            self.hand_over().ok();
+            self.submit().ok();
         }
         self.ring.push(uring::Request::Cancel(token), token | CANCEL);
-        // Without success, it is repeated.
-        self.hand_over().ok();
+        // After a failure, the poller cancels the call again.
+        self.submit().ok();
     }
 
-    /// A call that has ended.
+    /// The next completion.
     pub fn pop(&mut self) -> Option<Ended> {
         loop {
             let Some((token, result)) = self.ring.pop() else {
-                // The kernel keeps what the ring had no room for.
+                // The kernel keeps the completions that did not fit into the ring.
                 if self.ring.overflowed() && uring::get_events(self.as_raw_fd()).is_ok() && self.ring.has_completions()
                 {
                     continue;
@@ -77,7 +78,8 @@ impl CallRing {
         }
     }
 
-    fn hand_over(&mut self) -> Result<()> {
+    /// Hands what is in the ring to the kernel.
+    fn submit(&mut self) -> Result<()> {
         let mut tries = 64;
         while self.ring.unsubmitted() > 0 {
             match uring::enter(self.as_raw_fd(), self.ring.unsubmitted(), 0) {

@@ -1,5 +1,5 @@
-//! Making an operation with plain system calls: blocking ones on worker threads, attempts that never wait for
-//! everything that may wait for another party.
+//! How an operation runs as plain system calls: blocking calls on worker threads, and for streams attempts that never
+//! wait.
 
 pub mod blocking;
 pub mod detached;

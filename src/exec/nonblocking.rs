@@ -1,39 +1,39 @@
-//! Attempts that never wait, for everything that may wait for another party: pipes, sockets, terminals, devices. The poller
-//! repeats them when the descriptor is ready.
+//! Non-blocking execution, for descriptors that may wait for another process: pipes, sockets, terminals, devices.
+//! Submit makes the first attempt, and the poller retries when the descriptor is ready.
 
-use super::blocking::{Scratch, ended, remaining};
+use super::blocking::{Scratch, failed_result, remaining};
 use crate::error::{Errno, Result};
 use crate::op::{CURRENT, Op};
 use crate::sys::file_kind::{self, FileKind};
 use crate::sys::rw::{self, Transfer};
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 pub enum Attempt {
     Done(i64),
-    /// So many bytes moved so far; the descriptor is not ready for more.
+    /// The operation has moved this many bytes; the descriptor is not ready for more.
     NotReady(u64),
-    /// The same, and this kind of descriptor cannot be tried without the risk of waiting.
+    /// The same, and every attempt on this kind of descriptor may wait.
     MayWait(u64),
 }
 
-/// Whether a transfer may wait for another party than a disk.
+/// Whether a transfer may wait for something other than a disk.
 pub fn may_wait(op: &Op) -> bool {
     let kind = if op.at_current() { file_kind::of_current(op.fd, op.code.reads()) } else { file_kind::of(op.fd) };
     kind != FileKind::Storage
 }
 
-/// Moves what can be moved now, after `moved` bytes. A descriptor with O_NONBLOCK gets one attempt: EAGAIN is its result.
-pub fn attempt(op: &Op, mut moved: u64, scratch: &mut Scratch, way: &mut Way) -> Attempt {
+/// Moves what can be moved now, after `moved` bytes. On a descriptor with O_NONBLOCK, EAGAIN is the operation's result.
+pub fn attempt(op: &Op, mut moved: u64, scratch: &mut Scratch, method: &mut Method) -> Attempt {
     const EAGAIN: Errno = Errno(libc::EAGAIN);
     loop {
-        let answer = remaining(op, moved, scratch).and_then(|rest| way.transfer(&rest));
+        let answer = remaining(op, moved, scratch).and_then(|rest| method.transfer(&rest));
         match answer {
             Ok(0) => return Attempt::Done(moved as i64),
             Ok(more) => moved += more,
-            Err(EAGAIN) if asks_for_errors(op) => return Attempt::Done(ended(op, moved, EAGAIN)),
+            Err(EAGAIN) if wants_eagain(op) => return Attempt::Done(failed_result(op, moved, EAGAIN)),
             Err(EAGAIN) => return Attempt::NotReady(moved),
-            Err(Errno(libc::EOPNOTSUPP)) if *way == Way::None => return without_a_way(op, moved),
-            Err(errno) => return Attempt::Done(ended(op, moved, errno)),
+            Err(Errno(libc::EOPNOTSUPP)) if *method == Method::None => return unsupported(op, moved),
+            Err(errno) => return Attempt::Done(failed_result(op, moved, errno)),
         }
         if !op.full || moved >= op.wanted() {
             return Attempt::Done(moved as i64);
@@ -41,17 +41,18 @@ pub fn attempt(op: &Op, mut moved: u64, scratch: &mut Scratch, way: &mut Way) ->
     }
 }
 
-/// The kernel knows RWF_NOWAIT of no such descriptor, but whoever sets it must not wait.
-fn without_a_way(op: &Op, moved: u64) -> Attempt {
+/// The outcome on a descriptor that supports no method. The kernel does not support RWF_NOWAIT there, but an operation
+/// with that flag must not wait.
+fn unsupported(op: &Op, moved: u64) -> Attempt {
     if op.sys_flags & libc::RWF_NOWAIT as u32 == 0 {
         return Attempt::MayWait(moved);
     }
     let errno = if rw::is_ready(op.fd, op.code.reads()) { libc::EOPNOTSUPP } else { libc::EAGAIN };
-    Attempt::Done(ended(op, moved, Errno(errno)))
+    Attempt::Done(failed_result(op, moved, Errno(errno)))
 }
 
-/// EAGAIN is a result that the caller asked for.
-fn asks_for_errors(op: &Op) -> bool {
+/// Whether the caller asked for EAGAIN instead of waiting.
+fn wants_eagain(op: &Op) -> bool {
     op.sys_flags & libc::RWF_NOWAIT as u32 != 0 || is_nonblocking(op.fd)
 }
 
@@ -59,36 +60,36 @@ fn is_nonblocking(fd: i32) -> bool {
     rw::status_flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK != 0)
 }
 
-/// How a descriptor can be tried without waiting; found out once per operation.
+/// How to try a descriptor without waiting; determined once per operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Method {
     Unknown,
     /// RWF_NOWAIT.
     NoWait,
     /// MSG_DONTWAIT.
     Socket,
-    /// It has O_NONBLOCK itself.
-    SimpleTransfer,
+    /// A plain call, since the descriptor has O_NONBLOCK.
+    Nonblocking,
     None,
 }
 
-impl Way {
+impl Method {
     fn transfer(&mut self, t: &Transfer) -> Result<u64> {
         match self {
             Self::Unknown => self.find(t),
             Self::NoWait => no_wait(t),
             Self::Socket => rw::socket_attempt(t),
-            Self::SimpleTransfer => rw::transfer(t),
+            Self::Nonblocking => rw::transfer(t),
             Self::None => Err(Errno(libc::EOPNOTSUPP)),
         }
     }
 
-    /// The first way that this descriptor knows and no filter forbids, and its answer.
+    /// Finds the first method that the descriptor supports and no filter forbids, and returns its answer.
     fn find(&mut self, t: &Transfer) -> Result<u64> {
         if t.count == 0 && !t.vectored {
-            return nothing(t);
+            return empty_transfer(t);
         }
-        if ends_behind_all_memory(t) {
+        if exceeds_address_space(t) {
             return rw::transfer(t);
         }
         *self = Self::NoWait;
@@ -96,7 +97,7 @@ impl Way {
             Err(errno) if is_unusable(errno) => {}
             answer => return answer,
         }
-        // What refuses every transfer is never ready for one.
+        // The poller would wait for ever for a descriptor that refuses every transfer.
         if t.offset != CURRENT {
             rw::positional_check(t.fd, t.reads)?;
         }
@@ -110,11 +111,11 @@ impl Way {
             answer => return answer,
         }
         if is_nonblocking(t.fd) {
-            *self = Self::SimpleTransfer;
+            *self = Self::Nonblocking;
             return rw::transfer(t);
         }
         if !socket {
-            // An empty message to a socket may be one.
+            // Not for sockets: this check would send an empty message.
             rw::current_check(t.fd, t.reads)?;
         }
         *self = Self::None;
@@ -122,25 +123,25 @@ impl Way {
     }
 }
 
-/// The flags that preadv2(2) and pwritev2(2) take for every socket, and that change nothing there.
+/// The flags that preadv2(2) and pwritev2(2) accept for every socket; they have no effect there.
 const FLAGS_OF_SOCKETS: u32 =
     (libc::RWF_HIPRI | libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_NOWAIT | libc::RWF_APPEND) as u32;
 
-/// The descriptor does not know this way, or a filter forbids the system call. A network may refuse a message with the same
-/// words; then the plain call says so once more.
+/// Whether the descriptor does not support this method, or a filter forbids the system call. A network may refuse a
+/// message with the same errno; then the next method reports it again.
 fn is_unusable(errno: Errno) -> bool {
     matches!(errno.0, libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM | libc::EACCES)
 }
 
-/// read(2) and write(2) refuse such a buffer before they look at the descriptor's state; all others, that with flags too, cut
-/// its length first, or say something else.
-fn ends_behind_all_memory(t: &Transfer) -> bool {
+/// Whether a buffer reaches beyond the address space. read(2) and write(2) refuse it before they look at the
+/// descriptor's state. The other calls shorten it first, or return another errno.
+fn exceeds_address_space(t: &Transfer) -> bool {
     const ALL: u64 = i64::MAX as u64;
     !t.vectored && t.flags == 0 && (t.memory.address().addr() as u64).saturating_add(t.count) >= ALL
 }
 
-/// Of nothing to move, only the plain calls say what is wrong; none of them waits, but a datagram's sending.
-fn nothing(t: &Transfer) -> Result<u64> {
+/// A transfer of 0 bytes: only the plain calls check it in full. None of them waits, except for sending a datagram.
+fn empty_transfer(t: &Transfer) -> Result<u64> {
     let sends = !t.reads && t.offset == CURRENT;
     match if sends { rw::socket_attempt(t) } else { Err(Errno(libc::ENOTSOCK)) } {
         Err(Errno(libc::ENOTSOCK | libc::ENOSYS | libc::EPERM | libc::EACCES)) => rw::transfer(t),

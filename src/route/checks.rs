@@ -1,4 +1,4 @@
-//! What one submit finds out about descriptors.
+//! Per-submit file checks.
 
 use super::{INLINE_BUDGET, INLINE_MOST};
 use crate::error::Result;
@@ -6,19 +6,19 @@ use crate::exec::blocking::Scratch;
 use crate::sys::file_kind::{self, File, FileKind};
 use crate::sys::rw;
 
-/// What one submit asked about descriptors, so that it asks once for each.
+/// What one submit learned about descriptors, so that it asks the kernel once for each.
 pub struct Checks {
     pub(super) scratch: Scratch,
     pub(super) budget: u64,
     /// The submit has one operation.
     pub(super) alone: bool,
-    /// Entries of other submits are old.
+    /// The number of this submit. Entries with another number are stale.
     submit: u32,
-    /// The descriptor whose reads were last found in the page cache.
+    /// The descriptor whose last read was in the page cache.
     pub(super) cached_fd: Option<i32>,
     /// The descriptor whose reads, if true, or writes this submit sends to io_uring.
     pub(super) sent: Option<(i32, bool)>,
-    /// A disk whose files were last found to know RWF_NOWAIT: a hint, as another may get its number.
+    /// A disk whose files support RWF_NOWAIT; a hint, as another disk may get its number.
     nowait_device: Option<u64>,
     known: [Known; CHECKS],
 }
@@ -62,7 +62,7 @@ impl Checks {
         self.submit = self.submit.wrapping_add(1);
     }
 
-    /// An attempt at reading so much would not hold up the caller.
+    /// Whether copying this much does not delay the caller.
     #[inline(always)]
     pub(super) fn allows(&self, len: u64) -> bool {
         (1..=INLINE_MOST.min(self.budget)).contains(&len)
@@ -84,7 +84,7 @@ impl Checks {
         self.status_flags(fd).is_some_and(|flags| flags & libc::O_DIRECT != 0)
     }
 
-    /// What the descriptor is, for transfers at an offset.
+    /// The file of a descriptor, for transfers at an offset.
     fn file(&mut self, fd: i32) -> File {
         *self.known(fd).file.get_or_insert_with(|| file_kind::look(fd))
     }
@@ -97,7 +97,7 @@ impl Checks {
         self.file(fd).ends_before(offset)
     }
 
-    /// The same for transfers at its current position.
+    /// The kind of a descriptor for transfers at its current position.
     pub(super) fn kind_at_current(&mut self, fd: i32, reads: bool) -> FileKind {
         match self.file(fd) {
             File { kind: FileKind::Storage, on_disk: false, .. } => file_kind::of_current(fd, reads),
@@ -105,24 +105,24 @@ impl Checks {
         }
     }
 
-    /// This submit has sent reads of the descriptor elsewhere already.
+    /// Whether this submit has sent reads of the descriptor to another path.
     pub(super) fn is_decided(&mut self, fd: i32) -> bool {
         let known = self.known(fd);
         known.reads.is_some() && known.status_flags.is_none()
     }
 
-    /// Whether io_uring takes transfers at an offset without waiting inside its submission.
+    /// Whether io_uring's submission never waits for transfers at an offset of this descriptor.
     pub(super) fn natively(&mut self, fd: i32, reads: bool) -> bool {
         self.answer(fd, reads, |_, file| file.on_disk)
     }
 
-    /// Whether kernel AIO does, which is told not to wait for reads.
+    /// Whether kernel AIO can take them: its reads carry RWF_NOWAIT, which the file must support.
     pub(super) fn knows_nowait(&mut self, fd: i32, reads: bool) -> bool {
         self.answer(fd, reads, |checks, file| file.on_disk && (!reads || checks.nowait_device == Some(file.device)))
     }
 
-    /// What this submit found out before, or `known` says, or the kernel. Reading in order to know would take a record from
-    /// a device: only storage is asked.
+    /// Answers from this submit's memory, from `known`, or by asking the kernel. That is a read, which would take a
+    /// record from a device, so it is made on storage only.
     fn answer(&mut self, fd: i32, reads: bool, known: impl Fn(&Self, &File) -> bool) -> bool {
         if let Some(answer) = *self.known(fd).side(reads) {
             return answer;
