@@ -15,6 +15,11 @@ impl Errno {
         Self(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
     }
 
+    /// Whether a filter or a kernel that lacks the call may have given it: another call may do the work.
+    pub fn is_forbidden(self) -> bool {
+        matches!(self.0, libc::ENOSYS | libc::EPERM | libc::EACCES)
+    }
+
     /// The form in which an event or a C function carries it.
     pub fn as_result(self) -> i64 {
         -i64::from(self.0)

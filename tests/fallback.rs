@@ -3,6 +3,8 @@
 
 #![cfg(target_os = "linux")]
 
+#[path = "c/mod.rs"]
+mod c;
 #[macro_use]
 mod support;
 
@@ -10,6 +12,8 @@ mod support;
 mod filters;
 #[path = "fallback/limits.rs"]
 mod limits;
+#[path = "fallback/opcodes.rs"]
+mod opcodes;
 #[path = "fallback/seccomp.rs"]
 mod seccomp;
 
@@ -25,6 +29,7 @@ use support::*;
 const SETUP: &[i64] = &[libc::SYS_io_uring_setup];
 const ENTER: &[i64] = &[libc::SYS_io_uring_enter];
 const AIO: &[i64] = &[libc::SYS_io_setup];
+const SUBMIT: &[i64] = &[libc::SYS_io_submit];
 const BOTH: &[i64] = &[libc::SYS_io_uring_setup, libc::SYS_io_setup];
 
 /// Runs `body` in a process of its own, which is ended when it hangs.
@@ -117,6 +122,95 @@ fn io_setup_eperm() {
 #[test]
 fn io_setup_enosys() {
     without(AIO, libc::ENOSYS, LINUX, FILTERED);
+}
+
+#[test]
+fn io_submit_eperm() {
+    without(SUBMIT, libc::EPERM, LINUX, FILTERED);
+}
+
+#[test]
+fn io_submit_enosys() {
+    without(SUBMIT, libc::ENOSYS, LINUX, FILTERED);
+}
+
+/// The library keeps kernel AIO contexts for reuse. That does not hide that new ones are refused.
+fn the_probe_does_not_count_on_an_idle_context(errno: i32) {
+    if !process::is_child() && !available(CAIO_BACKEND_LINUX) {
+        return;
+    }
+    alone(|dir| {
+        drop(Ctx::on(CAIO_BACKEND_LINUX));
+        deny(AIO, errno);
+        let (result, why) = probe(CAIO_BACKEND_LINUX);
+        assert_eq!(result, -errno, "{why}");
+        match Ctx::try_new(&options(CAIO_BACKEND_LINUX)) {
+            // fs.aio-max-nr is used up, but this context needs nothing new.
+            Ok(ctx) => {
+                assert_eq!(errno, libc::EAGAIN);
+                works(&ctx, dir);
+            }
+            Err(said) => assert_eq!(said, -errno),
+        }
+    });
+}
+
+#[test]
+fn the_probe_asks_the_kernel_where_io_setup_is_eperm() {
+    the_probe_does_not_count_on_an_idle_context(libc::EPERM);
+}
+
+#[test]
+fn the_probe_asks_the_kernel_where_io_setup_is_enosys() {
+    the_probe_does_not_count_on_an_idle_context(libc::ENOSYS);
+}
+
+#[test]
+fn the_probe_asks_the_kernel_where_io_setup_is_eagain() {
+    the_probe_does_not_count_on_an_idle_context(libc::EAGAIN);
+}
+
+/// A filter that a program installs after it made the context: workers run what the kernel interface no longer takes.
+fn refused_later(backend: u32, flags: u32, calls: &[i64], errno: i32) {
+    if !process::is_child() && !available(backend) {
+        return;
+    }
+    alone(|dir| {
+        let page = pattern(sys::PAGE);
+        let file = dir.file("later", &page);
+        let ctx = Ctx::new(&caio_options { flags: flags | CAIO_CTX_NO_INLINE, ..options(backend) });
+        if flags & CAIO_CTX_SINGLE_THREAD == 0 {
+            let mut back = vec![0; sys::PAGE];
+            assert_eq!(ctx.one(ops::read(file.as_raw_fd(), &mut back, 0)), sys::PAGE as i64);
+            assert_eq!(ctx.stats().done_native, 1, "it is used");
+        }
+        deny(calls, errno);
+        let before = ctx.stats();
+        for _ in 0..20 {
+            let mut back = vec![0; sys::PAGE];
+            assert_eq!(ctx.one(ops::read(file.as_raw_fd(), &mut back, 0)), sys::PAGE as i64);
+            assert_eq!(back, page);
+        }
+        let after = ctx.stats();
+        assert!(after.retried - before.retried <= 1, "the kernel is not asked again: {} times", after.retried);
+        assert_eq!(after.done_worker - before.done_worker, 20);
+        works(&ctx, dir);
+    });
+}
+
+#[test]
+fn io_submit_is_refused_later() {
+    refused_later(CAIO_BACKEND_LINUX, 0, SUBMIT, libc::EPERM);
+}
+
+#[test]
+fn io_uring_enter_is_refused_later() {
+    refused_later(CAIO_BACKEND_URING, 0, ENTER, libc::EPERM);
+}
+
+#[test]
+fn io_uring_register_is_refused_later() {
+    refused_later(CAIO_BACKEND_URING, CAIO_CTX_SINGLE_THREAD, &[libc::SYS_io_uring_register], libc::EPERM);
 }
 
 #[test]

@@ -1,27 +1,28 @@
-//! Linux kernel AIO: transfers that RWF_NOWAIT keeps from blocking io_submit.
+//! Linux kernel AIO: transfers with RWF_NOWAIT, so that io_submit(2) does not block.
 
 use std::os::fd::RawFd;
 
-use super::Wants;
+use super::Config;
 use crate::error::{Errno, Result};
 use crate::op::Op;
 use crate::sync::{Mutex, MutexGuard};
-use crate::sys::aio::{Batch, Context, Request};
+use crate::sys::aio::{AioBatch, AioContext, AioRequest, may_submit};
 use crate::sys::aio_abi::{aio_context_t, io_event};
 use crate::sys::mem::{boxed, room};
 use crate::sys::{fork, thread};
 
-/// Requests in the kernel per context. More than a disk's queue, and a small part of the machine's aio-max-nr.
+/// Requests per kernel context: more than a disk's queue, and a small part of fs.aio-max-nr.
 const ENTRIES: u32 = 128;
 
 pub struct Aio {
-    /// None only while it is dropped.
-    context: Option<Context>,
+    /// None only in `drop`.
+    context: Option<AioContext>,
     eventfd: RawFd,
-    batch: Batch,
-    /// Batches that were handed over and came back. One to begin with: without memory for more, those that hand theirs over
-    /// take turns.
-    spare: Vec<Batch>,
+    batch: AioBatch,
+    /// Empty batches for reuse. Starts with one; without memory for more, submissions take turns.
+    spare: Vec<AioBatch>,
+    /// io_submit(2) is forbidden, so workers run everything.
+    broken: bool,
     in_flight: u32,
     reaped: Box<[io_event; REAP]>,
     reaped_from: usize,
@@ -30,42 +31,55 @@ pub struct Aio {
 
 const REAP: usize = 32;
 
-/// One hand-over to the kernel to be made.
-pub struct Submit {
+/// An io_submit(2) that is due.
+pub struct AioSubmit {
     context: aio_context_t,
-    batch: Batch,
+    batch: AioBatch,
 }
 
 impl Aio {
-    pub fn open(wants: &Wants) -> Result<Self> {
+    pub fn open(config: &Config) -> Result<Self> {
         let event = io_event { data: 0, obj: 0, res: 0, res2: 0 };
-        let mut spare = room(4)?;
-        let context = take_context(wants.max_requests.min(ENTRIES))?;
-        spare.push(Batch::with_room(context.entries())?);
-        Ok(Self {
-            eventfd: wants.eventfd,
-            batch: Batch::with_room(context.entries())?,
+        let spare = room(4)?;
+        let reaped = boxed([event; REAP])?;
+        let entries = config.max_requests.min(ENTRIES);
+        let context = if config.reuse { take_context(entries) } else { new_context(entries) }?;
+        let (entries, id) = (context.entries(), context.id());
+        let mut aio = Self {
+            eventfd: config.eventfd,
+            batch: AioBatch::default(),
             context: Some(context),
             spare,
+            broken: false,
             in_flight: 0,
-            reaped: boxed([event; REAP])?,
+            reaped,
             reaped_from: 0,
             reaped_to: 0,
-        })
+        };
+        // From here on, an error gives the context back.
+        aio.batch = AioBatch::with_room(entries)?;
+        aio.spare.push(AioBatch::with_room(entries)?);
+        may_submit(id)?;
+        Ok(aio)
     }
 
-    fn context(&self) -> &Context {
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    fn context(&self) -> &AioContext {
         self.context.as_ref().expect("held until drop")
     }
 
-    /// RWF_NOWAIT always: what would block answers EAGAIN, and what cannot tell EOPNOTSUPP; both go to a worker.
+    /// Always with RWF_NOWAIT: a transfer that would block fails with EAGAIN, and EOPNOTSUPP where the file system does not
+    /// know the flag. Workers retry both.
     pub fn push(&mut self, token: u64, op: &Op, moved: u64) -> bool {
-        if self.in_flight >= self.context().entries() {
+        if self.broken || self.in_flight >= self.context().entries() {
             return false;
         }
         let vectored = op.code.vectored();
         self.in_flight += 1;
-        self.batch.push(Request {
+        self.batch.push(AioRequest {
             user_data: token,
             fd: op.fd,
             reads: op.code.reads(),
@@ -80,21 +94,22 @@ impl Aio {
         true
     }
 
-    pub fn flush(&mut self) -> Option<Submit> {
+    pub fn flush(&mut self) -> Option<AioSubmit> {
         if self.batch.is_empty() {
             return None;
         }
-        // Without one, who has them all looks here again when it is done.
-        let spare = self.spare.pop().or_else(|| Batch::with_room(self.context().entries()).ok())?;
+        // Without one, the thread that has the last batch flushes again after `flushed`.
+        let spare = self.spare.pop().or_else(|| AioBatch::with_room(self.context().entries()).ok())?;
         let batch = std::mem::replace(&mut self.batch, spare);
-        Some(Submit { context: self.context().id(), batch })
+        Some(AioSubmit { context: self.context().id(), batch })
     }
 
-    pub fn flushed(&mut self, mut submit: Submit, mut refused: impl FnMut(u64)) {
+    pub fn flushed(&mut self, mut submit: AioSubmit, mut refused: impl FnMut(u64)) {
         for token in submit.batch.refused() {
             self.in_flight -= 1;
             refused(token);
         }
+        self.broken |= submit.batch.is_forbidden();
         submit.batch.clear();
         if self.spare.try_reserve(1).is_ok() {
             self.spare.push(submit.batch);
@@ -132,39 +147,41 @@ impl Drop for Aio {
     }
 }
 
-impl Submit {
+impl AioSubmit {
     pub fn run(&mut self) {
         self.batch.submit(self.context);
     }
 }
 
-/// Kernel contexts that nobody uses: io_destroy(2) takes some 30 ms and io_setup(2) counts against aio-max-nr.
+/// Kernel contexts kept for reuse: io_destroy(2) takes about 30 ms.
 static IDLE: Mutex<Idle> = Mutex::new(Idle { process: 0, contexts: Vec::new(), destroying: false });
 
 struct Idle {
-    /// Whose they are: a child of fork(2) has none of its parent's.
+    /// The process that made them: a child of fork(2) has none of its parent's.
     process: u64,
-    contexts: Vec<Context>,
-    /// A thread is at work on what is too many.
+    contexts: Vec<AioContext>,
+    /// A thread is destroying those above [`KEPT`].
     destroying: bool,
 }
 
-/// Idle contexts kept for the next who asks.
+/// The largest number of idle contexts.
 const KEPT: usize = 16;
 
 fn idle() -> Option<MutexGuard<'static, Idle>> {
-    // Never waited for: a fork in another thread may have left it locked in this child for good.
+    // try_lock: if another thread held the lock during fork(2), it stays locked in the child.
     let mut idle = IDLE.try_lock()?;
     let process = fork::process();
     if idle.process != process {
         idle.process = process;
         idle.destroying = false;
-        idle.contexts.drain(..).for_each(Context::forget);
+        idle.contexts.drain(..).for_each(AioContext::forget);
     }
     Some(idle)
 }
 
-fn take_context(entries: u32) -> Result<Context> {
+/// An idle context if io_setup(2) is still allowed, else a new one, else an idle one that is smaller.
+fn take_context(entries: u32) -> Result<AioContext> {
+    AioContext::may_be_made()?;
     let fitting = |idle: &mut Idle| {
         let at = idle.contexts.iter().position(|context| context.entries() >= entries)?;
         Some(idle.contexts.swap_remove(at))
@@ -172,21 +189,25 @@ fn take_context(entries: u32) -> Result<Context> {
     if let Some(context) = idle().and_then(|mut idle| fitting(&mut idle)) {
         return Ok(context);
     }
+    match new_context(entries) {
+        Err(Errno(libc::EAGAIN)) => idle().and_then(|mut idle| idle.contexts.pop()).ok_or(Errno(libc::EAGAIN)),
+        other => other,
+    }
+}
+
+/// A new context, smaller than asked for if fs.aio-max-nr is nearly used up.
+fn new_context(entries: u32) -> Result<AioContext> {
     let mut wanted = entries;
     loop {
-        match Context::new(wanted) {
-            // aio-max-nr is used up: a smaller one may do, or one that is idle.
+        match AioContext::new(wanted) {
             Err(Errno(libc::EAGAIN)) if wanted > 1 => wanted /= 2,
-            Err(Errno(libc::EAGAIN)) => {
-                return idle().and_then(|mut idle| idle.contexts.pop()).ok_or(Errno(libc::EAGAIN));
-            }
             other => return other,
         }
     }
 }
 
-/// Keeps a context for the next, or destroys it where nobody waits for that.
-fn give_back(context: Context, clean: bool) {
+/// Keeps a context for reuse if nothing is in flight on it; a thread destroys those that are too many.
+fn give_back(context: AioContext, clean: bool) {
     let Some(mut idle) = idle().filter(|_| clean) else {
         return drop(context);
     };

@@ -1,4 +1,4 @@
-//! The three ways to run an operation, which of them this machine offers, and which a context takes.
+//! The three backends: which are available on this machine, and which one a context uses.
 
 pub mod aio;
 pub mod choice;
@@ -9,7 +9,7 @@ pub use choice::{choose, probe};
 use std::os::fd::RawFd;
 
 use crate::error::Result;
-use crate::op::{Op, SimpleTransfer};
+use crate::op::{Code, Op, SimpleTransfer};
 
 /// A backend, numbered as `CAIO_BACKEND_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,19 +39,21 @@ impl Kind {
     }
 }
 
-/// What a context asks of its kernel facility.
+/// The parameters of a context's backend.
 #[derive(Clone, Copy)]
-pub struct Wants {
+pub struct Config {
     pub max_requests: u32,
     pub workers: u32,
-    /// One thread makes all calls.
+    /// CAIO_CTX_SINGLE_THREAD: one thread makes all calls.
     pub single_thread: bool,
     pub sqpoll: bool,
-    /// Made readable by every native completion.
+    /// Every native completion signals it. Nothing else uses it while the backend is opened.
     pub eventfd: RawFd,
+    /// Kernel contexts that the process kept may be reused. Without, the kernel is asked for new ones.
+    pub reuse: bool,
 }
 
-/// A context's kernel facility: chosen once, used under the context's lock except for [`Flush::run`].
+/// A context's kernel interface: chosen once, used under the context's lock except for [`Flush::run`].
 #[allow(clippy::large_enum_variant)] // one per context, and never moved
 pub enum Native {
     None,
@@ -60,11 +62,10 @@ pub enum Native {
 }
 
 impl Native {
-    /// Sets one up; for threads there is nothing to.
-    pub fn open(kind: Kind, wants: &Wants) -> Result<Self> {
+    pub fn open(kind: Kind, config: &Config) -> Result<Self> {
         Ok(match kind {
-            Kind::Uring => Self::Uring(uring::Uring::open(wants)?),
-            Kind::Linux => Self::Aio(aio::Aio::open(wants)?),
+            Kind::Uring => Self::Uring(uring::Uring::open(config)?),
+            Kind::Linux => Self::Aio(aio::Aio::open(config)?),
             Kind::Thread => Self::None,
         })
     }
@@ -77,7 +78,7 @@ impl Native {
         }
     }
 
-    /// The descriptor that a child of fork(2) must close.
+    /// The descriptor that a child of fork(2) has to close.
     pub fn fd(&self) -> Option<RawFd> {
         match self {
             Self::Uring(uring) => Some(uring.fd()),
@@ -85,16 +86,32 @@ impl Native {
         }
     }
 
-    /// Whether there is a kernel facility that takes operations.
+    /// Whether there is a kernel interface that takes operations.
     pub fn works(&self) -> bool {
         match self {
             Self::None => false,
             Self::Uring(uring) => !uring.is_broken(),
-            Self::Aio(_) => true,
+            Self::Aio(aio) => !aio.is_broken(),
         }
     }
 
-    /// Takes an operation that [`crate::route`] found fit, after `moved` bytes of it; false if it has no room now.
+    /// The same, for operations of this kind.
+    pub fn takes(&self, code: Code) -> bool {
+        match self {
+            Self::Uring(uring) => uring.takes(code),
+            Self::None | Self::Aio(_) => self.works(),
+        }
+    }
+
+    /// Tells that the kernel interface failed with an error that the plain call did not give: it is not used for this opcode
+    /// again.
+    pub fn refuse(&mut self, code: Code) {
+        if let Self::Uring(uring) = self {
+            uring.refuse(code);
+        }
+    }
+
+    /// Takes an operation that [`crate::route`] chose for it, of which `moved` bytes are done; false if it has no room now.
     pub fn push(&mut self, token: u64, op: &Op, moved: u64) -> bool {
         match self {
             Self::None => false,
@@ -103,12 +120,12 @@ impl Native {
         }
     }
 
-    /// For [`Self::push_simple`]: how many of so many simple transfers it takes.
+    /// How many of `count` simple transfers [`Self::push_simple`] takes.
     pub fn make_ready(&mut self, count: usize) -> usize {
         if let Self::Uring(uring) = self { uring.make_ready(count) } else { 0 }
     }
 
-    /// Takes one of those that [`Self::make_ready`] said it takes.
+    /// Takes one of those that [`Self::make_ready`] has room for.
     #[inline(always)]
     pub fn push_simple(&mut self, token: u64, op: &SimpleTransfer) {
         if let Self::Uring(uring) = self {
@@ -116,14 +133,14 @@ impl Native {
         }
     }
 
-    /// Asks the kernel to stop an operation, where it can.
+    /// Asks the kernel to cancel an operation, if the kernel interface can.
     pub fn cancel(&mut self, token: u64) {
         if let Self::Uring(uring) = self {
             uring.cancel(token);
         }
     }
 
-    /// What was pushed and must be handed to the kernel once the lock is free.
+    /// The submission of pushed operations, to be run without the lock.
     pub fn flush(&mut self) -> Flush {
         match self {
             Self::None => Flush::Nothing,
@@ -132,7 +149,7 @@ impl Native {
         }
     }
 
-    /// Takes back what [`Flush::run`] left; `refused` gets the tokens that must go another way.
+    /// Takes back what [`Flush::run`] did not submit; `refused` gets the tokens, for workers.
     pub fn flushed(&mut self, flush: Flush, refused: impl FnMut(u64)) {
         match (self, flush) {
             (Self::Uring(uring), Flush::Uring(enter)) => uring.flushed(&enter, refused),
@@ -141,7 +158,7 @@ impl Native {
         }
     }
 
-    /// Pushed, and not flushed yet.
+    /// Whether there are operations that were pushed and not flushed.
     pub fn has_unsent(&mut self) -> bool {
         match self {
             Self::None => false,
@@ -150,7 +167,7 @@ impl Native {
         }
     }
 
-    /// Keeps the descriptor from hearing of what is done while the caller looks for it anyway, where that goes.
+    /// Keeps completions from signalling the eventfd while the caller looks for them anyway, if the kernel interface can.
     pub fn mute(&mut self) {
         if let Self::Uring(uring) = self {
             uring.mute();
@@ -161,14 +178,14 @@ impl Native {
         matches!(self, Self::Uring(uring) if uring.is_muted())
     }
 
-    /// Look for completions afterwards.
+    /// Signals again. Check for completions afterwards.
     pub fn unmute(&mut self) {
         if let Self::Uring(uring) = self {
             uring.unmute();
         }
     }
 
-    /// Whether the descriptor shows a completion before it can be seen here; else it may show it after.
+    /// Whether the eventfd is signalled before [`Self::pop`] can return the completion; else it may be signalled after.
     pub fn signals_first(&self) -> bool {
         matches!(self, Self::Uring(uring) if uring.signals_first())
     }
@@ -181,7 +198,7 @@ impl Native {
         }
     }
 
-    /// A completion: token and the system call's result.
+    /// A completion: its token, and the system call's result.
     #[inline(always)]
     pub fn pop(&mut self) -> Option<(u64, i64)> {
         match self {
@@ -192,11 +209,11 @@ impl Native {
     }
 }
 
-/// A hand-over to the kernel, made under the lock and run without it: it may take long.
+/// A submission, made under the lock and run without it: it may take long.
 pub enum Flush {
     Nothing,
     Uring(uring::Enter),
-    Aio(aio::Submit),
+    Aio(aio::AioSubmit),
 }
 
 impl Flush {
@@ -204,7 +221,7 @@ impl Flush {
         matches!(self, Self::Nothing)
     }
 
-    /// Runs it; true if [`Native::flushed`] must hear of it.
+    /// Submits; true if [`Native::flushed`] must be called.
     pub fn run(&mut self) -> bool {
         match self {
             Self::Nothing => false,

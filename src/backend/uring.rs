@@ -1,32 +1,34 @@
-//! io_uring: transfers at explicit offsets, pushed under the context's lock and entered without it.
+//! io_uring: transfers at explicit offsets. Entries are pushed under the context's lock and submitted without it.
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use super::Wants;
+use super::Config;
 use crate::error::Result;
 use crate::op::{Code, Op, SimpleTransfer};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sys::mem::room;
 use crate::sys::thread;
-use crate::sys::uring::{self, NOBODY, Request, Ring, Setup};
+use crate::sys::uring::{self, IoUring, NOBODY, RingSetup, Submission};
 
 pub struct Uring {
-    ring: Ring,
+    ring: IoUring,
     entering: Arc<Entering>,
-    /// Tokens in the order pushed, one place per ring entry: what the kernel did not take can be taken back.
+    /// Tokens in the order pushed, one per queue entry, to take back entries that the kernel did not consume.
     pushed: Vec<u64>,
     next: usize,
     in_flight: u32,
-    /// In flight at most, so that completions always fit their ring.
+    /// The limit for `in_flight`, so that completions always fit their ring.
     most: u32,
-    /// The thread that enters a deferred ring, once there is one.
+    /// The thread that enters a deferred ring, set by its first push.
     owner: Option<usize>,
-    /// Completions do not signal.
+    /// Completions do not signal the eventfd.
     muted: bool,
+    /// Opcodes that the ring refuses, one bit each. Workers run them.
+    refused: u64,
 }
 
-/// Who is inside io_uring_enter, and whether it still works.
+/// How many threads are inside io_uring_enter(2), and whether it still works.
 #[derive(Default)]
 struct Entering {
     threads: AtomicU32,
@@ -34,23 +36,23 @@ struct Entering {
 }
 
 impl Entering {
-    /// Under the context's lock, and only while not broken.
+    /// Call it under the context's lock, and only while not broken.
     fn comes(&self) {
         // Relaxed: the lock orders it before every `is_over`.
         self.threads.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// True if the thread must look, under the lock, whether it is over.
+    /// True if the thread must check [`Self::is_over`] under the lock.
     fn goes(&self, works: bool) -> bool {
         if !works {
             self.broken.store(true, Ordering::Release);
         }
-        // AcqRel pairs with itself: the last thread to go sees what those before it stored.
+        // AcqRel pairs with itself: the last thread to leave sees the stores of the others.
         self.threads.fetch_sub(1, Ordering::AcqRel);
         self.is_broken()
     }
 
-    /// Nobody ever got in.
+    /// Marks the ring as broken before any thread entered it.
     fn break_off(&self) {
         // Release pairs with the acquire in `is_broken`.
         self.broken.store(true, Ordering::Release);
@@ -61,14 +63,14 @@ impl Entering {
         self.broken.load(Ordering::Acquire)
     }
 
-    /// Broken, and nobody is inside: what the kernel has not taken it never will.
+    /// Broken, and no thread is inside: the kernel will never consume the entries that are left.
     fn is_over(&self) -> bool {
-        // Acquire pairs with the threads' going: their enters are over.
+        // Acquire pairs with `goes`: the enters of those threads have returned.
         self.is_broken() && self.threads.load(Ordering::Acquire) == 0
     }
 }
 
-/// One io_uring_enter to be made.
+/// An io_uring_enter(2) that is due.
 pub struct Enter {
     ring: RawFd,
     count: u32,
@@ -76,46 +78,63 @@ pub struct Enter {
     entering: Arc<Entering>,
 }
 
-/// io-wq threads for regular files: as many as cold reads gain from. For the rest, which we do not send: few.
+/// io-wq threads for other than regular files, of which the ring gets few.
 const IOWQ_UNBOUNDED: u32 = 4;
 
 impl Uring {
-    pub fn open(wants: &Wants) -> Result<Self> {
+    pub fn open(config: &Config) -> Result<Self> {
         const MOST_ENTRIES: u32 = 4096;
-        let requests = wants.max_requests.min(32768).next_power_of_two();
-        let ring = Ring::new(Setup {
+        let requests = config.max_requests.min(32768).next_power_of_two();
+        let setup = RingSetup {
             entries: requests.min(MOST_ENTRIES),
             completions: requests * 2,
-            deferred: wants.single_thread,
-            sqpoll: wants.sqpoll,
-            iowq_workers: [wants.workers, IOWQ_UNBOUNDED],
-        })?;
-        ring.register_eventfd(wants.eventfd)?;
+            deferred: config.single_thread,
+            sqpoll: config.sqpoll,
+            iowq_workers: [config.workers, IOWQ_UNBOUNDED],
+        };
+        let mut ring = IoUring::new(setup)?;
+        ring.check_transfers(config.eventfd)?;
+        ring.register_eventfd(config.eventfd)?;
         let (entries, most) = (ring.entries(), ring.completion_entries() / 2);
         let mut pushed = room(entries as usize)?;
         pushed.resize(entries as usize, NOBODY);
-        Ok(Self { ring, entering: Arc::default(), pushed, next: 0, in_flight: 0, most, owner: None, muted: false })
+        let (entering, owner) = (Arc::default(), None);
+        Ok(Self { ring, entering, pushed, next: 0, in_flight: 0, most, owner, muted: false, refused: 0 })
     }
 
     pub fn fd(&self) -> RawFd {
         self.ring.as_raw_fd()
     }
 
-    /// The kernel no longer lets us in: what is in flight ends, nothing new starts.
+    /// io_uring_enter(2) fails: operations in flight complete, but no new ones start.
     pub fn is_broken(&self) -> bool {
         self.entering.is_broken()
     }
 
+    pub fn takes(&self, code: Code) -> bool {
+        !self.is_broken() && self.refused & bit(code) == 0
+    }
+
+    /// Stops using the ring for this opcode.
+    pub fn refuse(&mut self, code: Code) {
+        self.refused |= bit(code);
+    }
+
     pub fn push(&mut self, token: u64, op: &Op, moved: u64) -> bool {
-        let pushed = self.make_ready(1) == 1 && self.push_request(request(op, moved), token);
+        let pushed = self.takes(op.code) && self.has_room(1) == 1 && self.push_entry(entry(op, moved), token);
         self.in_flight += u32::from(pushed);
         pushed
     }
 
-    /// Before so many are pushed: how many of them there is room for.
+    /// How many of `count` simple transfers [`Self::push_simple`] takes now.
     pub fn make_ready(&mut self, count: usize) -> usize {
+        if self.refused & (bit(Code::Read) | bit(Code::Write)) == 0 { self.has_room(count) } else { 0 }
+    }
+
+    /// How many of `count` entries there is room for.
+    fn has_room(&mut self, count: usize) -> usize {
         if self.muted && !self.ring.is_deferred() {
-            // It may end while its thread sleeps.
+            // The new operation may complete while the submitting thread sleeps.
             self.unmute();
         }
         let takes = !self.is_broken() && self.is_enabled();
@@ -123,18 +142,18 @@ impl Uring {
         if takes { count.min(room as usize) } else { 0 }
     }
 
-    /// Of those that there is room for.
+    /// Pushes one of those that [`Self::make_ready`] has room for.
     #[inline(always)]
     pub fn push_simple(&mut self, token: u64, op: &SimpleTransfer) {
         let SimpleTransfer { user_data: _, reads, hurried: _, fd, buf, len, offset } = *op;
         let count = len as u32;
-        let request =
-            Request::Transfer { fd, reads, vectored: false, memory: buf, count, offset, rw_flags: 0, ioprio: 0 };
-        assert!(self.push_request(request, token), "there is room");
+        let entry =
+            Submission::Transfer { fd, reads, vectored: false, memory: buf, count, offset, rw_flags: 0, ioprio: 0 };
+        assert!(self.push_entry(entry, token), "there is room");
         self.in_flight += 1;
     }
 
-    /// The first to push is the thread that makes all calls.
+    /// The first thread that pushes is the one that makes all calls (CAIO_CTX_SINGLE_THREAD).
     fn is_enabled(&mut self) -> bool {
         if self.ring.is_deferred() && self.owner.is_none() {
             self.owner = Some(thread::id());
@@ -151,13 +170,14 @@ impl Uring {
         !self.ring.is_deferred() || self.owner == Some(thread::id())
     }
 
-    /// The descriptor shows a completion before it can be seen here: the thread that runs it also makes it.
+    /// Whether the eventfd is signalled before a completion is in the ring: a deferred completion signals, then waits for the
+    /// thread to enter.
     pub fn signals_first(&self) -> bool {
         self.ring.is_deferred()
     }
 
-    /// Only where nobody else may be asleep: one thread makes all calls, or nothing but what it is about to enter can
-    /// complete. What is there already has signalled, and is not kept quiet.
+    /// Keeps completions from signalling while no other thread may sleep on the eventfd: one thread makes all calls, or only
+    /// the entries that it is about to submit can complete. Completions that are there have signalled already.
     pub fn mute(&mut self) {
         let alone = if self.ring.is_deferred() { self.may_enter() } else { self.in_flight <= self.ring.unsubmitted() };
         if alone && !self.has_completions() {
@@ -173,18 +193,18 @@ impl Uring {
     pub fn unmute(&mut self) {
         self.muted = false;
         self.ring.signals(true);
-        // Pairs with the kernel's barrier between its note of a completion and its look at the flag.
+        // Pairs with the kernel's barrier between writing a completion and reading this flag.
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
     }
 
     pub fn cancel(&mut self, token: u64) {
-        // Best effort: if there is no room, the operation ends by itself.
-        self.push_request(Request::Cancel(token), NOBODY);
+        // Best effort: if the queue is full, the operation ends by itself.
+        self.push_entry(Submission::Cancel(token), NOBODY);
     }
 
     #[inline(always)]
-    fn push_request(&mut self, request: Request, user_data: u64) -> bool {
-        let pushed = self.ring.push(request, user_data);
+    fn push_entry(&mut self, entry: Submission, user_data: u64) -> bool {
+        let pushed = self.ring.push(entry, user_data);
         if pushed {
             self.pushed[self.next] = user_data;
             self.next = (self.next + 1) & (self.pushed.len() - 1);
@@ -202,7 +222,7 @@ impl Uring {
         Some(Enter { ring: self.fd(), count, flags, entering: self.entering.clone() })
     }
 
-    /// After a failed enter, once nobody is inside: what the kernel did not take never starts there.
+    /// After a failed enter, once no thread is inside: gives back the entries that the kernel did not consume.
     pub fn flushed(&mut self, _: &Enter, mut refused: impl FnMut(u64)) {
         if !self.entering.is_over() {
             return;
@@ -226,10 +246,10 @@ impl Uring {
         self.ring.has_completions() || self.ring.has_deferred()
     }
 
-    /// Lets what is deferred complete, without a second signal for it; the first was that it waits. True if something did.
+    /// Runs deferred completions without signalling them again. True if there are completions then.
     fn run_deferred(&mut self) -> bool {
-        // One call runs some twenty, of which few may complete. And the flag may come late, when all have run already: then
-        // it stays until there are others.
+        // One call runs about twenty, few of which may complete. The flag can also be set late, after all of them ran: then
+        // it stays set until there are others.
         const TRIES: u32 = 8;
         self.ring.signals(false);
         for _ in 0..TRIES {
@@ -259,7 +279,7 @@ impl Uring {
         }
     }
 
-    /// Whether there are completions now that waited outside the ring.
+    /// Fetches completions that were deferred or overflowed; true if there are some.
     #[inline(never)]
     fn brings_more(&mut self) -> bool {
         self.ring.has_deferred() && self.may_enter() && self.run_deferred()
@@ -268,7 +288,7 @@ impl Uring {
 }
 
 impl Enter {
-    /// True if it failed for good, or another one did while this one was inside.
+    /// Submits; true if the ring is broken, by this call or another one at the same time.
     pub fn run(&mut self) -> bool {
         let works = self.enter_all();
         self.entering.goes(works)
@@ -279,11 +299,11 @@ impl Enter {
         let mut failures = 0;
         while self.count > 0 && failures < TRIES {
             match uring::enter(self.ring, self.count, self.flags) {
-                // Nothing left: another thread's enter took ours.
+                // Another thread's enter consumed these entries.
                 Ok(0) => return true,
                 Ok(taken) => self.count = self.count.saturating_sub(taken),
                 Err(errno) if errno.0 == libc::EINTR => {}
-                // Out of memory for a moment, or completions waiting for room.
+                // No memory at the moment, or completions that overflowed.
                 Err(errno) if matches!(errno.0, libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => {
                     failures += 1;
                     std::thread::yield_now();
@@ -295,12 +315,16 @@ impl Enter {
     }
 }
 
+fn bit(code: Code) -> u64 {
+    1 << code as u32
+}
+
 #[inline(always)]
-fn request(op: &Op, moved: u64) -> Request {
+fn entry(op: &Op, moved: u64) -> Submission {
     if op.code == Code::Nop {
-        return Request::Nop;
+        return Submission::Nop;
     }
-    Request::Transfer {
+    Submission::Transfer {
         fd: op.fd,
         reads: op.code.reads(),
         vectored: op.code.vectored(),
@@ -319,7 +343,7 @@ mod tests {
     use loom::thread;
 
     #[test]
-    fn after_a_failure_somebody_takes_back_what_is_left() {
+    fn after_a_failed_enter_one_thread_takes_back_the_entries() {
         loom::model(|| {
             let entering = Arc::new(Entering { threads: AtomicU32::new(0), broken: AtomicBool::new(false) });
             let taken_back = Arc::new(Mutex::new(false));

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use self::cancel::Meant;
-use crate::backend::{self, Wants};
+use crate::backend::{self, Config};
 use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
 use crate::fork_list::ForkList;
@@ -127,7 +127,8 @@ impl Context {
         let done = Completions::new(max_requests as usize, fds.clone())?;
         let wake = Wake::new()?;
         let (eventfd, notice) = (done.fd(), done.notice());
-        let native = backend::choose(backend, &Wants { max_requests, workers, single_thread, sqpoll, eventfd })?;
+        let config = Config { max_requests, workers, single_thread, sqpoll, eventfd, reuse: true };
+        let native = backend::choose(backend, &config)?;
         let kind = native.kind();
         for fd in [Some(eventfd), Some(wake.as_raw_fd()), native.fd()].into_iter().flatten() {
             fds.add(fd)?;

@@ -17,7 +17,7 @@ impl State {
         if self.native.push(token, &slot.op, slot.moved) {
             slot.place = Place::Native;
             slot.held = slot.op.code.transfers() && self.in_flight.add(slot.op.fd, slot.op.code.reads(), 1);
-        } else if self.native.works() {
+        } else if self.native.takes(slot.op.code) {
             slot.place = Place::Backlog;
             self.backlog.push_back(&mut self.slab, index);
         } else {
@@ -155,7 +155,10 @@ impl State {
             Some(wish) if matches!(errno.0, libc::ECANCELED | libc::EINTR | libc::EAGAIN) => {
                 self.finish(index, stopped_result(&op, moved, wish), By::Kernel);
             }
-            _ if !retried && worth_a_second_way(errno) => self.retry_on_worker(index),
+            _ if !retried && worth_a_worker(errno) => {
+                slot.native_errno = errno.is_forbidden().then_some(errno);
+                self.retry_on_worker(index);
+            }
             _ => self.finish(index, blocking::failed_result(&op, moved, errno), By::Kernel),
         }
     }
@@ -196,8 +199,8 @@ impl State {
     }
 }
 
-/// Whether the kernel's queue may mean itself by this error: the submitting thread ended, it would have blocked, it does
-/// not know this kind of file. The plain call says what is true, except of the disk, which is not asked twice.
-fn worth_a_second_way(errno: Errno) -> bool {
+/// Whether a worker retries the operation: the error may be the kernel interface's own, because the submitting thread ended,
+/// the transfer would have blocked, a filter refuses the opcode. Errors of the disk are not retried.
+fn worth_a_worker(errno: Errno) -> bool {
     !matches!(errno.0, libc::EIO | libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::EROFS)
 }

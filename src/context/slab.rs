@@ -65,8 +65,10 @@ pub struct Slot {
     pub held: bool,
     /// A sync whose group knows that it will come once its write is complete.
     pub coming: bool,
-    /// It was sent a second way.
+    /// A worker retries it.
     pub retried: bool,
+    /// The error of a filter that the kernel interface gave, until the plain call confirms it or not.
+    pub native_errno: Option<Errno>,
     /// The thread that has it, by the system's number, while it is [`Place::Detached`].
     pub thread: i32,
     /// It fails with this, found out when it was submitted.
@@ -91,6 +93,7 @@ impl Slot {
             held: false,
             coming: false,
             retried: false,
+            native_errno: None,
             thread: 0,
             refused: None,
             paths,
@@ -311,6 +314,7 @@ mod tests {
             held: true,
             coming: true,
             retried: true,
+            native_errno: Some(Errno(libc::EACCES)),
             thread: 7,
             moved: 9,
             paths,
@@ -329,6 +333,7 @@ mod tests {
             held,
             coming,
             retried,
+            native_errno,
             thread,
             refused,
             paths,
@@ -336,6 +341,7 @@ mod tests {
         } = &slab[index];
         assert_eq!((op.user_data, *place, *next, *before, *behind, *moved), (2, Place::Waiting, NONE, NONE, NONE, 0));
         assert_eq!((*stop, *held, *coming, *retried, *thread, *refused), (None, false, false, false, 0, None));
+        assert_eq!(*native_errno, None);
         assert_eq!((paths.len(), paths.as_ptr()), (0, memory));
     }
 

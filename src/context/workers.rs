@@ -361,6 +361,9 @@ impl State {
         let Some(index) = self.give_back(&mut task) else { return };
         match outcome {
             Outcome::Result(result) => {
+                if self.slab[index].native_errno.is_some_and(|errno| errno.as_result() != result) {
+                    self.native.refuse(task.op.code);
+                }
                 self.sync_ends(index, result, now - task.begun, now);
                 self.finish(index, result, By::Worker);
             }

@@ -5,12 +5,12 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use crate::error::{Errno, Result};
 use crate::sys::rw::Transfer;
-use crate::sys::uring::{self, NOBODY, Ring, Setup};
+use crate::sys::uring::{self, IoUring, NOBODY, RingSetup};
 
 /// The ring of one poller. Only the poller's thread uses it, as the kernel ties a ring's calls to the thread that
 /// submits.
 pub struct CallRing {
-    ring: Ring,
+    ring: IoUring,
 }
 
 /// Set in the user data of a cancel request; no token has it.
@@ -27,7 +27,7 @@ pub enum Ended {
 impl CallRing {
     pub fn open() -> Result<Self> {
         const ENTRIES: u32 = 64;
-        let setup = Setup {
+        let setup = RingSetup {
             entries: ENTRIES,
             completions: 2 * ENTRIES,
             deferred: false,
@@ -35,7 +35,7 @@ impl CallRing {
             // As many threads as the kernel allows, because each call may wait for long.
             iowq_workers: [0, 0],
         };
-        Ring::new(setup).map(|ring| Self { ring })
+        IoUring::new(setup).map(|ring| Self { ring })
     }
 
     /// Starts a call. Its memory must stay valid until it ends.
@@ -52,7 +52,7 @@ impl CallRing {
         if self.ring.room() == 0 {
             self.submit().ok();
         }
-        self.ring.push(uring::Request::Cancel(token), token | CANCEL);
+        self.ring.push(uring::Submission::Cancel(token), token | CANCEL);
         // After a failure, the poller cancels the call again.
         self.submit().ok();
     }

@@ -78,7 +78,8 @@ impl AsRawFd for EventFd {
     }
 }
 
-fn add(fd: RawFd, count: u64) -> bool {
+/// Adds to an eventfd's counter; false if that fails.
+pub fn add(fd: RawFd, count: u64) -> bool {
     loop {
         // SAFETY: 8 live bytes. EAGAIN says that the counter is full, so readable already.
         match check(unsafe { libc::write(fd, (&raw const count).cast(), 8) } as i64) {
@@ -86,6 +87,11 @@ fn add(fd: RawFd, count: u64) -> bool {
             answer => return answer.is_ok(),
         }
     }
+}
+
+/// Sets an eventfd's counter to 0.
+pub fn clear(fd: RawFd) {
+    read(fd);
 }
 
 fn read(fd: RawFd) -> Option<u64> {

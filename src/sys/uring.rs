@@ -1,25 +1,27 @@
-//! One io_uring(7): the `io-uring` crate's rings, entered and reaped as a context needs.
+//! io_uring(7): the `io-uring` crate's rings, with the calls that a context makes on them.
 
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::AtomicU64;
 
-use io_uring::{IoUring, Probe, opcode, squeue, types::Fd};
+use io_uring::{Probe, opcode, squeue, types::Fd};
 
-use super::in_place;
 use super::mem::Memory;
 use super::rw::{MAX_TRANSFER, Transfer};
+use super::{eventfd, in_place};
 use crate::error::{Errno, Result};
 
-pub struct Ring {
-    ring: IoUring,
+/// One io_uring instance.
+pub struct IoUring {
+    ring: io_uring::IoUring,
     sqpoll: bool,
     deferred: bool,
 }
 
-/// A request of the kernel.
+/// A submission queue entry.
 #[derive(Clone, Copy)]
-pub enum Request {
+pub enum Submission {
     Nop,
-    /// Stop the request with that user data; the answer carries [`NOBODY`].
+    /// Cancels the entry with that user data. Its own completion carries [`NOBODY`].
     Cancel(u64),
     Transfer {
         fd: RawFd,
@@ -33,26 +35,26 @@ pub enum Request {
     },
 }
 
-/// User data of completions that stand for no operation.
+/// The user data of completions that belong to no operation.
 pub const NOBODY: u64 = u64::MAX;
 
-/// What a new ring should be.
+/// The parameters of a new ring.
 #[derive(Clone, Copy)]
-pub struct Setup {
+pub struct RingSetup {
     pub entries: u32,
     pub completions: u32,
-    /// One thread, which [`Ring::enable`]s it, makes all calls that enter it, and completions wait for such a call
-    /// (IORING_SETUP_DEFER_TASKRUN). A wish: [`Ring::is_deferred`] tells.
+    /// Completions run only when the one thread that called [`IoUring::enable`] enters the ring
+    /// (IORING_SETUP_DEFER_TASKRUN). A hint: see [`IoUring::is_deferred`].
     pub deferred: bool,
     pub sqpoll: bool,
-    /// Most io-wq threads: for regular files, and for the rest.
+    /// The largest number of io-wq threads: for regular files, and for everything else.
     pub iowq_workers: [u32; 2],
 }
 
-impl Ring {
-    /// Sets up a ring that this process can use: the features that libcaio needs are there, entering it is allowed.
-    /// ENOSYS or EPERM where the kernel or a filter forbids it, EOPNOTSUPP where the kernel is too old.
-    pub fn new(setup: Setup) -> Result<Self> {
+impl IoUring {
+    /// Sets up a ring that has the features that libcaio needs.
+    /// Fails with ENOSYS, EPERM or EACCES if the kernel or a filter forbids that, EOPNOTSUPP if the kernel is too old.
+    pub fn new(setup: RingSetup) -> Result<Self> {
         let (ring, deferred) = Self::build(setup)?;
         let params = ring.params();
         if !params.is_feature_nodrop() || !params.is_feature_submit_stable() {
@@ -71,24 +73,68 @@ impl Ring {
         if !needed.iter().all(|code| probe.is_supported(*code)) {
             return Err(Errno(libc::EOPNOTSUPP));
         }
-        // A cap that old kernels (before 5.15) do not know is only a cap.
+        // Kernels before 5.15 have no such limit.
         let mut workers = setup.iowq_workers;
         ring.submitter().register_iowq_max_workers(&mut workers).ok();
-        match enter(ring.as_raw_fd(), 0, 0) {
-            // Not enabled yet: entering it is allowed.
-            Err(Errno(libc::EBADFD)) if deferred => {}
-            entered => drop(entered?),
-        }
         let sqpoll = params.is_setup_sqpoll();
         Ok(Self { ring, sqpoll, deferred })
     }
 
-    fn build(setup: Setup) -> Result<(IoUring, bool)> {
+    /// Fails with ENOSYS, EPERM or EACCES if this new ring cannot be entered, or refuses reads or writes. From Linux 7.0 a
+    /// filter can allow a ring and refuse single opcodes. `eventfd` is read and written to, and is 0 afterwards.
+    pub fn check_transfers(&mut self, eventfd: RawFd) -> Result<()> {
+        if !self.deferred && !self.sqpoll {
+            return self.try_transfers(eventfd);
+        }
+        // A small ring stands in for it: only the thread that will enable a deferred ring may enter it, and the first
+        // completion of a SQPOLL ring takes 2 ms.
+        let ring = io_uring::IoUring::builder().dontfork().build(1)?;
+        Self { ring, sqpoll: false, deferred: false }.try_transfers(eventfd)
+    }
+
+    /// Reads `eventfd` and writes to it through the ring.
+    fn try_transfers(&mut self, eventfd: RawFd) -> Result<()> {
+        // So that the read need not wait for the write, which may be refused.
+        if !eventfd::add(eventfd, 1) {
+            return Err(Errno::last());
+        }
+        // Static: an error can return from here before the kernel is done with them. The value read is not used.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        static ONE: u64 = 1;
+        let read = self.try_transfer(eventfd, true, COUNT.as_ptr());
+        let written = read.and_then(|()| self.try_transfer(eventfd, false, (&raw const ONE).cast_mut()));
+        eventfd::clear(eventfd);
+        written
+    }
+
+    /// Moves 8 bytes between `eventfd` and the static at `at`.
+    fn try_transfer(&mut self, eventfd: RawFd, reads: bool, at: *mut u64) -> Result<()> {
+        // Signals interrupt the wait; bounded in case a filter answers every call with 0.
+        const TRIES: u32 = 64;
+        // SAFETY: a static of 8 bytes, which only the kernel touches.
+        let memory = unsafe { Memory::new(at.cast()) };
+        let (count, vectored) = (size_of::<u64>() as u32, false);
+        let transfer =
+            Submission::Transfer { fd: eventfd, reads, vectored, memory, count, offset: 0, rw_flags: 0, ioprio: 0 };
+        self.push(transfer, NOBODY);
+        for _ in 0..TRIES {
+            match enter_and_wait(self.as_raw_fd(), self.unsubmitted(), 1, IORING_ENTER_GETEVENTS) {
+                Err(errno) if errno.0 != libc::EINTR => return Err(errno),
+                _ => {}
+            }
+            if let Some((_, result)) = self.pop() {
+                return if result < 0 { Err(Errno(-result)) } else { Ok(()) };
+            }
+        }
+        Err(Errno(libc::EAGAIN))
+    }
+
+    fn build(setup: RingSetup) -> Result<(io_uring::IoUring, bool)> {
         let mut entries = setup.entries;
         let (mut sqpoll, mut submit_all) = (setup.sqpoll, true);
         let mut deferred = setup.deferred && !sqpoll;
         loop {
-            let mut builder = IoUring::builder();
+            let mut builder = io_uring::IoUring::builder();
             builder.dontfork().setup_clamp().setup_cqsize(setup.completions.max(entries));
             if submit_all {
                 builder.setup_submit_all();
@@ -101,13 +147,13 @@ impl Ring {
                 builder.setup_sqpoll(IDLE_MS);
             }
             let errno = match builder.build(entries) {
-                // Before 5.11 that thread takes registered files only.
+                // Before 5.11 the kernel's submission thread takes registered files only.
                 Ok(ring) if sqpoll && !ring.params().is_feature_sqpoll_nonfixed() => Errno(libc::EOPNOTSUPP),
                 Ok(ring) => return Ok((ring, deferred)),
                 Err(error) => Errno::from(error),
             };
-            // One wish less each time: a kernel thread is a hint, DEFER_TASKRUN came with 6.1, SUBMIT_ALL with 5.18, memory
-            // may be locked only so far.
+            // Drop one option at a time: SQPOLL is a hint, DEFER_TASKRUN needs Linux 6.1, SUBMIT_ALL needs 5.18, and rings can
+            // exceed RLIMIT_MEMLOCK.
             match errno.0 {
                 libc::EINVAL if deferred => deferred = false,
                 libc::EINVAL if submit_all => submit_all = false,
@@ -118,7 +164,7 @@ impl Ring {
         }
     }
 
-    /// Every completion makes `eventfd` readable.
+    /// Makes every completion signal `eventfd`.
     pub fn register_eventfd(&self, eventfd: RawFd) -> Result<()> {
         Ok(self.ring.submitter().register_eventfd(eventfd)?)
     }
@@ -127,17 +173,17 @@ impl Ring {
         self.deferred
     }
 
-    /// From now on, the calling thread enters a deferred ring.
+    /// Makes the calling thread the one that enters a deferred ring.
     pub fn enable(&self) -> Result<()> {
         Ok(self.ring.submitter().register_enable_rings()?)
     }
 
-    /// Completions wait for the next [`get_events`].
+    /// Whether completions wait for the next [`get_events`].
     pub fn has_deferred(&mut self) -> bool {
         self.deferred && self.ring.submission().taskrun()
     }
 
-    /// Completions signal the eventfd, or do not.
+    /// Sets whether completions signal the eventfd.
     pub fn signals(&mut self, on: bool) {
         let completion = self.ring.completion();
         if on { completion.enable_eventfd() } else { completion.disable_eventfd() }
@@ -151,18 +197,18 @@ impl Ring {
         self.ring.params().cq_entries()
     }
 
-    /// Puts a request where the next [`enter`] finds it; false if there is no room.
+    /// Adds an entry to the submission queue, for the next [`enter`]; false if the queue is full.
     #[inline(always)]
-    pub fn push(&mut self, request: Request, user_data: u64) -> bool {
-        let Request::Transfer { fd, reads, vectored, memory, count, offset, rw_flags, ioprio } = request else {
-            return match request {
-                Request::Cancel(whom) => self.put(opcode::AsyncCancel::new(whom).build(), user_data),
+    pub fn push(&mut self, submission: Submission, user_data: u64) -> bool {
+        let Submission::Transfer { fd, reads, vectored, memory, count, offset, rw_flags, ioprio } = submission else {
+            return match submission {
+                Submission::Cancel(whom) => self.put(opcode::AsyncCancel::new(whom).build(), user_data),
                 _ => self.put(opcode::Nop::new().build(), user_data),
             };
         };
         let (fd, flags) = (Fd(fd), rw_flags as i32);
         let (bytes, vectors) = (memory.address().cast::<u8>(), memory.address().cast::<libc::iovec>());
-        // Each put by itself: an entry that may be one or another is put together on the stack, and read from there too soon.
+        // One `put` per opcode: a single one for all would assemble the entry on the stack and stall on reading it back.
         macro_rules! transfer {
             ($kind:ident of $memory:expr) => {{
                 let transfer = opcode::$kind::new(fd, $memory, count).offset(offset).rw_flags(flags).ioprio(ioprio);
@@ -183,7 +229,7 @@ impl Ring {
         unsafe { self.ring.submission().push(&entry.user_data(user_data)) }.is_ok()
     }
 
-    /// Puts a transfer there that a kernel thread makes, and may sleep in; false if there is no room.
+    /// Adds a transfer that a kernel thread makes and may sleep in; false if the queue is full.
     pub fn push_blocking(&mut self, transfer: &Transfer, user_data: u64) -> bool {
         let Transfer { fd, reads, vectored, memory, count, offset, flags } = *transfer;
         let (fd, flags, count) = (Fd(fd), flags as i32, count.min(MAX_TRANSFER) as u32);
@@ -197,18 +243,18 @@ impl Ring {
         self.put(entry.flags(squeue::Flags::ASYNC), user_data)
     }
 
-    /// How many requests it takes before an [`enter`].
+    /// How many more entries the submission queue has room for.
     pub fn room(&mut self) -> u32 {
         let submission = self.ring.submission();
         (submission.capacity() - submission.len()) as u32
     }
 
-    /// How many requests the kernel has not taken yet.
+    /// How many entries the kernel has not consumed yet.
     pub fn unsubmitted(&mut self) -> u32 {
         self.ring.submission().len() as u32
     }
 
-    /// The flags that [`enter`] needs now, or None if the kernel's own thread will see the requests.
+    /// The flags for [`enter`], or None if the kernel's submission thread is awake and needs no call.
     pub fn enter_flags(&mut self) -> Option<u32> {
         const IORING_ENTER_SQ_WAKEUP: u32 = 1 << 1;
         if !self.sqpoll {
@@ -228,34 +274,40 @@ impl Ring {
         self.ring.completion().next().map(|entry| (entry.user_data(), entry.result()))
     }
 
-    /// The kernel keeps completions that the ring had no room for; [`get_events`] brings them.
+    /// Whether the kernel holds completions that did not fit the ring; [`get_events`] fetches them.
     pub fn overflowed(&mut self) -> bool {
         self.ring.submission().cq_overflow()
     }
 }
 
-impl AsRawFd for Ring {
+impl AsRawFd for IoUring {
     fn as_raw_fd(&self) -> RawFd {
         self.ring.as_raw_fd()
     }
 }
 
-/// Hands up to `count` requests to the kernel (io_uring_enter(2)); returns how many it took. Waits for nothing.
+/// Submits up to `count` entries (io_uring_enter(2)) without waiting; returns how many the kernel consumed.
 pub fn enter(ring: RawFd, count: u32, flags: u32) -> Result<u32> {
+    enter_and_wait(ring, count, 0, flags)
+}
+
+/// The same, and waits for `completions`.
+#[inline(always)]
+fn enter_and_wait(ring: RawFd, count: u32, completions: u32, flags: u32) -> Result<u32> {
     let none = std::ptr::null::<libc::c_void>();
     // SAFETY: no memory beside the rings.
-    unsafe { in_place!(libc::SYS_io_uring_enter, ring, count, 0, flags, none, 0) }.map(|taken| taken as u32)
+    unsafe { in_place!(libc::SYS_io_uring_enter, ring, count, completions, flags, none, 0) }.map(|taken| taken as u32)
 }
 
 const IORING_ENTER_GETEVENTS: u32 = 1;
 
-/// Brings completions that wait outside the ring, for room or on a deferred ring for this call, into it. Waits for nothing.
+/// Moves completions that overflowed or were deferred into the ring, without waiting for more.
 pub fn get_events(ring: RawFd) -> Result<u32> {
     enter(ring, 0, IORING_ENTER_GETEVENTS)
 }
 
-/// Buffered reads do not belong in a ring: Linux 5.9 to 5.11 ask a disk again and again for a page that it cannot read, and
-/// such a request never ends. (5.12: "mm/filemap: don't call ->readpage if IOCB_WAITQ is set".) Only the version tells.
+/// Whether a buffered read of a bad block never completes on a ring. Linux 5.9 to 5.11 retry it without end; 5.12 has
+/// "mm/filemap: don't call ->readpage if IOCB_WAITQ is set". Only the version tells.
 pub fn rereads_without_end() -> bool {
     // SAFETY: utsname is plain data, filled by the call.
     let mut name: libc::utsname = unsafe { std::mem::zeroed() };
@@ -277,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn releases_that_reread_without_end() {
+    fn linux_5_9_to_5_11_reread_bad_blocks_without_end() {
         let affected = |release: &str| is_from_5_9_to_5_11(release.as_bytes());
         assert!(["5.9.0", "5.10.0-30-cloud-amd64", "5.10.218", "5.11-rc1"].into_iter().all(affected));
         assert!(

@@ -1,6 +1,7 @@
 //! Tests that change what a whole process shares (limits, signals, descriptors) run in one of their own.
 
 use super::*;
+use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process::{Command, Stdio};
 
@@ -13,14 +14,20 @@ pub fn is_child() -> bool {
 
 /// Runs `body` in a fresh process of this test binary, which runs nothing but the test that calls it.
 pub fn alone(body: impl FnOnce()) {
+    alone_with(Vec::new, body);
+}
+
+/// The same, with these environment variables.
+pub fn alone_with(variables: impl FnOnce() -> Vec<(&'static str, OsString)>, body: impl FnOnce()) {
     if is_child() {
         return body();
     }
     let name = std::thread::current().name().expect("a test's thread has its name").to_owned();
     let program = std::env::current_exe().expect("this program");
     let arguments = ["--exact", &name, "--nocapture", "--test-threads=1"];
-    let output =
-        Command::new(program).args(arguments).env(CHILD, "1").stdin(Stdio::null()).output().expect("a child process");
+    let mut command = Command::new(program);
+    command.args(arguments).env(CHILD, "1").envs(variables()).stdin(Stdio::null());
+    let output = command.output().expect("a child process");
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("1 passed") || !output.status.success(), "{name} did not run:\n{said}");
     said.lines().filter_map(|line| line.strip_prefix("skipped: ")).for_each(skipped);
