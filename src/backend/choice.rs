@@ -1,13 +1,13 @@
-//! Which backend a context gets, and why one cannot be had, in words that help.
+//! Which backend a context uses, and why one is not available.
 
 use std::fmt;
 
-use super::{Kind, Native, Wants};
+use super::{Config, Kind, Native};
 use crate::error::{Errno, Result};
 use crate::sys::eventfd::EventFd;
 use crate::sys::text::{self, Word};
 
-/// The file that chooses a default for all; its folder is fixed when the library is built.
+/// The file that sets the default backend for all programs. Its directory is fixed when the library is built.
 const CONFIG_FILE: &str = concat!(env!("CAIO_CONFIG_DIR"), "/default_implementation");
 
 /// The answer of `caio_backend_probe`.
@@ -16,15 +16,14 @@ pub struct Probe {
     pub why: String,
 }
 
-/// Opens the facility of a backend: the one named, which never falls back, or for AUTO (0) the first of
-/// [`preferences`] that works now.
-pub fn choose(backend: u32, wants: &Wants) -> Result<Native> {
+/// Opens the named backend, without falling back, or for AUTO (0) the first of [`preferences`] that is available.
+pub fn choose(backend: u32, config: &Config) -> Result<Native> {
     if let Some(kind) = Kind::from_number(backend) {
-        return Native::open(kind, wants);
+        return Native::open(kind, config);
     }
     let mut last = Errno(libc::EINVAL);
     for kind in preferences(&mut |_| ()) {
-        match Native::open(kind, wants) {
+        match Native::open(kind, config) {
             Ok(native) => return Ok(native),
             Err(errno) => last = errno,
         }
@@ -32,13 +31,13 @@ pub fn choose(backend: u32, wants: &Wants) -> Result<Native> {
     Err(last)
 }
 
-/// Asks the kernel anew whether a backend works.
+/// Checks whether a backend is available now.
 pub fn probe(backend: u32) -> Probe {
     match Kind::from_number(backend) {
         Some(kind) => {
             let result = try_open(kind);
             let why = match result {
-                Ok(()) => works(kind),
+                Ok(()) => available(kind),
                 Err(errno) => reason(kind, errno),
             };
             Probe { result, why: format!("{}: {why}", kind.name()) }
@@ -46,16 +45,18 @@ pub fn probe(backend: u32) -> Probe {
         None if backend == 0 => probe_auto(),
         None => Probe {
             result: Err(Errno(libc::EINVAL)),
-            why: format!("{backend} is no backend; there are 0 auto, 1 uring, 2 linux, 3 thread"),
+            why: format!("{backend} is not a backend; use 0 (auto), 1 (uring), 2 (linux) or 3 (thread)"),
         },
     }
 }
 
+/// Opens a backend as [`choose`] does, but without kernel contexts that the process kept.
 fn try_open(kind: Kind) -> Result<()> {
     let descriptor = EventFd::new()?;
     let eventfd = std::os::fd::AsRawFd::as_raw_fd(&descriptor);
-    let wants = Wants { max_requests: 8, workers: 1, single_thread: false, sqpoll: false, eventfd };
-    Native::open(kind, &wants).map(drop)
+    let (single_thread, sqpoll, reuse) = (false, false, false);
+    let config = Config { max_requests: 8, workers: 1, single_thread, sqpoll, eventfd, reuse };
+    Native::open(kind, &config).map(drop)
 }
 
 fn probe_auto() -> Probe {
@@ -66,36 +67,36 @@ fn probe_auto() -> Probe {
         result = try_open(kind);
         match result {
             Ok(()) => {
-                remarks.insert(0, format!("auto: takes {}", kind.name()));
+                remarks.insert(0, format!("auto: uses {}", kind.name()));
                 break;
             }
-            Err(errno) => remarks.push(format!("{} does not work: {}", kind.name(), reason(kind, errno))),
+            Err(errno) => remarks.push(format!("{} is not available: {}", kind.name(), reason(kind, errno))),
         }
     }
-    remarks.push(format!("the default may be set in CAIO_IMPL or in {CONFIG_FILE}"));
+    remarks.push(format!("CAIO_IMPL or the file {CONFIG_FILE} sets the default"));
     Probe { result, why: remarks.join("; ") }
 }
 
-/// The backends to try, best first; what was wished for goes to `remark`. Allocates nothing.
+/// The backends to try, best first. `remark` gets a sentence about each setting. Allocates nothing.
 fn preferences(remark: &mut dyn FnMut(fmt::Arguments)) -> impl Iterator<Item = Kind> + use<> {
-    let wishes = [(text::trusted_env(c"CAIO_IMPL"), "CAIO_IMPL"), (configured(), CONFIG_FILE)];
-    let wished = wishes.map(|(wish, origin)| {
-        let wish = wish?;
-        let kind = Kind::from_name(wish.as_str());
+    let settings = [(text::trusted_env(c"CAIO_IMPL"), "CAIO_IMPL"), (configured(), CONFIG_FILE)];
+    let kinds = settings.map(|(name, origin)| {
+        let name = name?;
+        let kind = Kind::from_name(name.as_str());
         match kind {
-            Some(_) => remark(format_args!("{origin} asks for {}", wish.as_str())),
+            Some(_) => remark(format_args!("{origin} asks for {}", name.as_str())),
             None => remark(format_args!(
-                "{origin} says '{}', which is none of uring, linux, thread, and is ignored",
-                printable(wish.as_str())
+                "{origin} says '{}', which is not uring, linux or thread, and is ignored",
+                printable(name.as_str())
             )),
         }
         kind
     });
-    wished.into_iter().flatten().chain(Kind::ALL)
+    kinds.into_iter().flatten().chain(Kind::ALL)
 }
 
-/// The first word of the file `default_implementation` that is no comment. What anybody may write is nobody's wish, and a
-/// FIFO would be waited for.
+/// The first word of the file `default_implementation` outside comments. The file must not be world-writable; otherwise it is
+/// ignored. O_NONBLOCK, because opening a FIFO blocks.
 fn configured() -> Option<Word> {
     use std::io::{ErrorKind, Read};
     use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -128,50 +129,62 @@ fn printable(name: &str) -> String {
     name.chars().take(40).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-fn works(kind: Kind) -> String {
+fn available(kind: Kind) -> String {
     match kind {
-        Kind::Uring => "io_uring works".into(),
+        Kind::Uring => "io_uring is available".into(),
         Kind::Linux => match aio_numbers() {
-            Some((used, most)) => format!("kernel AIO works; aio-nr is {used} of aio-max-nr {most}"),
-            None => "kernel AIO works".into(),
+            Some((used, most)) => format!("kernel AIO is available; fs.aio-nr is {used} of fs.aio-max-nr {most}"),
+            None => "kernel AIO is available".into(),
         },
-        Kind::Thread => "worker threads always work".into(),
+        Kind::Thread => "worker threads are always available".into(),
     }
 }
 
-/// Why a backend cannot be had, and what to do about it.
+/// Why a backend is not available, and what to do about it.
 fn reason(kind: Kind, errno: Errno) -> String {
     let remedy = match (kind, errno.0) {
-        (_, libc::EMFILE | libc::ENFILE) => "no descriptor is left; raise RLIMIT_NOFILE (ulimit -n) or close some".into(),
-        (Kind::Uring, libc::EPERM | libc::EACCES) => uring_forbidden(),
+        (_, libc::EMFILE | libc::ENFILE) => {
+            "no descriptor is free: close some, or raise the limit (RLIMIT_NOFILE, ulimit -n)".into()
+        }
+        (Kind::Uring, libc::EPERM) => uring_forbidden(),
+        (Kind::Uring, libc::EACCES) => {
+            "a filter refuses io_uring or an operation on it: allow io_uring_setup, io_uring_enter and io_uring_register in the \
+             seccomp profile, and IORING_OP_READ and IORING_OP_WRITE in an io_uring filter (Linux 7.0 or newer)"
+                .into()
+        }
         (Kind::Uring, libc::ENOSYS) => {
             "this kernel has no io_uring (Linux 5.6 or newer is needed), or a seccomp filter hides it: in a container, allow \
              io_uring_setup, io_uring_enter and io_uring_register in its seccomp profile"
                 .into()
         }
-        (Kind::Uring, libc::EOPNOTSUPP) => "this kernel's io_uring is too old; Linux 5.6 or newer is needed".into(),
+        (Kind::Uring, libc::EOPNOTSUPP) => "this kernel's io_uring is too old: Linux 5.6 or newer is needed".into(),
         (Kind::Uring, libc::ENOMEM) => {
-            "this user may lock too little memory, which this kernel counts io_uring's rings as; raise RLIMIT_MEMLOCK (ulimit -l), or make fewer contexts or smaller ones".into()
+            "io_uring's rings exceed the limit of locked memory: raise RLIMIT_MEMLOCK (ulimit -l), or make fewer or smaller contexts"
+                .into()
         }
         (Kind::Linux, libc::EAGAIN) => match aio_numbers() {
             Some((used, most)) => format!(
-                "the machine's AIO requests are used up: fs.aio-nr is {used} of fs.aio-max-nr {most}; raise it with \
-                 `sysctl -w fs.aio-max-nr=1048576`, or end programs that hold them"
+                "the system's AIO requests are used up (fs.aio-nr is {used} of fs.aio-max-nr {most}): raise the limit with \
+                 `sysctl -w fs.aio-max-nr=1048576`, or end programs that use them"
             ),
-            None => "the machine's AIO requests are used up; raise fs.aio-max-nr".into(),
+            None => "the system's AIO requests are used up: raise fs.aio-max-nr".into(),
         },
         (Kind::Linux, libc::EPERM | libc::EACCES) => {
-            "io_setup is forbidden, most likely by a seccomp filter: in a container, allow io_setup, io_submit and io_getevents in its seccomp profile".into()
+            "io_setup or io_submit is forbidden, most likely by a seccomp filter: in a container, allow io_setup, io_submit, \
+             io_getevents and io_destroy in its seccomp profile"
+                .into()
         }
         (Kind::Linux, libc::ENOSYS) => {
-            "this kernel is built without kernel AIO (CONFIG_AIO), or a seccomp filter hides it: in a container, allow io_setup, io_submit and io_getevents".into()
+            "this kernel is built without kernel AIO (CONFIG_AIO), or a seccomp filter hides it: in a container, allow \
+             io_setup, io_submit, io_getevents and io_destroy in its seccomp profile"
+                .into()
         }
-        _ => "unexpected here; please report it with the kernel's version".into(),
+        _ => "unexpected error; please report it with the kernel's version".into(),
     };
     format!("{errno}: {remedy}")
 }
 
-/// EPERM has two usual origins; the sysctl can be asked.
+/// EPERM has two usual causes; reading the sysctl tells which one.
 fn uring_forbidden() -> String {
     let setting = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
     match setting.trim() {
@@ -179,13 +192,13 @@ fn uring_forbidden() -> String {
                 with `sysctl -w kernel.io_uring_disabled=0`"
             .into(),
         "2" => "kernel.io_uring_disabled is 2: set it to 0 with `sysctl -w kernel.io_uring_disabled=0`".into(),
-        _ => "io_uring is forbidden, most likely by a seccomp filter (Docker's default profile does that): allow io_uring_setup, \
-              io_uring_enter and io_uring_register in the container's seccomp profile; kernel.io_uring_disabled does not forbid it"
+        _ => "io_uring is forbidden, most likely by a seccomp filter, as in Docker's default profile: allow io_uring_setup, \
+              io_uring_enter and io_uring_register in the container's seccomp profile. kernel.io_uring_disabled does not forbid it"
             .into(),
     }
 }
 
-/// AIO requests that the machine has given out, and the most it gives.
+/// The system's fs.aio-nr and fs.aio-max-nr.
 fn aio_numbers() -> Option<(u64, u64)> {
     let number = |name: &str| std::fs::read_to_string(format!("/proc/sys/fs/{name}")).ok()?.trim().parse().ok();
     Some((number("aio-nr")?, number("aio-max-nr")?))
