@@ -1,7 +1,8 @@
-//! Copies between the library and memory of the caller, whose address may be wild: EFAULT instead of a crash.
+//! Copies between the library's and the caller's memory. A bad address of the caller fails with EFAULT instead of a
+//! crash.
 //!
-//! By process_vm_readv(2) and process_vm_writev(2) on this process. Where those are forbidden, through a pipe: write(2) and
-//! read(2) check addresses as carefully.
+//! process_vm_readv(2) and process_vm_writev(2) on this process make the copies. Where a filter forbids them, write(2)
+//! and read(2) on a pipe do: they check addresses too.
 
 use std::ffi::c_void;
 
@@ -64,7 +65,7 @@ fn through_pipe(direction: Direction, local: libc::iovec, remote: libc::iovec) -
     let at = |start: *mut c_void, done| start.wrapping_byte_add(done);
     let mut done = 0;
     while done < local.iov_len {
-        // A part that ends with a page of the caller's: all of it is there, or none.
+        // A step ends with a page of the caller's memory, so that all of it is accessible, or nothing.
         let step = (PAGE - at(remote.iov_base, done).addr() % PAGE).min(local.iov_len - done);
         // SAFETY: one side is live, and the kernel checks the other's address; an empty pipe takes a page at once.
         let put = check(unsafe { libc::write(ends[1], at(from, done), step) } as i64)?;

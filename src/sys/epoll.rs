@@ -9,8 +9,8 @@ use crate::error::Result;
 /// An epoll instance; close-on-exec.
 pub struct Epoll(OwnedFd);
 
-/// What to be told about a descriptor, once each time that it comes true (edge-triggered, epoll(7)): a descriptor that is
-/// ready for something else than what is waited for wakes nobody again and again.
+/// The readiness that an epoll instance reports for a descriptor. It is edge-triggered (epoll(7)): a descriptor that
+/// stays hung up does not wake the poller again and again.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Interest {
     pub read: bool,
@@ -29,10 +29,10 @@ impl Epoll {
         check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into()).map(|fd| Self(own(fd)))
     }
 
-    /// Watches `fd`, and says at once if it is ready; EPERM if its kind cannot be watched.
+    /// Watches `fd`, and reports it immediately if it is ready; EPERM if epoll does not support it.
     pub fn add(&self, fd: RawFd, interest: Interest) -> Result<()> {
         match self.control(libc::EPOLL_CTL_ADD, fd, interest.events()) {
-            // A leftover of a number that was closed while its file lived on under a dup.
+            // The caller closed this number while a dup kept the file open, so that epoll still watches it.
             Err(errno) if errno.0 == libc::EEXIST => self.modify(fd, interest),
             other => other,
         }
@@ -42,12 +42,12 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_MOD, fd, interest.events())
     }
 
-    /// Stops watching. It fails only for a number that the caller closed, which is no longer watched either.
+    /// Stops watching. A failure means that the caller closed the number, which also ends the watch.
     pub fn remove(&self, fd: RawFd) {
         self.control(libc::EPOLL_CTL_DEL, fd, 0).ok();
     }
 
-    /// Watches an eventfd edge-triggered: every later write to it makes this instance readable once.
+    /// Watches an eventfd edge-triggered: each later write to it makes this instance readable once.
     pub fn add_edges(&self, fd: RawFd) -> Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd, (libc::EPOLLIN | libc::EPOLLET) as u32)
     }
@@ -57,9 +57,9 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN as u32)
     }
 
-    /// Sleeps until something is ready, or the time is over (None: for ever).
+    /// Sleeps until a descriptor is ready or the timeout expires (None: waits without limit).
     pub fn wait(&self, ready: &mut Ready, timeout: Option<Duration>) {
-        // Rounded up: not a moment too early.
+        // Rounded up, so that the timeout never expires early.
         let milliseconds =
             timeout.map_or(-1, |time| i32::try_from(time.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
         ready.count = self.fetch(ready, milliseconds);

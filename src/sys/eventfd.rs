@@ -1,4 +1,4 @@
-//! eventfd(2), and sleeping until one of two is readable.
+//! eventfd(2), and sleeping until one of several descriptors is readable.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{check, in_place, own};
 use crate::error::{Errno, Result};
 
-/// A counter that poll(2) calls readable while it is not 0. Non-blocking, close-on-exec.
+/// A counter that is readable for poll(2) while it is not 0. Non-blocking, close-on-exec.
 pub struct EventFd(OwnedFd);
 
 impl EventFd {
@@ -17,6 +17,7 @@ impl EventFd {
 
     /// Makes it readable. Async-signal-safe.
     pub fn signal(&self) {
+        // EAGAIN means that the counter is full, and so readable already.
         add(self.0.as_raw_fd(), 1);
     }
 
@@ -26,11 +27,11 @@ impl EventFd {
     }
 }
 
-/// Something that poll(2) calls readable once it is signalled; a trait so that the model checker can stand in.
+/// A counter that is readable while it is not 0; a trait, so that the model checker can replace the eventfd.
 pub trait Signal {
-    /// Makes it readable, by so much more; false if that fails. Async-signal-safe.
+    /// Adds `count`, which makes it readable; false if that fails. Async-signal-safe.
     fn add(&self, count: u64) -> bool;
-    /// Makes it not readable; how much was added since the last time, or None if it cannot be read.
+    /// Makes it not readable, and returns what was added since the last call; None if reading fails.
     fn clear(&self) -> Option<u64>;
 }
 
@@ -81,7 +82,7 @@ impl AsRawFd for EventFd {
 /// Adds to an eventfd's counter; false if that fails.
 pub fn add(fd: RawFd, count: u64) -> bool {
     loop {
-        // SAFETY: 8 live bytes. EAGAIN says that the counter is full, so readable already.
+        // SAFETY: 8 live bytes.
         match check(unsafe { libc::write(fd, (&raw const count).cast(), 8) } as i64) {
             Err(Errno(libc::EINTR)) => {}
             answer => return answer.is_ok(),
@@ -105,8 +106,8 @@ fn read(fd: RawFd) -> Option<u64> {
     }
 }
 
-/// Sleeps in ppoll(2) until one of them is readable, the time is over (None: forever), or a signal handler ran (EINTR).
-/// Says which are readable; a negative one never is.
+/// Sleeps in ppoll(2) until a descriptor is readable, the timeout expires (None: no limit), or a signal handler ran
+/// (EINTR). Returns which are readable. ppoll(2) ignores a negative descriptor.
 pub fn sleep_until_readable<const N: usize>(fds: [RawFd; N], timeout: Option<Duration>) -> Result<[bool; N]> {
     let mut watched = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     let time = timeout.map(timespec);

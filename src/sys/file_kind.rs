@@ -1,4 +1,4 @@
-//! What a descriptor is, as far as that decides whether a transfer may wait for another party.
+//! The kind of file behind a descriptor, which decides whether a transfer may wait for something other than a disk.
 
 use super::rw::{self, positional_check};
 use super::{check, in_place};
@@ -6,39 +6,39 @@ use crate::error::Errno;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
-    /// Regular files, directories, block devices and memory devices: a transfer waits for a disk at most. So is a descriptor that is not
-    /// valid: the plain call says what is wrong with it.
+    /// Regular files, directories, block devices and memory devices: a transfer waits for a disk at most. An invalid
+    /// descriptor also counts as storage: the plain call reports its errno.
     Storage,
     Socket,
-    /// Pipes, terminals, character devices, eventfds, inotify, ...: a transfer may wait for another party for ever, and one
-    /// read may take one record.
+    /// Pipes, terminals, character devices, eventfds, inotify, ...: a transfer may wait for another process for ever,
+    /// and each read may consume a record.
     Stream,
 }
 
-/// What one look at a descriptor tells.
+/// What statx(2) tells about a descriptor.
 #[derive(Clone, Copy)]
 pub struct File {
     pub kind: FileKind,
-    /// A block device, or a regular file on one: io_uring's submission does not wait for it. FUSE's are not among them
-    /// (ntfs-3g): io_uring takes its files for ones that can be polled.
+    /// A block device, or a regular file on one: io_uring's submission does not wait for it. FUSE on a block device
+    /// (ntfs-3g) does not count: its files support poll(2), so io_uring may wait.
     pub on_disk: bool,
-    /// The number of the device that it lies on.
+    /// The number of its file system's device.
     pub device: u64,
-    /// Of a regular file.
+    /// The size of a regular file.
     size: Option<u64>,
 }
 
-/// A descriptor that is not valid.
+/// An invalid descriptor.
 const NONE: File = File { kind: FileKind::Storage, on_disk: false, device: 0, size: None };
 
 impl File {
-    /// A regular file with nothing at `offset` and behind.
+    /// Whether this is a regular file that ends at or before `offset`.
     pub fn ends_before(&self, offset: u64) -> bool {
         self.size.is_some_and(|size| size <= offset)
     }
 }
 
-/// Looks at a descriptor for transfers at an offset. Waits for nothing: a network file system answers from what it knows.
+/// Looks at a descriptor for transfers at an offset. Never waits: a network file system answers from its cache.
 pub fn look(fd: i32) -> File {
     // SAFETY: statx is plain data, filled by the call.
     let mut stat: libc::statx = unsafe { std::mem::zeroed() };
@@ -48,13 +48,13 @@ pub fn look(fd: i32) -> File {
     match unsafe { in_place!(libc::SYS_statx, fd, c"".as_ptr(), flags, mask, &raw mut stat) } {
         Ok(_) => file(fd, &stat),
         // A filter forbids it, or the kernel is older (before 4.11).
-        Err(Errno(libc::EPERM | libc::ENOSYS | libc::EACCES)) => look_plainly(fd),
+        Err(Errno(libc::EPERM | libc::ENOSYS | libc::EACCES)) => look_by_fstat(fd),
         Err(_) => NONE,
     }
 }
 
-/// The same with fstat(2), and without: what has no positions is no disk.
-fn look_plainly(fd: i32) -> File {
+/// [`look`] with fstat(2). If a filter forbids that too, a descriptor that refuses offsets is a stream.
+fn look_by_fstat(fd: i32) -> File {
     // SAFETY: statx is plain data.
     let mut seen: libc::statx = unsafe { std::mem::zeroed() };
     match rw::stat(fd) {
@@ -75,10 +75,10 @@ fn look_plainly(fd: i32) -> File {
 }
 
 fn file(fd: i32, stat: &libc::statx) -> File {
-    // Among the file systems on block devices, FUSE alone knows of no file whether it is immutable.
+    // Of the file systems on block devices, only FUSE does not support this attribute.
     const IMMUTABLE: u64 = libc::STATX_ATTR_IMMUTABLE as u64;
     let kind = match u32::from(stat.stx_mode) & libc::S_IFMT {
-        libc::S_IFREG if stat.stx_dev_major == 0 && is_of_the_kernel(fd) => FileKind::Stream,
+        libc::S_IFREG if stat.stx_dev_major == 0 && is_generated(fd) => FileKind::Stream,
         libc::S_IFREG => {
             let on_disk = stat.stx_dev_major != 0 && stat.stx_attributes_mask & IMMUTABLE != 0;
             let device = u64::from(stat.stx_dev_major) << 32 | u64::from(stat.stx_dev_minor);
@@ -98,21 +98,22 @@ pub fn of(fd: i32) -> FileKind {
     look(fd).kind
 }
 
-/// The same for transfers at the current position: a regular file without positions is a stream (FUSE, debugfs).
+/// The kind of a descriptor for transfers at the current position: a regular file that refuses offsets is a stream
+/// (FUSE, debugfs).
 pub fn of_current(fd: i32, reads: bool) -> FileKind {
     let File { kind, on_disk, .. } = look(fd);
     let stream = kind == FileKind::Storage && !on_disk && positional_check(fd, reads) == Err(Errno(libc::ESPIPE));
     if stream { FileKind::Stream } else { kind }
 }
 
-/// The memory devices that answer at once: mem, null, port, zero, full, urandom (Documentation/admin-guide/devices.txt).
+/// The memory devices that never wait: mem, null, port, zero, full, urandom (Documentation/admin-guide/devices.txt).
 fn never_waits(stat: &libc::statx) -> bool {
     const MEMORY: u32 = 1;
     stat.stx_rdev_major == MEMORY && [1, 3, 4, 5, 7, 9].contains(&stat.stx_rdev_minor)
 }
 
-/// A file that the kernel makes up as it is read, which may wait: /proc/kmsg, trace_pipe.
-fn is_of_the_kernel(fd: i32) -> bool {
+/// A file whose content the kernel generates. Some of them wait: /proc/kmsg, trace_pipe.
+fn is_generated(fd: i32) -> bool {
     // SAFETY: statfs is plain data, filled by the call.
     let mut filesystem: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: `filesystem` is live and large enough.
@@ -121,8 +122,8 @@ fn is_of_the_kernel(fd: i32) -> bool {
     answer.is_ok() && magic.contains(&filesystem.f_type)
 }
 
-/// Whether a descriptor may be an eventfd, whose writes wait for room. Other kernel objects that poll(2) never calls ready for
-/// writing answer at once, as fanotify(7) does.
+/// Whether a descriptor may be an eventfd, whose writes may wait for room. A write to another kernel object that is
+/// never ready for writing returns immediately, as with fanotify(7).
 pub fn may_be_eventfd(fd: i32) -> bool {
     let name = super::thread::keeping_errno(|| std::fs::read_link(format!("/proc/self/fd/{fd}")));
     name.map_or(true, |name| {
@@ -143,7 +144,7 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     #[test]
-    fn files_wait_for_a_disk_and_the_rest_for_others() {
+    fn files_are_storage_and_the_rest_may_wait() {
         let kind = |path| of(File::open(path).unwrap().as_raw_fd());
         assert_eq!(kind("/etc/passwd"), FileKind::Storage);
         assert_eq!(kind("/etc"), FileKind::Storage);

@@ -1,4 +1,4 @@
-//! System calls on whole files and on paths. Each answers as the plain call does.
+//! System calls on whole files and on paths. Each returns what the plain call does.
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -32,7 +32,7 @@ pub fn ftruncate(fd: i32, size: u64) -> Result<u64> {
     check(unsafe { libc::ftruncate64(fd, size as i64) }.into())
 }
 
-/// The result is the new descriptor; [`close`] it or hand it on.
+/// The result is the new descriptor, which the caller owns.
 pub fn openat(dir: i32, path: &CStr, flags: u32, mode: u32) -> Result<u64> {
     // SAFETY: the path is NUL-terminated and outlives the call.
     check(unsafe { libc::openat(dir, path.as_ptr(), flags as i32, mode) }.into())
@@ -64,7 +64,7 @@ pub fn mkdirat(dir: i32, path: &CStr, mode: u32) -> Result<u64> {
     check(unsafe { libc::mkdirat(dir, path.as_ptr(), mode) }.into())
 }
 
-/// Whether opening the path may wait for somebody else: a FIFO, or a terminal without carrier.
+/// Whether opening the path may wait for something other than a disk: a FIFO, or a terminal without carrier.
 pub fn open_may_block(dir: i32, path: &CStr, flags: u32) -> bool {
     if flags as i32 & (libc::O_NONBLOCK | libc::O_PATH) != 0 {
         return false;
@@ -77,7 +77,7 @@ pub fn open_may_block(dir: i32, path: &CStr, flags: u32) -> bool {
     answer == 0 && matches!(stat.st_mode & libc::S_IFMT, libc::S_IFIFO | libc::S_IFCHR)
 }
 
-/// Another descriptor of a directory, for paths only (open(2), O_PATH): its closing drops no lock of the process's.
+/// Another descriptor of a directory, with O_PATH (open(2)): closing such a one releases no POSIX lock of the process.
 pub fn open_for_paths(dir: i32) -> Result<OwnedFd> {
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
     openat(dir, c".", flags as u32, 0).map(own)

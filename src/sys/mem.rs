@@ -1,10 +1,10 @@
-//! Memory that belongs to the caller and is lent to an operation until its event.
+//! The caller's memory, which is lent to an operation until its event, and allocation that reports ENOMEM.
 
 use std::ffi::c_void;
 
 use crate::error::{Errno, Result};
 
-/// A vector with room for `count`, or ENOMEM.
+/// A vector with capacity for `count`, or ENOMEM.
 pub fn room<T>(count: usize) -> Result<Vec<T>> {
     let mut room = Vec::new();
     room.try_reserve_exact(count).map_err(|_| Errno(libc::ENOMEM))?;
@@ -16,24 +16,23 @@ pub fn boxed<T>(value: T) -> Result<Box<T>> {
     let mut only = room(1)?;
     only.push(value);
     let only: *mut [T] = Box::into_raw(only.into_boxed_slice());
-    // SAFETY: a slice of one has the layout of that one, so the box owns the same allocation.
+    // SAFETY: a slice of one element has the element's layout, so the box owns the same allocation.
     Ok(unsafe { Box::from_raw(only.cast()) })
 }
 
-/// An address from an operation. It may be wild: only system calls, which answer EFAULT, look behind it
-/// (the iovec array of a transfer that the kernel already accepted excepted).
+/// An address from an operation. It may be invalid, so only system calls use it, which then fail with EFAULT. The
+/// exception is an iovec array that the kernel has accepted.
 #[derive(Clone, Copy)]
 pub struct Memory(*mut c_void);
 
-// SAFETY: whoever made it promised that it stays valid and untouched until the event, whichever thread runs the operation.
+// SAFETY: `new` requires memory that stays valid and untouched until the event, on any thread.
 unsafe impl Send for Memory {}
-// SAFETY: as above; a shared Memory gives away nothing but an address.
+// SAFETY: as above; a shared Memory exposes only an address.
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// # Safety
-    /// What lies there is valid and untouched until the operation's event; or nothing is mapped there,
-    /// in which case the operation fails with EFAULT.
+    /// # Safety The memory is valid and untouched until the operation's event; or the address is not mapped, and the
+    /// operation fails with EFAULT.
     pub unsafe fn new(address: *mut c_void) -> Self {
         Self(address)
     }
@@ -47,12 +46,13 @@ impl Memory {
         Self(self.0.wrapping_byte_add(bytes as usize))
     }
 
-    /// The bytes that `count` iovecs ask for. Only for arrays that the kernel has accepted; 0 if it cannot be one.
+    /// The total length of `count` iovecs. Only for arrays that the kernel has accepted; 0 if it can accept none like
+    /// it.
     pub fn iovec_total(self, count: u64) -> u64 {
         self.iovecs(count).fold(0u64, |sum, part| sum.saturating_add(part.iov_len as u64))
     }
 
-    /// What is left of `count` iovecs after `moved` bytes went through them, up to `most` bytes; or ENOMEM.
+    /// Puts into `rest` what is left of `count` iovecs after `moved` bytes, up to `most` bytes; or ENOMEM.
     pub fn iovecs_after(self, count: u64, moved: u64, most: u64, rest: &mut IovecBuf) -> Result<()> {
         rest.0.clear();
         rest.0.try_reserve(count as usize).map_err(|_| Errno(libc::ENOMEM))?;
@@ -75,14 +75,14 @@ impl Memory {
         let possible = !self.0.is_null() && count <= libc::UIO_MAXIOV as u64;
         let first = self.0.cast::<libc::iovec>();
         (0..if possible { count as usize } else { 0 }).map(move |index| {
-            // SAFETY: `new`'s promise: the array stays valid and untouched until the event, and every caller asks before
-            // it. The kernel has read the same bytes: a transfer that it refused has no total and no rest to ask for.
+            // SAFETY: as `new` requires, the array stays valid and untouched until the event, and the operation has
+            // none yet. The kernel has accepted the array, so it is readable.
             unsafe { first.add(index).read_unaligned() }
         })
     }
 }
 
-/// A worker's own iovec array, for what is left of a vectored transfer.
+/// A thread's own iovec array, for the rest of a vectored transfer.
 #[derive(Default)]
 pub struct IovecBuf(Vec<libc::iovec>);
 
@@ -99,13 +99,13 @@ impl IovecBuf {
     }
 }
 
-/// The library's own bytes, for a system call that is made while they are borrowed.
+/// The library's own bytes, for a system call during which they stay borrowed.
 pub fn of_bytes(bytes: &mut [u8]) -> Memory {
     Memory(bytes.as_mut_ptr().cast())
 }
 
-/// A copy of the caller's iovec array: address and length of each part. EFAULT if it is not readable, EINVAL if it has too
-/// many or lengths that no system call takes.
+/// A copy of the caller's iovec array: the address and length of each part. EFAULT if the array is not readable; EINVAL
+/// for too many parts, or lengths that no system call accepts.
 pub fn copy_parts(array: Memory, count: u64) -> Result<Vec<(Memory, usize)>> {
     const EINVAL: Errno = Errno(libc::EINVAL);
     if count > libc::UIO_MAXIOV as u64 {
@@ -126,7 +126,7 @@ pub fn copy_parts(array: Memory, count: u64) -> Result<Vec<(Memory, usize)>> {
     Ok(parts)
 }
 
-/// Pages are this large, or a multiple of it.
+/// The smallest page size. Other page sizes are multiples of it.
 pub const PAGE: usize = 4096;
 
 /// No memory.

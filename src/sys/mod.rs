@@ -1,5 +1,5 @@
-//! The operating system, one file per facility; beside `capi` the only room with `unsafe`.
-//! Everything here is a thin, safe face of a system call or of memory shared with the kernel.
+//! The operating system, one file per facility. Only this module and `capi` contain `unsafe`. Each item is a thin, safe
+//! wrapper of a system call, or of memory shared with the kernel.
 
 pub mod aio;
 pub mod aio_abi;
@@ -20,29 +20,28 @@ pub mod uring;
 
 use crate::error::{Errno, Result};
 
-/// A system call's answer.
+/// The result of a C library function that sets errno.
 fn check(answer: i64) -> Result<u64> {
     if answer < 0 { Err(Errno::last()) } else { Ok(answer as u64) }
 }
 
-/// A system call made in place, without the C library's function around it: processors that lose their return addresses
-/// in the kernel (mitigations of speculative returns) mispredict every return on the way back from one. For what is
-/// called once per operation.
+/// A system call without the C library's function, for calls that are made once per operation. Mitigations of
+/// speculative execution make the processor mispredict each return after a system call; this saves one return.
 macro_rules! in_place {
     ($($argument:expr),+) => { $crate::sys::answer(syscalls::raw_syscall!($($argument),+)) };
 }
 use in_place;
 
-/// The answer of a system call that was made [`in_place`]: its errno, if any, is in it.
+/// The result of a system call made [`in_place`], which holds the errno too.
 #[inline(always)]
 fn answer(value: usize) -> Result<u64> {
     const ERRORS: usize = 4095;
     if value > usize::MAX - ERRORS { Err(Errno(value.wrapping_neg() as i32)) } else { Ok(value as u64) }
 }
 
-/// Takes over a descriptor that a system call has just made.
+/// Takes ownership of a descriptor that a system call has just made.
 fn own(fd: u64) -> std::os::fd::OwnedFd {
     use std::os::fd::FromRawFd;
-    // SAFETY: the call that made it gave it to nobody else.
+    // SAFETY: the system call made it, so nothing else owns it.
     unsafe { std::os::fd::OwnedFd::from_raw_fd(fd as i32) }
 }

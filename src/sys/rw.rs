@@ -1,4 +1,4 @@
-//! Reads, writes, and the questions asked about a descriptor before them.
+//! Reads and writes, and checks of a descriptor before them.
 
 use libc::c_long;
 use std::ffi::c_void;
@@ -11,20 +11,21 @@ use crate::op::CURRENT;
 /// What one read or write system call moves at most (`MAX_RW_COUNT` of the kernel, read(2)).
 pub const MAX_TRANSFER: u64 = 0x7fff_f000;
 
-/// More iovecs than any system call takes (IOV_MAX, readv(2)).
+/// One iovec more than any system call accepts (IOV_MAX, readv(2)).
 const TOO_MANY_PARTS: u64 = libc::UIO_MAXIOV as u64 + 1;
 
-/// `offset` for the system calls that take one and know -1 as the current position.
+/// `offset` as the two arguments of preadv2(2) and pwritev2(2), where -1 means the current position.
 fn halves(offset: u64) -> (c_long, c_long) {
     // The kernel builds `pos_high << 32 << 32 | pos_low` on 64-bit: only the low half counts there (readv(2)).
     (offset as c_long, (offset >> 32) as c_long)
 }
 
-/// One plain transfer: pread(2), readv(2), preadv2(2) and their kin, the plainest that says it all.
+/// One transfer, by the oldest system call that has all its arguments: read(2), pread(2), readv(2), preadv(2),
+/// preadv2(2), or their counterparts for writing.
 pub fn transfer(t: &Transfer) -> Result<u64> {
     let Transfer { fd, reads, vectored, memory, count, offset, flags } = *t;
     let address = memory.address();
-    // The kernel counts iovecs in 32 bits, and refuses one too many.
+    // The kernel refuses one iovec too many, but cuts a larger count to 32 bits.
     let most = if vectored { TOO_MANY_PARTS } else { u64::MAX };
     let count = usize::try_from(count.min(most)).unwrap_or(usize::MAX);
     if flags != 0 && !vectored {
@@ -46,12 +47,12 @@ fn plain_transfer(fd: i32, reads: bool, address: *mut c_void, count: usize, offs
         (true, false) => libc::SYS_pread64,
         (false, false) => libc::SYS_pwrite64,
     };
-    // SAFETY: the kernel checks every address; what lies there is lent to this operation (Memory). Calls that take fewer
-    // arguments ignore the rest.
+    // SAFETY: the kernel checks every address; what lies there is lent to this operation (Memory). Calls that take
+    // fewer arguments ignore the rest.
     unsafe { in_place!(call, fd, address, count, offset) }
 }
 
-/// Where an offset takes two registers, the C library knows which.
+/// On 32-bit systems, the C library knows which two registers take the offset.
 #[cfg(not(target_pointer_width = "64"))]
 fn plain_transfer(fd: i32, reads: bool, address: *mut c_void, count: usize, offset: u64) -> Result<u64> {
     // SAFETY: the kernel checks every address; what lies there is lent to this operation (Memory).
@@ -66,7 +67,7 @@ fn plain_transfer(fd: i32, reads: bool, address: *mut c_void, count: usize, offs
     check(moved as i64)
 }
 
-/// The array at `parts` is the caller's, or lives in the caller of this.
+/// The array at `parts` is the user's, or outlives the call.
 fn vector_transfer(fd: i32, reads: bool, parts: *const c_void, count: usize, offset: u64, flags: u32) -> Result<u64> {
     let (low, high) = halves(offset);
     let either = |positional, current| if offset == CURRENT { current } else { positional };
@@ -76,8 +77,8 @@ fn vector_transfer(fd: i32, reads: bool, parts: *const c_void, count: usize, off
         (true, false) => either(libc::SYS_preadv, libc::SYS_readv),
         (false, false) => either(libc::SYS_pwritev, libc::SYS_writev),
     };
-    // SAFETY: the kernel checks every address, that of the array too; what lies there is lent to this operation (Memory).
-    // Calls that take fewer arguments ignore the rest.
+    // SAFETY: the kernel checks every address, that of the array too; what lies there is lent to this operation
+    // (Memory). Calls that take fewer arguments ignore the rest.
     unsafe { in_place!(call, fd, parts, count, low, high, flags) }
 }
 
@@ -96,14 +97,15 @@ pub struct Transfer {
     pub flags: u32,
 }
 
-/// preadv2(2) with RWF_NOWAIT: what is in the page cache, else EAGAIN; EOPNOTSUPP where the file system does not know.
+/// A cached read: preadv2(2) with RWF_NOWAIT. EAGAIN if the page cache does not have the first byte; EOPNOTSUPP if the
+/// file system does not support that.
 #[inline(always)]
 pub fn read_cached(fd: i32, memory: Memory, count: u64, offset: u64) -> Result<u64> {
     let length = usize::try_from(count).unwrap_or(usize::MAX);
     read_parts_cached(fd, &[libc::iovec { iov_base: memory.address(), iov_len: length }], offset)
 }
 
-/// The parts are lent to the operation (Memory), or live in the caller of this.
+/// The parts are lent to the operation (Memory), or outlive the call.
 #[inline(always)]
 fn read_parts_cached(fd: i32, parts: &[libc::iovec], offset: u64) -> Result<u64> {
     let (low, high) = halves(offset);
@@ -111,43 +113,46 @@ fn read_parts_cached(fd: i32, parts: &[libc::iovec], offset: u64) -> Result<u64>
     unsafe { in_place!(libc::SYS_preadv2, fd, parts.as_ptr(), parts.len(), low, high, libc::RWF_NOWAIT) }
 }
 
-/// [`read_cached`], also where nobody knows whether the descriptor has `O_DIRECT`: that fails with EINVAL, or looks into the
-/// page cache too, as devices take no byte that lies apart, as the last one does here. None if it cannot.
+/// [`read_cached`] for a descriptor that may have `O_DIRECT`. The last byte goes to a buffer of its own. Devices refuse
+/// such a part, so a direct read fails with EINVAL or falls back to the page cache. None if the last byte cannot be
+/// split off.
 #[inline(always)]
 pub fn read_cached_unasked(fd: i32, memory: Memory, count: u64, offset: u64) -> Option<Result<u64>> {
     let before = usize::try_from(count).ok()?.checked_sub(1).filter(|before| *before > 0)?;
     let last = memory.address().wrapping_byte_add(before);
+    // The kernel must have checked the page of the last byte.
     if last.addr().is_multiple_of(PAGE) {
         return None;
     }
-    let mut apart = 0u8;
+    let mut last_byte = 0u8;
     let parts = [
         libc::iovec { iov_base: memory.address(), iov_len: before },
-        libc::iovec { iov_base: (&raw mut apart).cast(), iov_len: 1 },
+        libc::iovec { iov_base: (&raw mut last_byte).cast(), iov_len: 1 },
     ];
     let answer = read_parts_cached(fd, &parts, offset);
     if answer == Ok(count) {
         // SAFETY: lent to this operation, and on a page that the kernel has just written to.
-        unsafe { last.cast::<u8>().write(apart) };
+        unsafe { last.cast::<u8>().write(last_byte) };
     }
     Some(answer)
 }
 
-/// Whether a positional transfer may start: EBADF, ESPIPE or another errno of the plain call if not.
+/// Whether the kernel accepts a transfer at an offset; if not, fails with the errno of the plain call, such as EBADF or
+/// ESPIPE.
 ///
-/// A transfer of an empty iovec goes through the kernel's checks of descriptor and mode and then moves nothing. (Of no iovecs
-/// at all, emulators do not ask the kernel.)
-/// lseek(2) would take the file position's lock, and so wait behind a slow read(2).
+/// A transfer of one empty iovec passes the kernel's checks of the descriptor and its mode, and moves nothing.
+/// (Emulators do not pass a transfer of no iovecs to the kernel.) lseek(2) would wait for the lock of the file
+/// position, which a slow read(2) holds.
 pub fn positional_check(fd: i32, reads: bool) -> Result<()> {
     match move_nothing(fd, reads, 0) {
-        // A filter forbids that call; the file knows better.
+        // A filter forbids preadv(2) or pwritev(2).
         Err(Errno(libc::EPERM | libc::ENOSYS)) => seek_check(fd),
         answer => answer,
     }
 }
 
-/// Whether a transfer at the current position may start, as far as can be said without waiting: EINVAL from what knows no
-/// such transfer, EBADF. Not for sockets, to which an empty message may be one.
+/// Whether the kernel may accept a transfer at the current position: EBADF or EINVAL if it never does. Not for sockets:
+/// the check would send an empty message.
 pub fn current_check(fd: i32, reads: bool) -> Result<()> {
     match move_nothing(fd, reads, CURRENT) {
         Err(Errno(libc::EPERM | libc::ENOSYS)) => Ok(()),
@@ -167,10 +172,11 @@ fn seek_check(fd: i32) -> Result<()> {
     check(unsafe { libc::lseek64(fd, 0, libc::SEEK_CUR) }).map(drop)
 }
 
-/// Whether reads at an offset of what is no stream may be handed to the kernel's queue: it is open for reading, and knows
-/// RWF_NOWAIT. io_uring waits inside its submission for files that do not but can be polled (FUSE).
+/// Whether reads at an offset may go to the kernel's queue: the descriptor is open for reading, and its file supports
+/// RWF_NOWAIT. If a file does not, but supports poll(2), io_uring waits inside its submission (FUSE).
 ///
-/// Asked with a read of one byte from the end of all files, of which only devices without an end have something there.
+/// The check reads one byte at the largest offset. Only a device without an end has data there, so do not call it for
+/// streams.
 pub fn reads_without_waiting(fd: i32) -> bool {
     const FAR: u64 = i64::MAX as u64 - 1;
     let mut byte = 0u8;
@@ -190,7 +196,7 @@ pub fn status_flags(fd: i32) -> Result<i32> {
 pub fn socket_attempt(t: &Transfer) -> Result<u64> {
     let Transfer { fd, reads, vectored, memory, count, .. } = *t;
     if vectored && count >= TOO_MANY_PARTS {
-        // These two would say EMSGSIZE.
+        // recvmsg(2) and sendmsg(2) would fail with EMSGSIZE.
         return Err(Errno(libc::EINVAL));
     }
     let mut part = libc::iovec { iov_base: memory.address(), iov_len: count as usize };
@@ -204,7 +210,7 @@ pub fn socket_attempt(t: &Transfer) -> Result<u64> {
     unsafe { in_place!(call, fd, &raw mut message, libc::MSG_DONTWAIT) }
 }
 
-/// Whether poll(2) calls the descriptor ready for reading or writing now, or closed, or in error.
+/// Whether poll(2) reports the descriptor ready for reading or writing, hung up, or in error.
 pub fn is_ready(fd: i32, reads: bool) -> bool {
     let events = if reads { libc::POLLIN | libc::POLLRDHUP } else { libc::POLLOUT };
     let mut watched = libc::pollfd { fd, events, revents: 0 };
@@ -225,7 +231,7 @@ fn fill_stat(fd: i32, stat: &mut libc::stat64) -> Result<()> {
     unsafe { in_place!(libc::SYS_fstat, fd, std::ptr::from_mut(stat)) }.map(drop)
 }
 
-/// The kernel's structure is another one there.
+/// On 32-bit systems, the kernel's structure differs from libc's.
 #[cfg(not(target_pointer_width = "64"))]
 fn fill_stat(fd: i32, stat: &mut libc::stat64) -> Result<()> {
     // SAFETY: `stat` is live and large enough.

@@ -1,8 +1,8 @@
-//! Signal masks: the library's threads take no signal of the application's.
+//! Signal masks: the library's threads never receive the application's signals.
 
 use std::mem::MaybeUninit;
 
-/// While it lives, the calling thread blocks all signals; a thread spawned meanwhile starts with that mask.
+/// While it exists, the calling thread blocks all signals. A thread that it spawns inherits that mask.
 pub struct AllBlocked(libc::sigset_t);
 
 impl AllBlocked {

@@ -1,4 +1,4 @@
-//! timerfd_create(2), and the clock that deadlines are counted on.
+//! timerfd_create(2), and the clock of deadlines.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::eventfd::timespec;
 use super::{check, own};
 use crate::error::Result;
 
-/// A timer that poll(2) calls readable once its time has come. Non-blocking, close-on-exec.
+/// A timer that is readable for poll(2) once it has expired. Non-blocking, close-on-exec.
 pub struct TimerFd(OwnedFd);
 
 impl TimerFd {
@@ -15,14 +15,14 @@ impl TimerFd {
         // SAFETY: takes no memory.
         let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) };
         let timer = Self(own(check(fd.into())?));
-        // A timer that a filter keeps from being set would let deadlines pass in silence.
+        // If a filter forbids timerfd_settime(2), this fails here, and no deadline is missed silently.
         timer.set(None)?;
         Ok(timer)
     }
 
-    /// Fires at `at`, nanoseconds of [`now`]; never, if None. An older time not yet fired is forgotten.
+    /// Sets the timer to `at`, in nanoseconds of [`now`]; None disarms it. Replaces an earlier setting.
     pub fn arm(&self, at: Option<u64>) {
-        // All values are in range and `new` has tried, so it cannot fail.
+        // Cannot fail: all values are in range, and `new` has made the same call.
         self.set(at).ok();
     }
 
