@@ -1,5 +1,6 @@
-//! Blocking calls for operations that nothing can try without the risk of waiting: the poller has a kernel thread make them,
-//! which a cancel interrupts, or, where io_uring is forbidden, a thread of their own, which may be left behind.
+//! Blocking calls, for operations on descriptors where every attempt may wait. A kernel thread of an io_uring makes
+//! such a call, and a cancel interrupts it. Where io_uring is forbidden, the call is detached: it runs on a thread of
+//! its own, for which `caio_ctx_free` does not wait.
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Weak};
@@ -19,45 +20,45 @@ use crate::op::Op;
 use crate::sys::rw::{self, Transfer};
 use crate::sys::{file_kind, thread};
 
-/// The calls that a kernel thread makes for one poller.
+/// The calls that io_uring makes for one poller.
 pub struct Calls {
     ring: Option<Listed<CallRing>>,
-    /// A filter or an administrator forbids io_uring.
+    /// A filter or the administrator forbids io_uring, or the ring failed.
     forbidden: bool,
     running: Table<u64, Call>,
 }
 
 struct Call {
     waiting: Waiting,
-    /// It was asked to stop.
+    /// The errno for the result, if the operation must stop.
     stop: Option<Errno>,
-    /// When it is to be interrupted, and again if it does not hear of that.
+    /// When to interrupt the call. The poller repeats it until the call ends.
     interrupt: Option<Instant>,
 }
 
-/// What becomes of an operation whose call has ended.
+/// What to do with an operation whose call has ended.
 pub enum Next {
     Result(Token, i64),
-    /// It waits on.
+    /// Wait for readiness again.
     Wait(Waiting),
-    /// It is called once more, for as long as it takes.
+    /// Call once more, without a time limit.
     Call(Waiting),
-    /// The ring refuses it: a thread of its own makes the call.
+    /// The ring refuses the call: detach it.
     Detach(Waiting),
 }
 
-/// The flags that change nothing where a transfer may wait; but only files with vectored calls of their own know them.
+/// Flags that have no effect on streams. Only files that implement vectored calls accept them, as terminals do.
 const TERMINAL_FLAGS: u32 = (libc::RWF_HIPRI | libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_APPEND) as u32;
 
-/// io_uring knows these flags of the descriptor as the plain call does.
+/// Whether io_uring treats the flags of the operation as the plain call does.
 fn suits_the_ring(op: &Op) -> bool {
     let flags = op.sys_flags & !libc::RWF_HIPRI as u32;
     flags == 0 || flags & !TERMINAL_FLAGS == 0 && file_kind::is_terminal(op.fd)
 }
 
-/// Whether the plain call answers an operation that cannot be tried, ready or not: flags that its descriptor does not know, a
-/// write to what is never ready for one.
-pub fn answer_at_once(op: &Op) -> bool {
+/// Whether the plain call returns immediately, even if the descriptor is not ready. It fails for flags that the
+/// descriptor does not support, and so does a write to a kernel object that is never ready for writing.
+pub fn returns_at_once(op: &Op) -> bool {
     !suits_the_ring(op) || !op.code.reads() && !rw::is_ready(op.fd, false) && !file_kind::may_be_eventfd(op.fd)
 }
 
@@ -66,14 +67,14 @@ impl Calls {
         Self { ring: None, forbidden: false, running: Table::default() }
     }
 
-    /// Makes the ring, if there is none: its descriptor, to be watched.
+    /// Opens the ring, if there is none, and returns its descriptor for the poller to watch.
     pub fn open(&mut self, fds: &Arc<ForkList>) -> Option<RawFd> {
         if self.ring.is_some() || self.forbidden {
             return None;
         }
         match CallRing::open().and_then(|ring| fds.hold(ring)) {
             Ok(ring) => Some(self.ring.insert(ring).as_raw_fd()),
-            // Without a descriptor or memory left now, the next one may have more luck.
+            // A lack of descriptors or memory may be temporary, so the next call tries again.
             Err(errno) => {
                 self.forbidden = !matches!(errno.0, libc::EMFILE | libc::ENFILE | libc::ENOMEM);
                 None
@@ -81,25 +82,25 @@ impl Calls {
         }
     }
 
-    /// Begins a call; gives the operation back if that cannot be done here.
+    /// Starts a call in the ring; gives the operation back if that is not possible.
     pub fn begin(
         &mut self,
         waiting: Waiting,
-        patient: bool,
+        unlimited: bool,
         scratch: &mut Scratch,
     ) -> std::result::Result<(), Waiting> {
-        // A write moves what fits; for more room it waits only with FULL.
+        // Without FULL, a write moves only what fits now. The call would wait for more room, so it is interrupted soon.
         const SOON: Duration = Duration::from_millis(1);
-        let limited = !waiting.reads() && !waiting.op.full && !patient;
+        let limited = !waiting.reads() && !waiting.op.full && !unlimited;
         let interrupt = limited.then(|| Instant::now() + SOON);
         let Some(ring) = self
             .ring
             .as_mut()
-            .filter(|_| !self.forbidden && suits_the_ring(&waiting.op) && !answer_at_once(&waiting.op))
+            .filter(|_| !self.forbidden && suits_the_ring(&waiting.op) && !returns_at_once(&waiting.op))
         else {
             return Err(waiting);
         };
-        // A ring that does not poll refuses this flag, which means nothing here.
+        // RWF_HIPRI has no effect on streams, but a ring without IORING_SETUP_IOPOLL refuses it.
         let rest = remaining(&waiting.op, waiting.moved, scratch)
             .map(|rest| Transfer { flags: rest.flags & !libc::RWF_HIPRI as u32, ..rest });
         let Ok(rest) =
@@ -108,7 +109,7 @@ impl Calls {
             return Err(waiting);
         };
         if ring.begin(waiting.token.0, &rest).is_err() {
-            // What the kernel did not take stays in the ring, and must never start.
+            // The entry is still in the ring and must never start, so the ring is not submitted again.
             self.forbidden = true;
             return Err(waiting);
         }
@@ -116,7 +117,7 @@ impl Calls {
         Ok(())
     }
 
-    /// Interrupts a call for good, if there is one.
+    /// Stops a call, if there is one: its operation ends with `errno`, or with the bytes that it moved.
     pub fn stop(&mut self, token: Token, errno: Errno) {
         if let Some(call) = self.running.get_mut(&token.0) {
             call.stop = Some(errno);
@@ -124,9 +125,9 @@ impl Calls {
         }
     }
 
-    /// Interrupts the calls whose time has come; says how long until the next one's has.
+    /// Interrupts the calls that are due, and returns the time until the next one is.
     pub fn interrupt_due(&mut self) -> Option<Duration> {
-        // The first time, it may not have been asleep yet.
+        // An interrupt has no effect on a call that does not sleep yet.
         const AGAIN: Duration = Duration::from_millis(20);
         let Self { ring: Some(ring), running, .. } = self else { return None };
         let now = Instant::now();
@@ -141,13 +142,13 @@ impl Calls {
         running.iter_mut().filter_map(due).min()
     }
 
-    /// An operation whose call has ended.
+    /// What to do with the next operation whose call has ended.
     pub fn next(&mut self) -> Option<Next> {
         loop {
             match self.ring.as_mut()?.pop()? {
                 Ended::Call(token, result) => {
                     if let Some(call) = self.running.remove(&token) {
-                        return Some(call.ended(result));
+                        return Some(call.next(result));
                     }
                 }
                 Ended::CancelMissed(token) => {
@@ -161,7 +162,7 @@ impl Calls {
 }
 
 impl Call {
-    fn ended(self, result: Result<u64>) -> Next {
+    fn next(self, result: Result<u64>) -> Next {
         let Self { mut waiting, stop, interrupt } = self;
         let (token, op) = (waiting.token, waiting.op);
         match (after(&op, &mut waiting.moved, result), stop) {
@@ -179,15 +180,15 @@ impl Call {
 
 enum After {
     Done(i64),
-    /// FULL wants more.
+    /// FULL is not satisfied yet.
     More,
-    /// Nothing was moved, and nothing is wrong.
+    /// The call moved nothing, and its errno is not the operation's.
     Nothing,
-    /// By the ring, not by the file.
+    /// The ring, and not the file, may have refused the call.
     Refused,
 }
 
-/// What the end of a call means for its operation.
+/// What the result of a call means for its operation.
 fn after(op: &Op, moved: &mut u64, result: Result<u64>) -> After {
     match result {
         Ok(more) => {
@@ -201,15 +202,15 @@ fn after(op: &Op, moved: &mut u64, result: Result<u64>) -> After {
 }
 
 impl Shared {
-    /// Has a thread of its own make a call that nothing can stop.
+    /// Starts a detached call, which nothing can stop, on a thread of its own.
     pub fn call_detached(&self, waiting: Waiting) {
         let Waiting { token, op, moved, .. } = waiting;
-        if !self.with(|state| state.detaches(token)) {
+        if !self.with(|state| state.take_from_poller(token)) {
             return;
         }
         let shared = self.this.clone();
-        // Nobody joins it: it may be left behind.
-        if thread::spawn(c"caio-call", move || call_apart(&shared, token, op, moved)).is_err() {
+        // Dropping the handle detaches the thread: no thread joins it.
+        if thread::spawn(c"caio-call", move || run_detached(&shared, token, op, moved)).is_err() {
             self.with(|state| {
                 state.tell_poller_of_return(&op);
                 if let Some(index) = state.slab.find(token) {
@@ -220,31 +221,31 @@ impl Shared {
     }
 }
 
-/// The life of that thread. While it is inside the call, it holds nothing of the context, nor of the caller's.
-fn call_apart(shared: &Weak<Shared>, token: Token, op: Op, moved: u64) {
-    let ends = |result| {
+/// The body of that thread. During the call, it holds no reference to the context, nor to the caller's memory.
+fn run_detached(shared: &Weak<Shared>, token: Token, op: Op, moved: u64) {
+    let finish = |result| {
         if let Some(shared) = shared.upgrade() {
-            shared.with_worker(|state| state.detached_ends(token, moved, result, &op));
+            shared.with_worker(|state| state.finish_detached(token, moved, result, &op));
         }
     };
     let mut call = match DetachedCall::prepare(&op, moved) {
         Ok(call) => call,
-        Err(errno) => return ends(Err(errno)),
+        Err(errno) => return finish(Err(errno)),
     };
     let thread = thread::system_id();
-    if !shared.upgrade().is_some_and(|shared| shared.with_worker(|state| state.departs(token, thread))) {
-        return ends(Err(Errno(libc::ECANCELED)));
+    if !shared.upgrade().is_some_and(|shared| shared.with_worker(|state| state.enter_call(token, thread))) {
+        return finish(Err(Errno(libc::ECANCELED)));
     }
     let result = call.run();
-    // Once it is back it is waited for, and may touch the caller's memory.
-    if shared.upgrade().is_some_and(|shared| shared.with_worker(|state| state.returns(token))) {
-        ends(result.and_then(|count| call.deliver(count).map(|()| count)));
+    // From here on, `caio_ctx_free` waits for this thread, so it may use the caller's memory.
+    if shared.upgrade().is_some_and(|shared| shared.with_worker(|state| state.leave_call(token))) {
+        finish(result.and_then(|count| call.deliver(count).map(|()| count)));
     }
 }
 
 impl State {
-    /// An operation leaves the poller for a thread of its own. False if it ended instead.
-    fn detaches(&mut self, token: Token) -> bool {
+    /// Moves an operation from the poller to a thread of its own. False if it has completed.
+    fn take_from_poller(&mut self, token: Token) -> bool {
         let Some(index) = self.slab.find(token) else { return false };
         if self.slab[index].place == Place::Stopping {
             self.stopping.remove(&mut self.slab, index);
@@ -253,23 +254,24 @@ impl State {
         true
     }
 
-    /// Its thread enters a call that it may be left in. False if it is to stop instead.
-    fn departs(&mut self, token: Token, thread: i32) -> bool {
+    /// The thread enters its call, and from now on `caio_ctx_free` does not wait for it. False if the operation must
+    /// stop.
+    fn enter_call(&mut self, token: Token, thread: i32) -> bool {
         let Some(index) = self.slab.find(token).filter(|index| self.slab[*index].stop.is_none()) else { return false };
         (self.slab[index].place, self.slab[index].thread) = (Place::Detached, thread);
         true
     }
 
-    /// It has left the call. False if the context does not wait for it any more.
-    pub fn returns(&mut self, token: Token) -> bool {
+    /// The thread has left its call. False if the context is being freed, and so does not wait for the thread.
+    fn leave_call(&mut self, token: Token) -> bool {
         let Some(index) = self.slab.find(token) else { return false };
         let place = if self.closing { Place::Opening } else { Place::Running };
         self.slab[index].place = place;
         !self.closing
     }
 
-    /// A call in a thread of its own has ended.
-    fn detached_ends(&mut self, token: Token, mut moved: u64, result: Result<u64>, op: &Op) {
+    /// Finishes or continues an operation whose detached call has ended.
+    fn finish_detached(&mut self, token: Token, mut moved: u64, result: Result<u64>, op: &Op) {
         self.tell_poller_of_return(op);
         let Some(index) = self.slab.find(token) else { return };
         let stop = self.slab[index].stop;
@@ -290,9 +292,9 @@ impl State {
         }
     }
 
-    /// Others may wait for the same descriptor until this call is back.
+    /// Tells the poller that a detached call has returned. Other operations on its descriptor may wait for that.
     fn tell_poller_of_return(&mut self, op: &Op) {
-        // Without memory, the poller looks when the descriptor is ready again.
+        // Without memory for this, the poller retries them when the descriptor becomes ready again.
         if self.returned.try_reserve(1).is_ok() {
             self.returned.push((op.fd, op.code.reads()));
             self.poke = true;

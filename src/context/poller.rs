@@ -1,5 +1,5 @@
-//! One thread per context, started when first needed, that watches pipes, sockets, terminals and devices for operations and
-//! the clock for timeouts. Its attempts never wait.
+//! The poller: one thread per context, started when first needed. It waits for the readiness of pipes, sockets,
+//! terminals and devices, and for timeouts. Its attempts at transfers never wait.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
@@ -24,25 +24,25 @@ use crate::sys::{rw, thread};
 
 const NO_MEMORY: Errno = Errno(libc::ENOMEM);
 
-/// How others reach the poller.
+/// How other threads reach the poller.
 pub struct PollerHandle {
     pub timer: Listed<TimerFd>,
     poke: Listed<EventFd>,
-    handle: Mutex<Option<thread::Handle>>,
+    thread: Mutex<Option<thread::Handle>>,
 }
 
 impl PollerHandle {
-    /// Ends the thread; the context is closing and has no operation left.
+    /// Ends the thread. The context is being freed and has no operation left.
     pub fn end(&self) {
         self.poke.signal();
-        if let Some(handle) = self.handle.lock().take() {
-            handle.join();
+        if let Some(thread) = self.thread.lock().take() {
+            thread.join();
         }
     }
 }
 
 impl Shared {
-    /// Starts the poller if there is none; false if it cannot be had.
+    /// Starts the poller if there is none; false if that fails.
     pub fn ensure_poller(&self) -> bool {
         let _one_at_a_time = self.poller_start.lock();
         self.state.lock().poller.is_some() || self.start_poller().is_ok()
@@ -51,61 +51,62 @@ impl Shared {
     fn start_poller(&self) -> Result<()> {
         let watches = Watches::new(self.fds.hold(Epoll::new()?)?);
         let (timer, poke) = (self.fds.hold(TimerFd::new()?)?, self.fds.hold(EventFd::new()?)?);
-        let ends = Arc::new(PollerHandle { timer, poke, handle: Mutex::new(None) });
-        for fd in [ends.timer.as_raw_fd(), ends.poke.as_raw_fd()] {
+        let handle = Arc::new(PollerHandle { timer, poke, thread: Mutex::new(None) });
+        for fd in [handle.timer.as_raw_fd(), handle.poke.as_raw_fd()] {
             watches.add_own(fd)?;
         }
         let shared = self.this.upgrade().ok_or(Errno(libc::EAGAIN))?;
-        let poller = Poller::new(shared, ends.clone(), watches)?;
-        let handle = thread::spawn(c"caio-poller", move || poller.run())?;
-        *ends.handle.lock() = Some(handle);
-        self.state.lock().poller = Some(ends);
+        let poller = Poller::new(shared, handle.clone(), watches)?;
+        let thread = thread::spawn(c"caio-poller", move || poller.run())?;
+        *handle.thread.lock() = Some(thread);
+        self.state.lock().poller = Some(handle);
         Ok(())
     }
 
+    /// Wakes the poller, if there is one.
     pub fn poke(&self) {
-        let ends = self.state.lock().poller.clone();
-        if let Some(ends) = ends {
-            ends.poke.signal();
+        let handle = self.state.lock().poller.clone();
+        if let Some(handle) = handle {
+            handle.poke.signal();
         }
     }
 }
 
-/// Its queues are used again and again, so that nothing is allocated per operation. An operation for which they cannot grow
-/// ends with ENOMEM.
+/// The poller's own data. It reuses its queues, so that it allocates nothing per operation after warm-up. If a queue
+/// cannot grow, the operation fails with ENOMEM.
 struct Poller {
     shared: Arc<Shared>,
-    ends: Arc<PollerHandle>,
+    handle: Arc<PollerHandle>,
     watches: Watches,
     calls: Calls,
-    arrivals: VecDeque<Waiting>,
-    /// Descriptors to whose readers, if true, or writers a thread of its own came back.
+    incoming: VecDeque<Waiting>,
+    /// Descriptors whose detached call has returned, with true if that was a read.
     returned: Vec<(RawFd, bool)>,
-    leaving: Leaving,
+    results: Results,
     scratch: Scratch,
 }
 
-/// Operations that the poller is done with, until it sends them off together.
-struct Leaving(Vec<(Token, i64)>);
+/// Results of operations, which the poller publishes together.
+struct Results(Vec<(Token, i64)>);
 
-/// What becomes of an operation that was tried.
+/// The outcome of an attempt.
 enum Tried {
     Done(i64),
     NotReady,
-    /// Only a blocking call brings it on.
+    /// The operation needs a blocking call.
     Call,
 }
 
 impl Poller {
-    fn new(shared: Arc<Shared>, ends: Arc<PollerHandle>, watches: Watches) -> Result<Self> {
+    fn new(shared: Arc<Shared>, handle: Arc<PollerHandle>, watches: Watches) -> Result<Self> {
         Ok(Self {
             shared,
-            ends,
+            handle,
             watches,
             calls: Calls::new(),
-            arrivals: VecDeque::new(),
+            incoming: VecDeque::new(),
             returned: Vec::new(),
-            leaving: Leaving::new()?,
+            results: Results::new()?,
             scratch: Scratch::default(),
         })
     }
@@ -115,71 +116,71 @@ impl Poller {
         loop {
             let interrupt = self.calls.interrupt_due();
             self.watches.wait(&mut ready, interrupt);
-            if self.fetch_news() {
+            if self.take_messages() {
                 return;
             }
-            self.end_calls();
+            self.finish_calls();
             while let Some((fd, reads)) = self.returned.pop() {
                 self.watches.attach(fd, reads);
-                self.serve(fd, false);
+                self.retry(fd, false);
             }
-            while let Some(waiting) = self.arrivals.pop_front() {
-                self.arrive(waiting);
+            while let Some(waiting) = self.incoming.pop_front() {
+                self.start(waiting);
             }
             while let Some(stopped) = self.shared.with(State::next_to_stop) {
                 self.stop(stopped);
             }
             for fd in ready.fds() {
-                self.serve(fd, true);
+                self.retry(fd, true);
             }
-            self.leaving.send_off(&self.shared);
+            self.results.publish(&self.shared);
         }
     }
 
-    /// Takes what others left for the poller since it last looked; true if the context has ended.
-    fn fetch_news(&mut self) -> bool {
-        let Self { shared, ends, arrivals, returned, .. } = self;
+    /// Takes what other threads have left for the poller; true if the poller must end.
+    fn take_messages(&mut self) -> bool {
+        let Self { shared, handle, incoming, returned, .. } = self;
         shared.with(|state| {
-            ends.poke.clear();
+            handle.poke.clear();
             state.poked = false;
             state.expire();
             while let Some(index) = state.inbox.pop_front(&mut state.slab) {
-                if arrivals.try_reserve(1).is_err() {
+                if incoming.try_reserve(1).is_err() {
                     state.finish_stopped(index, NO_MEMORY);
                     continue;
                 }
                 let slot = &mut state.slab[index];
                 slot.place = Place::Stream;
                 let (op, moved, method) = (slot.op, slot.moved, Method::Unknown);
-                arrivals.push_back(Waiting { token: state.slab.token(index), op, moved, method });
+                incoming.push_back(Waiting { token: state.slab.token(index), op, moved, method });
             }
             std::mem::swap(returned, &mut state.returned);
             state.is_over()
         })
     }
 
-    /// An operation is tried at once, then watched for.
-    fn arrive(&mut self, mut waiting: Waiting) {
+    /// Tries an operation, and waits for its descriptor if it is not ready.
+    fn start(&mut self, mut waiting: Waiting) {
         let (token, fd, reads) = (waiting.token, waiting.op.fd, waiting.reads());
         match attempt(&mut waiting, &mut self.scratch) {
-            Tried::Done(result) => return self.leaving.add(&self.shared, token, result),
+            Tried::Done(result) => return self.results.add(&self.shared, token, result),
             Tried::Call if !self.watches.has_detached(fd, reads) => return self.call(waiting, false),
             Tried::Call | Tried::NotReady => {}
         }
         let without_memory = stopped_result(&waiting.op, waiting.moved, NO_MEMORY);
         if self.watches.queue(waiting).is_err() {
             self.watches.settle(fd).ok();
-            return self.leaving.add(&self.shared, token, without_memory);
+            return self.results.add(&self.shared, token, without_memory);
         }
         let Err(errno) = self.watches.settle(fd) else { return };
         let Some(unwatched) = self.watches.take_last(fd, reads) else { return };
         self.watches.settle(fd).ok();
         match errno.0 {
-            // Its kind cannot be watched.
+            // epoll does not support this kind of descriptor.
             libc::EPERM => self.call(unwatched, false),
             _ => {
                 let result = stopped_result(&unwatched.op, unwatched.moved, errno);
-                self.leaving.add(&self.shared, token, result);
+                self.results.add(&self.shared, token, result);
             }
         }
     }
@@ -188,13 +189,13 @@ impl Poller {
         let Some(waiting) = self.watches.take(op.fd, op.code.reads(), token) else {
             return self.calls.stop(token, errno);
         };
-        // Wider than needed for a moment at worst.
+        // If this fails, epoll still reports readiness that no operation waits for, which is harmless.
         self.watches.settle(op.fd).ok();
-        self.leaving.add(&self.shared, token, stopped_result(&op, waiting.moved, errno));
+        self.results.add(&self.shared, token, stopped_result(&op, waiting.moved, errno));
     }
 
-    /// Tries what waits for a descriptor: it became ready, if `woken`.
-    fn serve(&mut self, fd: RawFd, woken: bool) {
+    /// Retries the operations that wait for a descriptor. `woken`: epoll reported it ready.
+    fn retry(&mut self, fd: RawFd, woken: bool) {
         for reads in [true, false] {
             while let Some(first) = self.watches.first(fd, reads) {
                 let token = first.token;
@@ -204,7 +205,7 @@ impl Poller {
                     Tried::NotReady => break,
                     Tried::Done(result) => {
                         self.watches.take_first(fd, reads);
-                        self.leaving.add(&self.shared, token, result);
+                        self.results.add(&self.shared, token, result);
                     }
                     Tried::Call => {
                         let Some(waiting) = self.watches.take_first(fd, reads) else { break };
@@ -219,34 +220,34 @@ impl Poller {
         self.watches.settle(fd).ok();
     }
 
-    /// Has a blocking call made for an operation.
-    fn call(&mut self, waiting: Waiting, patient: bool) {
+    /// Starts a blocking call for an operation, in the ring if possible. `unlimited`: a write may wait for room.
+    fn call(&mut self, waiting: Waiting, unlimited: bool) {
         if let Some(ring) = self.calls.open(&self.shared.fds) {
-            // Else the poller looks at it when something else wakes it.
+            // If this fails, the poller sees the ring's completions when another descriptor wakes it.
             self.watches.add_own(ring).ok();
         }
-        if let Err(waiting) = self.calls.begin(waiting, patient, &mut self.scratch) {
+        if let Err(waiting) = self.calls.begin(waiting, unlimited, &mut self.scratch) {
             self.detach(waiting);
         }
     }
 
-    /// Has a thread of its own make it.
+    /// Starts a blocking call on a thread of its own.
     fn detach(&mut self, waiting: Waiting) {
         let (token, fd, reads) = (waiting.token, waiting.op.fd, waiting.reads());
         match self.watches.detach(fd, reads) {
             Ok(()) => self.shared.call_detached(waiting),
             Err(_) => {
                 let result = stopped_result(&waiting.op, waiting.moved, NO_MEMORY);
-                self.leaving.add(&self.shared, token, result);
+                self.results.add(&self.shared, token, result);
             }
         }
     }
 
-    fn end_calls(&mut self) {
+    fn finish_calls(&mut self) {
         while let Some(next) = self.calls.next() {
             match next {
-                Next::Result(token, result) => self.leaving.add(&self.shared, token, result),
-                Next::Wait(waiting) => self.arrive(waiting),
+                Next::Result(token, result) => self.results.add(&self.shared, token, result),
+                Next::Wait(waiting) => self.start(waiting),
                 Next::Call(waiting) => self.call(waiting, true),
                 Next::Detach(waiting) => self.detach(waiting),
             }
@@ -254,7 +255,7 @@ impl Poller {
     }
 }
 
-impl Leaving {
+impl Results {
     fn new() -> Result<Self> {
         const EARLY: usize = 32;
         room(EARLY).map(Self)
@@ -262,13 +263,13 @@ impl Leaving {
 
     fn add(&mut self, shared: &Shared, token: Token, result: i64) {
         if self.0.try_reserve(1).is_err() {
-            self.send_off(shared);
+            self.publish(shared);
         }
         self.0.push((token, result));
     }
 
-    /// Sends off what is done here.
-    fn send_off(&mut self, shared: &Shared) {
+    /// Completes the operations.
+    fn publish(&mut self, shared: &Shared) {
         if self.0.is_empty() {
             return;
         }
@@ -293,13 +294,13 @@ fn attempt(waiting: &mut Waiting, scratch: &mut Scratch) -> Tried {
         }
         Attempt::MayWait(moved) => {
             waiting.moved = moved;
-            if calls::answer_at_once(&waiting.op) || is_ready(waiting) { Tried::Call } else { Tried::NotReady }
+            if calls::returns_at_once(&waiting.op) || is_ready(waiting) { Tried::Call } else { Tried::NotReady }
         }
     }
 }
 
-/// The same for an operation whose descriptor is said to be ready. If an attempt gets nothing twice though it is, only the
-/// plain call knows what that means: a datagram socket that was shut down has an end, but not for an attempt.
+/// Tries an operation whose descriptor epoll reported ready. If two attempts get EAGAIN while poll(2) reports it ready,
+/// only a plain call can tell why. For a datagram socket after shutdown(2), it returns 0.
 fn attempt_again(waiting: &mut Waiting, scratch: &mut Scratch) -> Tried {
     for _ in 0..2 {
         match attempt(waiting, scratch) {
@@ -315,7 +316,7 @@ fn is_ready(waiting: &Waiting) -> bool {
 }
 
 impl State {
-    /// An operation with the poller that is to stop, and why.
+    /// The next operation that the poller must stop, and the errno for its result.
     fn next_to_stop(&mut self) -> Option<(Token, Op, Errno)> {
         let index = self.stopping.pop_front(&mut self.slab)?;
         let token = self.slab.token(index);
@@ -324,7 +325,7 @@ impl State {
         Some((token, slot.op, slot.stop?))
     }
 
-    /// The context is being freed and has nothing left for the poller.
+    /// Whether the context is being freed and has taken the poller's handle.
     fn is_over(&self) -> bool {
         self.closing && self.poller.is_none()
     }

@@ -1,4 +1,4 @@
-//! The operations that wait for descriptors to become ready, by descriptor, and the epoll(7) instance that tells.
+//! The operations that wait for readiness, by descriptor, and the epoll(7) instance that reports it.
 
 use std::collections::{HashMap, TryReserveError, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -12,10 +12,11 @@ use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::sys::epoll::{Epoll, Interest, Ready};
 
-/// A table by small numbers. The standard library's own hasher aborts where no random numbers can be had.
+/// A hash table with integer keys. The standard library's hasher would abort the process where getrandom(2) is
+/// forbidden.
 pub type Table<K, V> = HashMap<K, V, BuildHasherDefault<NumberHasher>>;
 
-/// Spreads numbers by a multiplication (Knuth, The Art of Computer Programming, 6.4).
+/// Hashes integers by multiplication (Knuth, The Art of Computer Programming, 6.4).
 #[derive(Default)]
 pub struct NumberHasher(u64);
 
@@ -40,7 +41,7 @@ impl Hasher for NumberHasher {
     }
 }
 
-/// Its table and queues are used again and again, so that nothing is allocated per operation.
+/// The waiting operations. The table and the queues are reused, so that no operation allocates after warm-up.
 pub struct Watches {
     epoll: Listed<Epoll>,
     watches: Table<RawFd, Watch>,
@@ -55,12 +56,12 @@ struct Watch {
     writers: Side,
 }
 
-/// Those that read, or those that write.
+/// The operations that read, or those that write.
 #[derive(Default)]
 struct Side {
     queue: VecDeque<Waiting>,
-    /// Calls in threads of their own, which nothing can stop. The next one waits until they are back, or the descriptor
-    /// becomes ready again: else it might take what they do not find any more.
+    /// Detached calls, which nothing can stop. Until they return or the descriptor becomes ready again, no other
+    /// operation is tried: it could take the data that such a call was started for.
     detached: u32,
 }
 
@@ -83,7 +84,7 @@ impl Watches {
         Self { epoll, watches: Table::default(), spare: Vec::new() }
     }
 
-    /// Watches a descriptor of the library's own for reading.
+    /// Watches one of the library's own descriptors for reading.
     pub fn add_own(&self, fd: RawFd) -> Result<()> {
         self.epoll.add_own(fd)
     }
@@ -92,7 +93,7 @@ impl Watches {
         self.epoll.wait(ready, timeout);
     }
 
-    /// Puts an operation with those that wait for its descriptor; [`Self::settle`] begins to watch for it.
+    /// Queues an operation for its descriptor. [`Self::settle`] then starts to watch the descriptor.
     pub fn queue(&mut self, waiting: Waiting) -> std::result::Result<(), TryReserveError> {
         let (fd, reads) = (waiting.op.fd, waiting.reads());
         let queue = &mut self.side_or_new(fd, reads)?.queue;
@@ -119,12 +120,12 @@ impl Watches {
         queue.remove(at)
     }
 
-    /// A call that nothing can stop begins.
+    /// A detached call starts.
     pub fn detach(&mut self, fd: RawFd, reads: bool) -> std::result::Result<(), TryReserveError> {
         self.side_or_new(fd, reads).map(|side| side.detached += 1)
     }
 
-    /// It is back.
+    /// A detached call has returned.
     pub fn attach(&mut self, fd: RawFd, reads: bool) {
         if let Some(side) = self.side(fd, reads) {
             side.detached = side.detached.saturating_sub(1);
@@ -135,8 +136,8 @@ impl Watches {
         self.side(fd, reads).is_some_and(|side| side.detached > 0)
     }
 
-    /// Watches a descriptor for what its queues wait for, and no longer once nobody waits: before the events, after which
-    /// the number may be another file's.
+    /// Watches a descriptor for what its queues wait for, and stops if they are empty. Call this before the events are
+    /// published: after them, the caller may reuse the number for another file.
     pub fn settle(&mut self, fd: RawFd) -> Result<()> {
         let Some(watch) = self.watches.get_mut(&fd) else { return Ok(()) };
         let interest = Interest { read: !watch.readers.queue.is_empty(), write: !watch.writers.queue.is_empty() };
