@@ -1,4 +1,4 @@
-//! The end of a context: nothing of the caller's is touched any more when it returns.
+//! `caio_ctx_free`. When it returns, neither the kernel nor a thread uses the caller's memory or descriptors any more.
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use super::state::State;
 use crate::sys::{eventfd, fs, thread};
 
 impl Shared {
-    /// Stops what can be stopped, waits for the rest, ends the threads.
+    /// Stops all operations that can be stopped, waits for the rest, and ends the threads.
     pub fn drain(self: &Arc<Self>) {
         self.with(|state| {
             state.closing = true;
             state.pool.chains_end();
             state.cancel(Meant::All);
         });
-        let mut looks = 0;
+        let mut checks = 0;
         loop {
-            looks += 1;
-            let timeout = match self.with(|state| state.what_is_left(looks)) {
+            checks += 1;
+            let timeout = match self.with(|state| state.what_is_left(checks)) {
                 Left::Nothing => break,
-                Left::Departing => Some(Duration::from_millis(1)),
+                Left::EnteringCall => Some(Duration::from_millis(1)),
                 Left::InFlight => None,
             };
-            // EINTR: look again.
+            // After EINTR, checks again.
             eventfd::sleep_until_readable([self.eventfd], timeout).ok();
         }
         self.work.notify_all();
@@ -35,56 +35,58 @@ impl Shared {
             let mut state = self.state.lock();
             (std::mem::take(&mut state.workers), state.poller.take())
         };
-        // A worker inside openat(2) may stay there long; it holds nothing of this context.
-        for handle in workers.into_iter().filter(|worker| !worker.apart).filter_map(|worker| worker.handle) {
+        // A detached worker may stay in its call for long, but it holds no reference to this context.
+        for handle in workers.into_iter().filter(|worker| !worker.detached).filter_map(|worker| worker.handle) {
             handle.join();
         }
         if let Some(poller) = poller {
             poller.end();
         }
-        // Threads that nobody joins let go in a moment; the descriptors close here, not somewhere later.
+        // A detached thread may hold a reference for a moment after its call. Waiting for it closes the context's
+        // descriptors here, before `caio_ctx_free` returns.
         while Arc::strong_count(self) > 1 {
             std::thread::yield_now();
         }
     }
 }
 
-/// Nobody can be told of a failure, and the number is gone either way.
+/// Closes the descriptor of an unpolled OPENAT. No caller could receive a failure, and the number is closed in any
+/// case.
 fn close(fd: RawFd) {
     fs::close(fd).ok();
 }
 
-/// What a context that ends still waits for.
+/// What `caio_ctx_free` still waits for.
 enum Left {
     Nothing,
-    /// Threads that are about to enter a call where they may be left.
-    Departing,
+    /// Detached threads that may not have entered their call yet.
+    EnteringCall,
     InFlight,
 }
 
 impl State {
-    /// Drops the events that are there, and says what must come yet.
-    fn what_is_left(&mut self, looks: u32) -> Left {
-        // Without /proc, a thread has entered its call after so many milliseconds.
+    /// Drops pending events, and returns what is left to wait for.
+    fn what_is_left(&mut self, checks: u32) -> Left {
+        // Without /proc, a thread counts as inside its call after this many milliseconds.
         const ENOUGH: u32 = 20;
         self.done.clear();
         self.reap();
         self.discard(close);
-        let (mut in_flight, mut departing) = (self.slab.used(), false);
+        let (mut in_flight, mut entering) = (self.slab.used(), false);
         for index in self.slab.indexes() {
             let slot = &self.slab[index];
             match slot.place {
                 Place::Opening | Place::OpeningBlocked => in_flight -= 1,
                 Place::Detached => {
                     in_flight -= 1;
-                    departing |= !thread::is_asleep(slot.thread).unwrap_or(looks > ENOUGH);
+                    entering |= !thread::is_asleep(slot.thread).unwrap_or(checks > ENOUGH);
                 }
                 _ => {}
             }
         }
-        match (in_flight, departing) {
+        match (in_flight, entering) {
             (0, false) => Left::Nothing,
-            (0, true) => Left::Departing,
+            (0, true) => Left::EnteringCall,
             _ => Left::InFlight,
         }
     }

@@ -216,7 +216,7 @@ impl Context {
         Ok(self.shared.stats())
     }
 
-    /// PollerHandle a context as `caio_ctx_free` says.
+    /// Frees a context as `caio_ctx_free` does.
     pub fn free(self) {
         if self.check_process().is_err() {
             self.shared.fds.close_all();

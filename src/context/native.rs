@@ -1,4 +1,4 @@
-//! Between the slots and the kernel's queue: what goes there, and what comes back.
+//! Submission of slots to the kernel's queue, and its completions.
 
 use super::slab::{Place, Slot, Token};
 use super::state::{By, State, class_of, stopped_result};
@@ -25,7 +25,7 @@ impl State {
         }
     }
 
-    /// Sends simple transfers, which are all io_uring's.
+    /// Sends simple transfers. The fast path chooses these only for io_uring.
     pub fn send_simple(&mut self, ops: &[SimpleTransfer]) {
         let (now, later) = ops.split_at(self.native.make_ready(ops.len()));
         let Self { slab, native, in_flight, .. } = self;
@@ -43,7 +43,7 @@ impl State {
         }
     }
 
-    /// Pushed, and not handed to the kernel yet.
+    /// Whether there are operations that the kernel has not got yet.
     pub fn has_unsent(&mut self) -> bool {
         self.native.has_unsent() || !self.backlog.is_empty()
     }
@@ -53,7 +53,7 @@ impl State {
             let before = self.backlog.len();
             self.send_to_native(index);
             if self.backlog.len() > before {
-                // No room: back to the front, where it came from.
+                // The queue is full: puts the operation back to the front.
                 self.backlog.remove(&mut self.slab, index);
                 self.backlog.push_front(&mut self.slab, index);
                 return;
@@ -61,7 +61,7 @@ impl State {
         }
     }
 
-    /// Hears what the kernel refused.
+    /// Takes the outcome of a flush. Worker threads retry the operations that the kernel refused.
     pub fn flushed(&mut self, flush: Flush) {
         let Self { native, slab, pool, counters, in_flight, .. } = self;
         native.flushed(flush, |token| {
@@ -77,8 +77,8 @@ impl State {
         });
     }
 
-    /// Takes in all that the kernel finished, without clearing the descriptor, which may show it for a while.
-    /// True if there was something.
+    /// Takes all completions of the kernel; true if there were any. Does not clear the descriptor, which may stay
+    /// readable for them.
     pub fn reap(&mut self) -> bool {
         let any = self.native.has_completions() && self.reap_all();
         if any {
@@ -87,12 +87,12 @@ impl State {
         any
     }
 
-    /// Clears the descriptor and takes in all that the kernel finished.
+    /// Clears the descriptor and takes all completions of the kernel.
     pub fn clear_and_reap(&mut self) {
         self.clear_and_reap_into(&mut Nowhere);
     }
 
-    /// The same, but moves events out: what waits, then what is done just now.
+    /// The same, and moves events to `sink`: first the pending ones, then the new ones.
     pub fn clear_and_reap_into(&mut self, sink: &mut impl Sink) {
         self.done.clear();
         self.done.take(sink);
@@ -105,10 +105,11 @@ impl State {
         self.reap_into(&mut Nowhere)
     }
 
-    /// Takes in all that the kernel finished. What is done with that goes straight to `sink`, while there is room.
+    /// Takes all completions of the kernel; true if there were any. Operations that are complete go directly to `sink`,
+    /// while it has room.
     pub fn reap_into(&mut self, sink: &mut impl Sink) -> bool {
         let (mut any, mut delivered) = (false, 0);
-        // Transfers of one descriptor that ended one behind the other.
+        // A run of transfers of one descriptor, for a single update of `in_flight`.
         let (mut fd, mut ended) = (-1, 0);
         while let Some((token, result)) = self.native.pop() {
             any = true;
@@ -138,7 +139,7 @@ impl State {
 
     fn native_done(&mut self, index: u32, result: i64) {
         let slot = &mut self.slab[index];
-        // In nobody's hands until it goes on somewhere.
+        // No queue or list holds the operation until it completes or continues.
         slot.place = Place::Running;
         if std::mem::take(&mut slot.held) {
             self.in_flight.remove(slot.op.fd, 1);
@@ -152,8 +153,8 @@ impl State {
             self.hit_rate.miss();
         }
         match stop {
-            Some(wish) if matches!(errno.0, libc::ECANCELED | libc::EINTR | libc::EAGAIN) => {
-                self.finish(index, stopped_result(&op, moved, wish), By::Kernel);
+            Some(stop) if matches!(errno.0, libc::ECANCELED | libc::EINTR | libc::EAGAIN) => {
+                self.finish(index, stopped_result(&op, moved, stop), By::Kernel);
             }
             _ if !retried && worth_a_worker(errno) => {
                 slot.native_errno = errno.is_forbidden().then_some(errno);
@@ -166,9 +167,9 @@ impl State {
     fn native_moved(&mut self, index: u32, more: u64) {
         let Slot { op, moved, .. } = &self.slab[index];
         let (op, total) = (*op, moved + more);
-        // What one plain call would move at most.
+        // One plain call moves no more than this.
         let most = if op.full { op.wanted() } else { op.wanted().min(MAX_TRANSFER) };
-        if !op.code.transfers() || total >= most || !self.goes_on(&op, total, more) {
+        if !op.code.transfers() || total >= most || !self.continues(&op, total, more) {
             return self.finish(index, total as i64, By::Kernel);
         }
         let slot = &mut self.slab[index];
@@ -182,14 +183,15 @@ impl State {
 }
 
 impl State {
-    /// Whether a transfer that the kernel's queue ended early goes on, after `more` bytes. A short write is the file's: there
-    /// was no more room.
-    fn goes_on(&self, op: &Op, total: u64, more: u64) -> bool {
+    /// Whether a transfer that the kernel's queue completed short continues, after `more` bytes. A short write does
+    /// not: the plain call would be short too.
+    fn continues(&self, op: &Op, total: u64, more: u64) -> bool {
         match self.native {
-            // It was told not to wait, so that this may only be the end of what was cached.
+            // With RWF_NOWAIT, a read may be short because the next page is not cached.
             Native::Aio(_) if op.code.reads() => true,
             _ if more == 0 => false,
-            // io_uring gives up a read that a thread left half done when it exited. Of a device, more is another record.
+            // io_uring ends a read early when the thread that submitted it exits. A device would return its next
+            // record.
             Native::Uring(_) if op.code.reads() => {
                 let file = file_kind::look(op.fd);
                 (op.full || file.kind == FileKind::Storage) && !file.ends_before(op.offset + total)
@@ -199,8 +201,8 @@ impl State {
     }
 }
 
-/// Whether a worker retries the operation: the error may be the kernel interface's own, because the submitting thread ended,
-/// the transfer would have blocked, a filter refuses the opcode. Errors of the disk are not retried.
+/// Whether a worker retries the operation: the error may be the kernel interface's own, because the submitting thread
+/// ended, the transfer would have blocked, a filter refuses the opcode. Errors of the disk are not retried.
 fn worth_a_worker(errno: Errno) -> bool {
     !matches!(errno.0, libc::EIO | libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::EROFS)
 }

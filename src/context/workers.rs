@@ -1,4 +1,4 @@
-//! Worker threads: each takes operations, runs their plain system calls without the lock, and notes the results.
+//! Worker threads: each takes operations, runs their plain system calls without the lock, and records the results.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,18 +18,18 @@ use crate::sync::MutexGuard;
 use crate::sys::file_kind::{self, FileKind};
 use crate::sys::{fs, thread};
 
-/// A worker without work for so long ends.
+/// A worker thread that has no work for this long exits.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// A thread of the pool, from the decision to start it.
+/// A thread of the pool. It exists from the decision to start it.
 pub struct Worker {
     id: u64,
     pub handle: Option<thread::Handle>,
-    /// Inside a system call where it may be left behind.
-    pub apart: bool,
+    /// Inside a detached call, for which `caio_ctx_free` does not wait.
+    pub detached: bool,
 }
 
-/// An operation in a worker's hands.
+/// An operation that a worker thread runs.
 struct Task {
     token: Token,
     class: Class,
@@ -41,7 +41,7 @@ struct Task {
 }
 
 impl Shared {
-    /// Starts a worker that the pool has counted already.
+    /// Starts a worker thread that the pool has counted already.
     pub fn start_worker(&self) {
         let Some(shared) = self.this.upgrade() else { return };
         let (id, listed) = self.state.lock().new_worker();
@@ -55,20 +55,20 @@ impl Shared {
             }
             Err(_) => {
                 state.pool.not_started();
-                state.worker_leaves(id);
+                state.remove_worker(id);
                 drop(state);
-                self.with_worker(State::nobody_works);
+                self.with_worker(State::fail_without_workers);
             }
         }
     }
 
-    /// Takes in what a worker did and gives it the next operation; None when it should end.
+    /// Takes a worker thread's result and returns its next operation; None if the thread must exit.
     fn next_task(&self, id: u64, mut done: Option<(Task, Outcome)>) -> Option<Task> {
         let (mut timed_out, mut may_spin) =
             (false, done.as_ref().is_some_and(|(task, _)| !task.op.code.reads() && task.class == Class::Fast));
         let mut looks_again = false;
         loop {
-            // The end of one and the beginning of the next.
+            // One clock reading serves as the end of this operation and the start of the next.
             let now = Instant::now();
             let mut state = self.state.lock();
             if std::mem::take(&mut looks_again) {
@@ -81,7 +81,7 @@ impl Shared {
             let next = if state.pool.overstaffed() { None } else { state.take_task(now) };
             let leaves = next.is_none() && (state.closing || timed_out || state.pool.overstaffed());
             if leaves {
-                state.worker_leaves(id);
+                state.remove_worker(id);
             }
             looks_again = next.is_none() && !leaves;
             if looks_again {
@@ -107,7 +107,7 @@ impl Shared {
         }
     }
 
-    /// Waits for work without sleeping: its next operation may come any moment, and waking takes longer than most writes.
+    /// Spins for work. The next operation often comes soon, and waking a thread takes longer than most writes.
     fn spin_for_work(&self, state: MutexGuard<State>) {
         const LONGEST: Duration = Duration::from_micros(50);
         let seen = self.queued.now();
@@ -118,10 +118,10 @@ impl Shared {
         state.idle_spin.ended(self.queued.now() != seen);
     }
 
-    /// Sleeps until there may be work; true if there was none for so long that the worker may go.
+    /// Sleeps until there may be work; true if there was none for [`IDLE`].
     fn sleep(&self, mut state: MutexGuard<State>) -> bool {
         if state.pool.takes_sentinel() {
-            self.stand_watch(state);
+            self.sleep_as_sentinel(state);
             return false;
         }
         state.pool.sleeps();
@@ -130,19 +130,20 @@ impl Shared {
         timed_out
     }
 
-    /// Sleeps lightly, and then looks after what may be held up.
-    fn stand_watch(&self, mut state: MutexGuard<State>) {
+    /// Sleeps for a short time, then checks whether operations or signals of the descriptor are delayed.
+    fn sleep_as_sentinel(&self, mut state: MutexGuard<State>) {
         let (ended, tellings) = (state.pool.sentinel_comes(), state.done.tellings());
         let patience = state.patience();
-        let (mut state, in_time) = self.watch.wait_for(state, patience);
-        state.pool.sentinel_goes(ended, in_time && patience == PATIENCE);
+        let (mut state, timed_out) = self.watch.wait_for(state, patience);
+        state.pool.sentinel_goes(ended, timed_out && patience == PATIENCE);
         state.lose_patience();
-        // What was not told for so long, or somebody else may not look after.
-        if !in_time || state.done.tellings() == tellings {
+        // A thread woke the sentinel for this, or no thread signalled the descriptor during its sleep.
+        if !timed_out || state.done.tellings() == tellings {
             state.done.hurry();
         }
     }
 
+    /// Runs an operation that `caio_ctx_free` waits for.
     fn run_task(&self, task: &Task, scratch: &mut Scratch) -> Outcome {
         if let Some(errno) = task.refused {
             return Outcome::Result(errno.as_result());
@@ -155,39 +156,39 @@ impl Shared {
                 Outcome::Result(Errno(libc::EAGAIN).as_result())
             };
         }
-        let stopped = || self.stop_wish(task.token);
+        let stopped = || self.stop_errno(task.token);
         Outcome::Result(blocking::run(&task.op, task.moved, &task.paths, scratch, stopped))
     }
 
-    fn stop_wish(&self, token: Token) -> Option<Errno> {
+    fn stop_errno(&self, token: Token) -> Option<Errno> {
         let state = self.state.lock();
         state.slab.find(token).and_then(|index| state.slab[index].stop)
     }
 }
 
-/// What became of a task.
+/// The outcome of a task.
 enum Outcome {
     Result(i64),
-    /// It may wait for another party, after so many bytes: the poller's.
+    /// The transfer may wait for another process, after this many bytes. It goes to the poller.
     Stream(u64),
 }
 
-/// A worker's life.
+/// The body of a worker thread.
 fn work(mut shared: Arc<Shared>, id: u64) {
     let mut scratch = Scratch::default();
     let mut done = None;
     shared.state.lock().pool.started();
     while let Some(task) = shared.next_task(id, done.take()) {
-        let apart = match task.op.code {
+        let detached = match task.op.code {
             _ if task.refused.is_some() => false,
             Code::Openat => true,
-            // A socket may linger, a terminal drain: closing a file waits for a disk at most.
+            // close(2) may linger on a socket and drain a terminal. On a file, it waits for a disk at most.
             Code::Close => file_kind::of(task.op.fd) != FileKind::Storage,
             _ => false,
         };
-        if apart {
-            match Apart::new(shared, id, task).run() {
-                Some(back) => shared = back,
+        if detached {
+            match DetachedTask::new(shared, id, task).run() {
+                Some(context) => shared = context,
                 None => return,
             }
         } else {
@@ -197,35 +198,35 @@ fn work(mut shared: Arc<Shared>, id: u64) {
     }
 }
 
-/// A task inside a system call that may wait for ever (a FIFO's other end, a peer that reads no more). The thread then holds
-/// nothing of the context, nor of the caller's.
-struct Apart {
+/// A task whose system call may wait for ever, such as openat(2) of a FIFO without a writer. During the call, the
+/// thread holds no reference to the context, nor to the caller's memory.
+struct DetachedTask {
     context: Weak<Shared>,
-    /// Held until the thread may be left behind.
-    held: Option<Arc<Shared>>,
+    /// The context, until the thread is detached.
+    attached: Option<Arc<Shared>>,
     id: u64,
     task: Task,
-    /// The pool does without it meanwhile.
+    /// The pool may run another thread in place of this one.
     lent: bool,
 }
 
-impl Apart {
+impl DetachedTask {
     fn new(shared: Arc<Shared>, id: u64, task: Task) -> Self {
-        Self { context: Arc::downgrade(&shared), held: Some(shared), id, task, lent: false }
+        Self { context: Arc::downgrade(&shared), attached: Some(shared), id, task, lent: false }
     }
 
-    /// The context, or None if it is gone when the thread comes back.
+    /// Makes the call, and returns the context; None if it was freed during the call.
     fn run(mut self) -> Option<Arc<Shared>> {
         let result = match self.task.op.code {
             Code::Openat => self.open(),
             _ => self.close(),
         };
-        self.come_back(result)
+        self.attach(result)
     }
 
     fn close(&mut self) -> Result<u64> {
         self.lend();
-        self.depart(Place::Detached)?;
+        self.detach(Place::Detached)?;
         fs::close(self.task.op.fd)
     }
 
@@ -239,63 +240,65 @@ impl Apart {
     fn open_path(&mut self, path: &CStr) -> Result<u64> {
         let op = self.task.op;
         let on_directory = op.fd != libc::AT_FDCWD && !path.to_bytes().starts_with(b"/");
-        // While the directory's descriptor is needed, the caller must keep it.
+        // `open_may_block` uses the caller's directory descriptor, so that `caio_ctx_free` must wait for it.
         if !on_directory {
-            self.depart(Place::Opening)?;
+            self.detach(Place::Opening)?;
         }
         let may_block = fs::open_may_block(op.fd, path, op.sys_flags);
         if may_block {
             self.lend();
             if let Ok(copy) = if on_directory { self.copy_of_directory().map(Some) } else { Ok(None) } {
                 let dir = copy.as_ref().map_or(op.fd, |copy| copy.as_raw_fd());
-                self.depart(Place::OpeningBlocked)?;
+                self.detach(Place::OpeningBlocked)?;
                 match fs::openat(dir, path, op.sys_flags, op.mode) {
-                    // The copy took the last number.
+                    // The copy may have taken the last free number: retries with the caller's descriptor.
                     Err(Errno(libc::EMFILE | libc::ENFILE)) if copy.is_some() => {}
                     answer => return answer,
                 }
             }
         }
         if on_directory {
-            self.depart(Place::Detached)?;
+            self.detach(Place::Detached)?;
         }
         fs::openat(op.fd, path, op.sys_flags, op.mode)
     }
 
-    /// Needed while the open waits, though the caller may close its own.
+    /// A copy for an open that waits: after a cancel, the caller may close its own descriptor.
     fn copy_of_directory(&self) -> Result<Listed<OwnedFd>> {
         let copy = fs::open_for_paths(self.task.op.fd)?;
         self.context.upgrade().ok_or(CANCELED)?.fds.hold(copy)
     }
 
-    /// From here on the thread may be left behind. ECANCELED if the operation was asked to stop: then it has its event.
-    fn depart(&mut self, place: Place) -> Result<()> {
+    /// From here on, `caio_ctx_free` does not wait for the thread. ECANCELED if the operation has completed instead,
+    /// because it was stopped.
+    fn detach(&mut self, place: Place) -> Result<()> {
         const CANCELED_BEFORE: Result<()> = Err(CANCELED);
         let (id, token) = (self.id, self.task.token);
-        let Some(shared) = self.held.take().or_else(|| self.context.upgrade()) else { return CANCELED_BEFORE };
-        if shared.with_worker(|state| state.departs_with(id, token, place)) { Ok(()) } else { CANCELED_BEFORE }
+        let Some(shared) = self.attached.take().or_else(|| self.context.upgrade()) else { return CANCELED_BEFORE };
+        if shared.with_worker(|state| state.detach_worker(id, token, place)) { Ok(()) } else { CANCELED_BEFORE }
     }
 
-    /// The pool may start another worker in place of this one.
+    /// Lets the pool start another worker thread in place of this one.
     fn lend(&mut self) {
-        if let Some(shared) = self.held.clone().or_else(|| self.context.upgrade()) {
+        if let Some(shared) = self.attached.clone().or_else(|| self.context.upgrade()) {
             shared.with_worker(|state| state.pool.lend());
             self.lent = true;
         }
     }
 
-    fn come_back(self, answer: Result<u64>) -> Option<Arc<Shared>> {
-        let Self { held, context, id, mut task, lent } = self;
+    /// After the call: completes the operation if it has not, and makes the thread one of the pool again.
+    fn attach(self, answer: Result<u64>) -> Option<Arc<Shared>> {
+        let Self { attached, context, id, mut task, lent } = self;
         let opened = answer.ok().filter(|_| task.op.code == Code::Openat);
         let result = answer.map_or_else(Errno::as_result, |value| value as i64);
-        let shared = held.or_else(|| context.upgrade());
+        let shared = attached.or_else(|| context.upgrade());
         let taken = shared.as_ref().is_some_and(|shared| {
             shared.with_worker(|state| {
                 if lent {
                     state.pool.unlend();
                 }
                 if let Some(worker) = state.worker(id) {
-                    worker.apart = false;
+                    worker.detached = false;
                 }
                 let index = state.give_back(&mut task).filter(|index| !state.closing || state.waits_for(*index));
                 if let Some(index) = index {
@@ -305,7 +308,8 @@ impl Apart {
             })
         });
         if let Some(fd) = opened.filter(|_| !taken) {
-            // Too late: its event was another, or its context is gone.
+            // The operation has completed with another result, or its context was freed: no caller knows this
+            // descriptor.
             fs::close(fd as i32).ok();
         }
         shared
@@ -313,19 +317,19 @@ impl Apart {
 }
 
 impl State {
-    /// The number of a worker to be started, and whether there is memory to remember it.
+    /// Adds a worker that will be started: its number, and ENOMEM if the list cannot grow.
     fn new_worker(&mut self) -> (u64, Result<()>) {
         self.worker_ids += 1;
         let id = self.worker_ids;
         let listed = self.workers.try_reserve(1).map_err(|_| Errno(libc::ENOMEM));
-        (id, listed.map(|()| self.workers.push(Worker { id, handle: None, apart: false })))
+        (id, listed.map(|()| self.workers.push(Worker { id, handle: None, detached: false })))
     }
 
     fn worker(&mut self, id: u64) -> Option<&mut Worker> {
         self.workers.iter_mut().find(|worker| worker.id == id)
     }
 
-    fn worker_leaves(&mut self, id: u64) {
+    fn remove_worker(&mut self, id: u64) {
         self.pool.leaves();
         self.workers.retain(|worker| worker.id != id);
     }
@@ -346,7 +350,7 @@ impl State {
         })
     }
 
-    /// Takes a task back: its slot, if the operation has no event yet.
+    /// Takes a task back; returns its slot, if the operation has not completed.
     fn give_back(&mut self, task: &mut Task) -> Option<u32> {
         self.pool.done(task.class);
         let index = self.slab.find(task.token)?;
@@ -377,9 +381,8 @@ impl State {
         }
     }
 
-    /// Notes that a worker may be left behind from now on. False if the operation was asked to stop meanwhile: then it has
-    /// its event, and nobody waits for the worker.
-    fn departs_with(&mut self, id: u64, token: Token, place: Place) -> bool {
+    /// Marks a worker thread as detached. False if the operation has completed instead, because it was stopped.
+    fn detach_worker(&mut self, id: u64, token: Token, place: Place) -> bool {
         let Some(index) = self.slab.find(token) else { return false };
         if let Some(errno) = self.slab[index].stop {
             self.finish(index, errno.as_result(), By::Worker);
@@ -387,12 +390,13 @@ impl State {
         }
         (self.slab[index].place, self.slab[index].thread) = (place, thread::system_id());
         if let Some(worker) = self.worker(id) {
-            worker.apart = true;
+            worker.detached = true;
         }
         true
     }
 
-    /// Whether a context that ends waits for an operation in a worker's hands. If not, from now on never.
+    /// Whether `caio_ctx_free` waits for an operation whose thread has returned from its call. If not, it no longer
+    /// counts as in flight.
     fn waits_for(&mut self, index: u32) -> bool {
         let running = self.slab[index].place == Place::Running;
         if !running {
@@ -401,8 +405,8 @@ impl State {
         running
     }
 
-    /// No thread could be started, and there is none: what waits for one fails, once.
-    fn nobody_works(&mut self) {
+    /// No worker thread could be started. If there is none, each queued operation fails, once.
+    fn fail_without_workers(&mut self) {
         if self.pool.live() > 0 {
             return;
         }
