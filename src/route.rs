@@ -329,7 +329,8 @@ impl Router {
                     self.note_miss(op.fd, checks);
                     return Cached::Rest(moved);
                 }
-                Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {
+                // A filter may forbid preadv2(2): the plain call decides.
+                Err(errno) if errno.0 == libc::EOPNOTSUPP || errno.is_forbidden() => {
                     checks.cached_fd = None;
                     self.set_hint(op.fd, Hint::NoWaitUnknown);
                     return Cached::Unknown(moved);

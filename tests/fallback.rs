@@ -16,12 +16,15 @@ mod limits;
 mod opcodes;
 #[path = "fallback/seccomp.rs"]
 mod seccomp;
+#[path = "fallback/substitutes.rs"]
+mod substitutes;
 
 use std::os::fd::AsRawFd;
 
 use filters::{no_random_source, socket_calls_enosys, socket_calls_eperm, the_last_descriptor};
 use limits::{little_memory, no_descriptors, no_locked_memory, no_threads};
 use seccomp::{Above, deny, deny_above};
+use substitutes::{substitutes_for_eacces, substitutes_for_enosys, substitutes_for_eperm};
 use support::case::Case;
 use support::files::{Dir, Folder, pattern};
 use support::*;
@@ -361,5 +364,6 @@ promises! {
         no_process_vm_readv, no_preadv2,
         no_descriptors, no_threads, no_locked_memory, little_memory,
         no_random_source, socket_calls_enosys, socket_calls_eperm, the_last_descriptor,
+        substitutes_for_eperm, substitutes_for_enosys, substitutes_for_eacces,
     }
 }

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use super::{check, own};
-use crate::error::Result;
+use crate::error::{Errno, Result};
 
 /// An epoll instance; close-on-exec.
 pub struct Epoll(OwnedFd);
@@ -26,7 +26,10 @@ pub struct Ready {
 impl Epoll {
     pub fn new() -> Result<Self> {
         // SAFETY: takes no memory.
-        check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into()).map(|fd| Self(own(fd)))
+        let epoll = Self(own(check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into())?));
+        // A thread that cannot wait would spin.
+        epoll.fetch(&mut Ready::default(), 0)?;
+        Ok(epoll)
     }
 
     /// Watches `fd`, and reports it immediately if it is ready; EPERM if epoll does not support it.
@@ -62,19 +65,29 @@ impl Epoll {
         // Rounded up, so that the timeout never expires early.
         let milliseconds =
             timeout.map_or(-1, |time| i32::try_from(time.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
-        ready.count = self.fetch(ready, milliseconds);
+        ready.count = self.fetch(ready, milliseconds).unwrap_or(0);
     }
 
     /// Takes what is ready without sleeping, so that the instance is not readable until the next edge.
     pub fn drain(&self) {
-        self.fetch(&mut Ready::default(), 0);
+        self.fetch(&mut Ready::default(), 0).ok();
     }
 
-    fn fetch(&self, ready: &mut Ready, timeout: i32) -> usize {
+    /// epoll_wait(2), or epoll_pwait(2) if a filter forbids that.
+    fn fetch(&self, ready: &mut Ready, timeout: i32) -> Result<usize> {
         let room = ready.events.len() as i32;
-        // SAFETY: `room` live events. EINTR counts as none ready.
-        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), ready.events.as_mut_ptr(), room, timeout) };
-        count.max(0) as usize
+        let (epoll, events) = (self.0.as_raw_fd(), ready.events.as_mut_ptr());
+        // SAFETY: `room` live events.
+        match check(unsafe { libc::epoll_wait(epoll, events, room, timeout) }.into()) {
+            Err(errno) if errno.is_forbidden() => {
+                // SAFETY: the same, and no signal mask.
+                check(unsafe { libc::epoll_pwait(epoll, events, room, timeout, std::ptr::null()) }.into())
+            }
+            // A signal handler ran: none is ready.
+            Err(Errno(libc::EINTR)) => Ok(0),
+            answer => answer,
+        }
+        .map(|count| count as usize)
     }
 
     fn control(&self, what: i32, fd: RawFd, events: u32) -> Result<()> {

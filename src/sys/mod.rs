@@ -7,6 +7,7 @@ pub mod copy;
 pub mod epoll;
 pub mod eventfd;
 pub mod file_kind;
+mod filter;
 pub mod fork;
 pub mod fs;
 pub mod mem;

@@ -7,7 +7,8 @@ pub struct AllBlocked(libc::sigset_t);
 
 impl AllBlocked {
     pub fn new() -> Self {
-        let mut old = MaybeUninit::uninit();
+        // Zeroed: where a filter forbids the call, nothing fills it.
+        let mut old = MaybeUninit::zeroed();
         let mut all = MaybeUninit::uninit();
         // SAFETY: both sets are live; sigfillset and pthread_sigmask fill them and cannot fail with these arguments.
         unsafe {

@@ -1,0 +1,84 @@
+//! Filters that forbid a system call whose work another one can do: the operation yields what it should.
+
+use std::os::fd::AsRawFd;
+
+use super::seccomp::deny;
+use super::support::case::Case;
+use super::support::files::pattern;
+use super::support::*;
+
+/// Calls that have a substitute, all forbidden at once.
+const CALLS: &[i64] = &[
+    libc::SYS_fdatasync,
+    libc::SYS_sync_file_range,
+    libc::SYS_renameat2,
+    libc::SYS_preadv2,
+    libc::SYS_pwritev2,
+    libc::SYS_ppoll,
+    libc::SYS_close,
+    libc::SYS_process_vm_readv,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_unlinkat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mkdirat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_newfstatat,
+    libc::SYS_openat,
+];
+
+fn without(case: &Case, errno: i32) {
+    let file = case.dir.file("file", &pattern(sys::PAGE));
+    let (reader, writer) = sys::pipe();
+    // In a child: the test's own tidying up needs these calls.
+    let child = process::fork(|| {
+        deny(CALLS, errno);
+        for flags in [0, CAIO_CTX_NO_INLINE] {
+            operations(&Ctx::new(&caio_options { flags, ..case.options() }), case, file.as_raw_fd());
+            let ctx = case.ctx();
+            let mut byte = [0];
+            ctx.accept(&[ops::read(reader.as_raw_fd(), &mut byte, CAIO_OFFSET_CURRENT)]);
+            assert_eq!(ctx.wait(1, 1, 20_000_000), Ok(vec![]), "a wait ends in time");
+            sys::write_all(&writer, b"x");
+            assert_eq!(ctx.collect(1)[0].result, 1, "READ of a pipe");
+        }
+        0
+    });
+    assert_eq!(child.code(), 0);
+}
+
+fn operations(ctx: &Ctx, case: &Case, fd: i32) {
+    let here = libc::AT_FDCWD;
+    let (mut back, path) = (vec![0; sys::PAGE], |name: &str| case.dir.c(name));
+    let is = |what: &str, result: i64, wanted: i64| assert_eq!(result, wanted, "{what}");
+    is("READ", ctx.one(ops::read(fd, &mut back, 0)), sys::PAGE as i64);
+    assert_eq!(back, pattern(sys::PAGE));
+    is("WRITE", ctx.one(ops::write(fd, &back, 0)), sys::PAGE as i64);
+    is("FDSYNC", ctx.one(ops::fdsync(fd)), 0);
+    is("FDSYNC of nothing", ctx.one(ops::fdsync(-1)), -i64::from(libc::EBADF));
+    is("SYNC_RANGE", ctx.one(op(CAIO_OP_SYNC_RANGE, fd).len(1).sys(libc::SYNC_FILE_RANGE_WRITE.into())), 0);
+    is("SYNC_RANGE, bad flags", ctx.one(op(CAIO_OP_SYNC_RANGE, fd).sys(1 << 20)), -i64::from(libc::EINVAL));
+    is("MKDIRAT", ctx.one(ops::mkdirat(here, &path("made"), 0o700)), 0);
+    let renamed = |from: &str, to: &str| ctx.one(ops::renameat(here, &path(from), &path(to)));
+    is("RENAMEAT", renamed("made", "moved"), 0);
+    is("RENAMEAT of nothing", renamed("made", "moved"), -i64::from(libc::ENOENT));
+    is("UNLINKAT", ctx.one(ops::unlinkat(here, &path("moved")).sys(libc::AT_REMOVEDIR.into())), 0);
+    let opened = ctx.one(ops::openat(here, &path("file"), libc::O_RDONLY | libc::O_CLOEXEC, 0o7777));
+    assert!(opened >= 0, "OPENAT: {opened}");
+    is("OPENAT of nothing", ctx.one(ops::openat(here, &path("none"), libc::O_RDONLY, 0)), -i64::from(libc::ENOENT));
+    is("CLOSE", ctx.one(ops::close(opened as i32)), 0);
+    is("CLOSE again", ctx.one(ops::close(opened as i32)), -i64::from(libc::EBADF));
+}
+
+pub fn substitutes_for_eperm(case: &Case) {
+    without(case, libc::EPERM);
+}
+
+pub fn substitutes_for_enosys(case: &Case) {
+    without(case, libc::ENOSYS);
+}
+
+pub fn substitutes_for_eacces(case: &Case) {
+    without(case, libc::EACCES);
+}
