@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::fork_list::{ForkList, Place};
 use crate::notice::Notice;
-use crate::op::{Code, Op};
+use crate::op::Op;
 use crate::sys::fs;
 use crate::sys::mem::room;
 
@@ -108,7 +108,7 @@ impl Completions {
 
     /// The event of an operation, which [`Self::push`] follows for.
     pub fn finished(&mut self, op: &Op, result: i64) -> Finished {
-        let opened = op.code == Code::Openat && result >= 0;
+        let opened = op.code.opens_fd() && result >= 0;
         let (result, opened) = if opened { self.list(result) } else { (result, None) };
         Finished { event: Event { user_data: op.user_data, result }, opened }
     }

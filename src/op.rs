@@ -1,50 +1,181 @@
-//! A validated operation and the memory it borrows.
+//! The opcodes, as one table, and a validated operation with the memory that it borrows.
 
 use crate::sys::mem::{Memory, NULL};
 use crate::sys::rw::MAX_TRANSFER;
 
-/// What an operation does; the system call it stands for.
+/// What the library knows of an opcode, apart from its system call.
+pub struct Spec {
+    /// The fields of `caio_op` that it uses, of [`field`]. The others must be zero.
+    fields: u8,
+    /// How many paths it takes: the first is in `buf`, the second in `buf2`.
+    paths: u8,
+    class: Class,
+    /// It works on `fd`.
+    uses_fd: bool,
+    /// Its result is a new descriptor.
+    opens_fd: bool,
+    /// Moves bytes between memory and `fd`.
+    transfers: bool,
+    /// Of a transfer: into memory.
+    reads: bool,
+    /// Of a transfer: `buf` is an array of iovecs.
+    vectored: bool,
+    /// One call may serve several operations on the same descriptor.
+    syncs: bool,
+    /// A timeout may stop it.
+    may_time_out: bool,
+}
+
+/// Which worker threads may run an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    Nop,
-    Read,
-    Write,
-    Fsync,
-    Fdsync,
-    Readv,
-    Writev,
-    SyncRange,
-    Allocate,
-    Truncate,
-    Openat,
-    Close,
-    Statx,
-    Renameat,
-    Unlinkat,
-    Mkdirat,
+pub enum Class {
+    /// Any.
+    Fast,
+    /// A part of them, so that reads go on: it may take long or wait for others.
+    Slow,
+}
+
+/// The fields of `caio_op` that only some opcodes use, and the flag that only some allow.
+pub mod field {
+    pub const BUF: u8 = 1 << 0;
+    pub const LEN: u8 = 1 << 1;
+    pub const OFFSET: u8 = 1 << 2;
+    pub const SYS_FLAGS: u8 = 1 << 3;
+    pub const MODE: u8 = 1 << 4;
+    pub const BUF2: u8 = 1 << 5;
+    pub const FULL: u8 = 1 << 6;
+    pub const RANGE: u8 = LEN | OFFSET | SYS_FLAGS;
+}
+
+use self::field::*;
+
+/// Most opcodes: a system call that may take long.
+const CALL: Spec = Spec {
+    fields: 0,
+    paths: 0,
+    class: Class::Slow,
+    uses_fd: true,
+    opens_fd: false,
+    transfers: false,
+    reads: false,
+    vectored: false,
+    syncs: false,
+    may_time_out: true,
+};
+const TRANSFER: Spec = Spec { fields: BUF | RANGE | FULL, class: Class::Fast, transfers: true, ..CALL };
+
+macro_rules! opcodes {
+    ($($name:ident: $spec:expr;)+) => {
+        /// An opcode; its value is its number in the C API.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Code { $($name),+ }
+
+        const TABLE: [Spec; Code::ALL.len()] = [$($spec),+];
+        static SPECS: [Spec; Code::ALL.len()] = TABLE;
+
+        impl Code {
+            const ALL: [Self; [$(stringify!($name)),+].len()] = [$(Self::$name),+];
+        }
+    };
+}
+
+// The rows are in the order of the numbers, which never change.
+opcodes! {
+    Nop:       Spec { class: Class::Fast, uses_fd: false, ..CALL };
+    Read:      Spec { reads: true, ..TRANSFER };
+    Write:     Spec { ..TRANSFER };
+    Fsync:     Spec { syncs: true, ..CALL };
+    Fdsync:    Spec { syncs: true, ..CALL };
+    Readv:     Spec { reads: true, vectored: true, ..TRANSFER };
+    Writev:    Spec { vectored: true, ..TRANSFER };
+    SyncRange: Spec { fields: RANGE, ..CALL };
+    Allocate:  Spec { fields: RANGE, ..CALL };
+    Truncate:  Spec { fields: OFFSET, ..CALL };
+    Openat:    Spec { fields: BUF | SYS_FLAGS | MODE, paths: 1, opens_fd: true, ..CALL };
+    // Of its results only -ECANCELED means that the number is still open.
+    Close:     Spec { may_time_out: false, ..CALL };
+    Statx:     Spec { fields: BUF | SYS_FLAGS | MODE | BUF2, paths: 1, class: Class::Fast, ..CALL };
+    Renameat:  Spec { fields: BUF | SYS_FLAGS | BUF2, paths: 2, ..CALL };
+    Unlinkat:  Spec { fields: BUF | SYS_FLAGS, paths: 1, ..CALL };
+    Mkdirat:   Spec { fields: BUF | MODE, paths: 1, ..CALL };
+}
+
+/// The opcodes whose row satisfies a condition, as a bit set: the check needs no memory access.
+macro_rules! which {
+    ($code:expr, $row:ident => $holds:expr) => {{
+        const SET: u64 = {
+            let (mut set, mut at) = (0, 0);
+            while at < TABLE.len() {
+                let $row = &TABLE[at];
+                set |= ($holds as u64) << at;
+                at += 1;
+            }
+            set
+        };
+        SET >> $code as u8 & 1 != 0
+    }};
 }
 
 impl Code {
-    /// Moves bytes between memory and a descriptor.
-    pub fn transfers(self) -> bool {
-        matches!(self, Self::Read | Self::Write | Self::Readv | Self::Writev)
+    #[inline(always)]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
     }
 
-    pub fn reads(self) -> bool {
-        matches!(self, Self::Read | Self::Readv)
+    #[inline(always)]
+    fn spec(self) -> &'static Spec {
+        &SPECS[self as usize]
     }
 
-    pub fn vectored(self) -> bool {
-        matches!(self, Self::Readv | Self::Writev)
+    #[inline(always)]
+    pub fn fields(self) -> u8 {
+        self.spec().fields
     }
 
-    /// Names a file by a path in `buf` (RENAMEAT: by a second one in `buf2` too).
+    #[inline(always)]
     pub fn takes_path(self) -> bool {
-        matches!(self, Self::Openat | Self::Statx | Self::Renameat | Self::Unlinkat | Self::Mkdirat)
+        which!(self, row => row.paths > 0)
+    }
+
+    pub fn paths(self) -> u8 {
+        self.spec().paths
     }
 
     pub fn uses_fd(self) -> bool {
-        self != Self::Nop
+        which!(self, row => row.uses_fd)
+    }
+
+    #[inline(always)]
+    pub fn opens_fd(self) -> bool {
+        which!(self, row => row.opens_fd)
+    }
+
+    #[inline(always)]
+    pub fn transfers(self) -> bool {
+        which!(self, row => row.transfers)
+    }
+
+    #[inline(always)]
+    pub fn reads(self) -> bool {
+        which!(self, row => row.reads)
+    }
+
+    pub fn writes(self) -> bool {
+        self.spec().transfers && !which!(self, row => row.reads)
+    }
+
+    #[inline(always)]
+    pub fn vectored(self) -> bool {
+        which!(self, row => row.vectored)
+    }
+
+    pub fn syncs(self) -> bool {
+        which!(self, row => row.syncs)
+    }
+
+    pub fn may_time_out(self) -> bool {
+        which!(self, row => row.may_time_out)
     }
 }
 
@@ -84,6 +215,13 @@ impl Op {
     /// The bytes that a transfer asks for; for vectored ones only the system call knows.
     pub fn wanted(&self) -> u64 {
         if self.code.vectored() { self.buf.iovec_total(self.len) } else { self.len }
+    }
+
+    /// Writes that wait for the device are slow.
+    pub fn class(&self) -> Class {
+        const SYNCED: u32 = (libc::RWF_DSYNC | libc::RWF_SYNC) as u32;
+        let waits = self.code.writes() && (self.sys_flags & SYNCED != 0 || self.direct);
+        if waits { Class::Slow } else { self.code.spec().class }
     }
 
     /// Whether `result` is all that was asked for, so that a linked operation may start.
@@ -147,6 +285,53 @@ impl SimpleTransfer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The opcodes that `capi` exports: name and number.
+    fn exported() -> impl Iterator<Item = (String, u8)> {
+        let lines = include_str!("capi/types.rs").lines().filter_map(|line| line.strip_prefix("pub const CAIO_OP_"));
+        lines.map(|line| {
+            let (name, number) = line.split_once(": u8 = ").unwrap();
+            (name.replace('_', ""), number.trim_end_matches(';').parse().unwrap())
+        })
+    }
+
+    #[test]
+    fn each_exported_opcode_has_its_row() {
+        for (name, number) in exported() {
+            let code = Code::from_number(number).expect(&name);
+            assert_eq!(format!("{code:?}").to_uppercase(), name);
+        }
+        assert_eq!(exported().count(), Code::ALL.len());
+        assert_eq!(Code::from_number(Code::ALL.len() as u8), None);
+    }
+
+    #[test]
+    fn each_row_is_complete() {
+        for code in Code::ALL {
+            let Spec { fields, paths, class: _, uses_fd, opens_fd, transfers, reads, vectored, syncs, may_time_out: _ } =
+                *code.spec();
+            let has = |field: u8| fields & field != 0;
+            assert!(
+                paths <= 2 && (paths < 1 || has(BUF)) && (paths < 2 || has(BUF2)),
+                "{code:?}: paths are in buf and buf2"
+            );
+            assert!(!transfers || has(BUF) && has(LEN) && has(OFFSET) && paths == 0, "{code:?}: what a transfer needs");
+            assert!(transfers || !reads && !vectored, "{code:?}: only transfers read or take iovecs");
+            assert!(!transfers || !opens_fd && !syncs, "{code:?}: one kind of result");
+            assert!(!opens_fd || paths > 0, "{code:?}: an open takes a path");
+            assert!(uses_fd || fields == 0, "{code:?}: fields without a descriptor");
+        }
+    }
+
+    #[test]
+    fn only_writes_that_wait_for_the_device_are_slow_transfers() {
+        let write = Op { code: Code::Write, ..Op::nop(0) };
+        let synced = libc::RWF_DSYNC as u32;
+        assert_eq!(write.class(), Class::Fast);
+        assert_eq!(Op { sys_flags: synced, ..write }.class(), Class::Slow);
+        assert_eq!(Op { direct: true, ..write }.class(), Class::Slow);
+        assert_eq!(Op { code: Code::Read, sys_flags: synced, ..write }.class(), Class::Fast);
+    }
 
     #[test]
     fn an_operation_stays_small() {

@@ -96,8 +96,8 @@ impl Router {
         match op.code {
             Code::Nop if !self.no_inline => Route::Done(0),
             Code::Nop if self.kind == Kind::Uring && !linked => Route::Native(0),
-            Code::Read | Code::Write | Code::Readv | Code::Writev if op.at_current() => self.decide_current(op, checks),
-            Code::Read | Code::Write | Code::Readv | Code::Writev => self.decide_positional(op, linked, checks),
+            code if code.transfers() && op.at_current() => self.decide_current(op, checks),
+            code if code.transfers() => self.decide_positional(op, linked, checks),
             _ => Route::Worker(0),
         }
     }

@@ -7,7 +7,7 @@ use super::types::*;
 use crate::completion::{Event, Sink};
 use crate::context::{Counters, Memory, Options, Source};
 use crate::error::{Errno, Result};
-use crate::op::{CURRENT, Code, Op, SimpleTransfer};
+use crate::op::{CURRENT, Code, Op, SimpleTransfer, field};
 
 const EINVAL: Errno = Errno(libc::EINVAL);
 
@@ -153,15 +153,15 @@ unsafe fn checked(op: &caio_op) -> Result<Op> {
     if reserved_buf != 0 || reserved_buf2 != 0 {
         return Err(EINVAL);
     }
-    let code = code(opcode).ok_or(EINVAL)?;
-    let set = field(BUF, !buf.is_null())
-        | field(LEN, len != 0)
-        | field(OFFSET, offset != 0)
-        | field(SYS_FLAGS, sys_flags != 0)
-        | field(MODE, mode != 0)
-        | field(BUF2, !buf2.is_null())
-        | field(FULL, flags & CAIO_FLAG_FULL != 0);
-    if set & !uses(code) != 0 || flags & !(CAIO_FLAG_LINK | CAIO_FLAG_FULL) != 0 {
+    let code = Code::from_number(opcode).ok_or(EINVAL)?;
+    let set = set(field::BUF, !buf.is_null())
+        | set(field::LEN, len != 0)
+        | set(field::OFFSET, offset != 0)
+        | set(field::SYS_FLAGS, sys_flags != 0)
+        | set(field::MODE, mode != 0)
+        | set(field::BUF2, !buf2.is_null())
+        | set(field::FULL, flags & CAIO_FLAG_FULL != 0);
+    if set & !code.fields() != 0 || flags & !(CAIO_FLAG_LINK | CAIO_FLAG_FULL) != 0 {
         return Err(EINVAL);
     }
     Ok(Op {
@@ -185,56 +185,9 @@ unsafe fn checked(op: &caio_op) -> Result<Op> {
     })
 }
 
-fn code(opcode: u8) -> Option<Code> {
-    Some(match opcode {
-        CAIO_OP_NOP => Code::Nop,
-        CAIO_OP_READ => Code::Read,
-        CAIO_OP_WRITE => Code::Write,
-        CAIO_OP_FSYNC => Code::Fsync,
-        CAIO_OP_FDSYNC => Code::Fdsync,
-        CAIO_OP_READV => Code::Readv,
-        CAIO_OP_WRITEV => Code::Writev,
-        CAIO_OP_SYNC_RANGE => Code::SyncRange,
-        CAIO_OP_ALLOCATE => Code::Allocate,
-        CAIO_OP_TRUNCATE => Code::Truncate,
-        CAIO_OP_OPENAT => Code::Openat,
-        CAIO_OP_CLOSE => Code::Close,
-        CAIO_OP_STATX => Code::Statx,
-        CAIO_OP_RENAMEAT => Code::Renameat,
-        CAIO_OP_UNLINKAT => Code::Unlinkat,
-        CAIO_OP_MKDIRAT => Code::Mkdirat,
-        _ => return None,
-    })
-}
-
-/// The fields that only some opcodes use, and the flag that only some allow.
-const BUF: u8 = 1 << 0;
-const LEN: u8 = 1 << 1;
-const OFFSET: u8 = 1 << 2;
-const SYS_FLAGS: u8 = 1 << 3;
-const MODE: u8 = 1 << 4;
-const BUF2: u8 = 1 << 5;
-const FULL: u8 = 1 << 6;
-
 #[inline(always)]
-fn field(field: u8, is_set: bool) -> u8 {
+fn set(field: u8, is_set: bool) -> u8 {
     if is_set { field } else { 0 }
-}
-
-#[inline(always)]
-fn uses(code: Code) -> u8 {
-    const RANGE: u8 = LEN | OFFSET | SYS_FLAGS;
-    match code {
-        Code::Read | Code::Write | Code::Readv | Code::Writev => BUF | RANGE | FULL,
-        Code::Nop | Code::Fsync | Code::Fdsync | Code::Close => 0,
-        Code::SyncRange | Code::Allocate => RANGE,
-        Code::Truncate => OFFSET,
-        Code::Openat => BUF | SYS_FLAGS | MODE,
-        Code::Statx => BUF | SYS_FLAGS | MODE | BUF2,
-        Code::Renameat => BUF | SYS_FLAGS | BUF2,
-        Code::Unlinkat => BUF | SYS_FLAGS,
-        Code::Mkdirat => BUF | MODE,
-    }
 }
 
 /// The caller's array for events.

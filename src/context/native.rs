@@ -1,7 +1,7 @@
 //! Submission of slots to the kernel's queue, and its completions.
 
 use super::slab::{Place, Slot, Token};
-use super::state::{By, State, class_of, stopped_result};
+use super::state::{By, State, stopped_result};
 use crate::backend::{Flush, Native};
 use crate::completion::{Event, Nowhere, Sink};
 use crate::error::Errno;
@@ -71,7 +71,7 @@ impl State {
                 }
                 slab[index].retried = true;
                 counters.retried += 1;
-                let class = class_of(&slab[index].op);
+                let class = slab[index].op.class();
                 pool.queue(slab, index, class);
             }
         });

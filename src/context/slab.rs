@@ -1,6 +1,7 @@
 //! The operations that a context holds, each in a numbered slot, and lists through them.
 
 use crate::error::{Errno, Result};
+pub use crate::op::Class;
 use crate::op::Op;
 use crate::sys::mem::room;
 
@@ -36,15 +37,6 @@ pub enum Place {
     Backlog,
     /// In the kernel's hands.
     Native,
-}
-
-/// Which workers an operation may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Reads and writes: any worker.
-    Fast,
-    /// What may take long or wait for others (sync, open, close, rename): a part of the workers, so that reads go on.
-    Slow,
 }
 
 /// One accepted operation. Reused, so that its path buffer is allocated once.

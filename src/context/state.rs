@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::deadline::Deadlines;
 use super::poller::PollerHandle;
 use super::pool::Pool;
-use super::slab::{Class, List, NONE, Place, Slab, Slot};
+use super::slab::{List, NONE, Place, Slab, Slot};
 use super::spin::Spin;
 use super::submit::Batch;
 use super::sync_group::Group;
@@ -18,7 +18,7 @@ use crate::backend::Native;
 use crate::completion::{Completions, Finished, Sink};
 use crate::error::{Errno, Result};
 use crate::fork_list::Listed;
-use crate::op::{Code, Op};
+use crate::op::Op;
 use crate::route::{HitRate, InFlight, Router};
 use crate::sys::epoll::Epoll;
 use crate::sys::mem::room;
@@ -166,7 +166,7 @@ impl State {
         self.slab[index].before = NONE;
         self.begin_deadline(index);
         if !self.joins_sync(index) {
-            let class = class_of(&self.slab[index].op);
+            let class = self.slab[index].op.class();
             self.pool.queue_first(&mut self.slab, index, class);
         }
         let op = self.slab[index].op;
@@ -177,7 +177,7 @@ impl State {
         if self.joins_sync(index) {
             return;
         }
-        let class = class_of(&self.slab[index].op);
+        let class = self.slab[index].op.class();
         self.pool.queue(&mut self.slab, index, class);
     }
 
@@ -194,11 +194,10 @@ impl State {
         self.poke = true;
     }
 
-    /// Starts the clock of an operation that has a timeout. CLOSE is left alone: of its results only ECANCELED means that
-    /// the number is still open.
+    /// Starts the timeout of an operation that has one.
     pub fn begin_deadline(&mut self, index: u32) {
         let Op { timeout_ns: timeout, code, .. } = self.slab[index].op;
-        if timeout == 0 || code == Code::Close {
+        if timeout == 0 || !code.may_time_out() {
             return;
         }
         let at = timerfd::now().saturating_add(timeout);
@@ -312,16 +311,6 @@ impl Shared {
             state.reap();
             state.counters
         })
-    }
-}
-
-/// Which workers an operation may take.
-pub fn class_of(op: &Op) -> Class {
-    let synced = (libc::RWF_DSYNC | libc::RWF_SYNC) as u32;
-    match op.code {
-        Code::Nop | Code::Read | Code::Readv | Code::Statx => Class::Fast,
-        Code::Write | Code::Writev if op.sys_flags & synced == 0 && !op.direct => Class::Fast,
-        _ => Class::Slow,
     }
 }
 

@@ -391,10 +391,8 @@ impl Batch {
     #[cold]
     fn copy_them(&mut self, op: &Op) -> (Range<usize>, Option<Errno>) {
         let start = self.paths.len();
-        let mut copied = path::copy_path(op.buf, &mut self.paths);
-        if op.code == crate::op::Code::Renameat {
-            copied = copied.and_then(|()| path::copy_path(op.buf2, &mut self.paths));
-        }
+        let paths = [op.buf, op.buf2].into_iter().take(op.code.paths().into());
+        let copied = paths.into_iter().try_for_each(|from| path::copy_path(from, &mut self.paths));
         (start..self.paths.len(), copied.err())
     }
 

@@ -41,10 +41,6 @@ pub struct Group {
 /// this is as long.
 pub const PATIENCE: Duration = Duration::from_millis(1);
 
-fn is_sync(op: &Op) -> bool {
-    matches!(op.code, Code::Fsync | Code::Fdsync)
-}
-
 impl State {
     fn group(&mut self, op: &Op) -> Option<usize> {
         self.syncs.iter().position(|group| (group.fd, group.code) == (op.fd, op.code))
@@ -70,8 +66,8 @@ impl State {
     /// A chain's member waits; `before` is the one that it waits for. If it is a sync after a write, its group hears of it.
     pub fn sync_is_coming(&mut self, index: u32, before: u32) {
         let (op, write) = (&self.slab[index].op, &self.slab[before].op);
-        let writes = matches!(write.code, Code::Write | Code::Writev) && !write.at_current() && write.fd == op.fd;
-        if !is_sync(op) || !writes {
+        let writes = write.code.writes() && !write.at_current() && write.fd == op.fd;
+        if !op.code.syncs() || !writes {
             return;
         }
         let op = *op;
@@ -106,7 +102,7 @@ impl State {
     pub fn joins_sync(&mut self, index: u32) -> bool {
         let slot = &self.slab[index];
         let op = slot.op;
-        if !is_sync(&op) || slot.refused.is_some() {
+        if !op.code.syncs() || slot.refused.is_some() {
             return false;
         }
         // Without memory for it, a sync of its own.

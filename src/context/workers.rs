@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::slab::{Class, Place, Token};
-use super::state::{By, CANCELED, State, class_of};
+use super::state::{By, CANCELED, State};
 use super::sync_group::PATIENCE;
 use crate::error::{Errno, Result};
 use crate::exec::blocking::{self, Scratch};
@@ -341,7 +341,7 @@ impl State {
         let slot = &mut self.slab[index];
         Some(Task {
             token,
-            class: class_of(&slot.op),
+            class: slot.op.class(),
             op: slot.op,
             moved: slot.moved,
             paths: std::mem::take(&mut slot.paths),
