@@ -5,7 +5,7 @@ use super::blocking::{Scratch, remaining};
 use crate::error::Result;
 use crate::op::Op;
 use crate::sys::file_kind;
-use crate::sys::mem::{Memory, room};
+use crate::sys::mem::{IovecBuf, Memory, room};
 use crate::sys::rw::{self, MAX_TRANSFER, Transfer};
 use crate::sys::{copy, mem};
 
@@ -18,6 +18,8 @@ pub struct DetachedCall {
     bytes: Vec<u8>,
     /// The address and length of each part of the caller's memory.
     parts: Vec<(Memory, usize)>,
+    /// The same parts of `bytes`: a device may take each for a call of its own.
+    own_parts: Option<IovecBuf>,
 }
 
 impl DetachedCall {
@@ -34,12 +36,13 @@ impl DetachedCall {
         let mut bytes = room(total)?;
         bytes.resize(total, 0);
         let mut done = 0;
-        parts.retain_mut(|(_, length)| {
+        for (_, length) in &mut parts {
             *length = (*length).min(total - done);
             done += *length;
-            *length > 0
-        });
-        let mut call = Self { fd, reads, offset, flags, bytes, parts };
+        }
+        let own_parts =
+            if vectored { Some(IovecBuf::of(&mut bytes, parts.iter().map(|(_, length)| *length))?) } else { None };
+        let mut call = Self { fd, reads, offset, flags, bytes, parts, own_parts };
         if !reads {
             call.each_part(total, |bytes, memory| copy::from_caller(memory, bytes))?;
         }
@@ -48,9 +51,12 @@ impl DetachedCall {
 
     /// Makes the call, which may never return.
     pub fn run(&mut self) -> Result<u64> {
-        let (memory, count) = (mem::of_bytes(&mut self.bytes), self.bytes.len() as u64);
         let Self { fd, reads, offset, flags, .. } = *self;
-        rw::transfer(&Transfer { fd, reads, vectored: false, memory, count, offset, flags })
+        let (vectored, memory, count) = match &self.own_parts {
+            Some(parts) => (true, parts.as_memory(), parts.count()),
+            None => (false, mem::of_bytes(&mut self.bytes), self.bytes.len() as u64),
+        };
+        rw::transfer(&Transfer { fd, reads, vectored, memory, count, offset, flags })
     }
 
     /// Copies the bytes of a read to the caller's memory.

@@ -112,31 +112,47 @@ impl Checks {
     }
 
     /// Whether io_uring's submission never waits for transfers at an offset of this descriptor.
+    #[inline]
     pub(super) fn natively(&mut self, fd: i32, reads: bool) -> bool {
-        self.answer(fd, reads, |_, file| file.on_disk)
+        let known = self.known(fd);
+        let answer = known.side(reads);
+        if let Some(answer) = *answer {
+            return answer;
+        }
+        let Some(file) = file_kind::look_unless_on_disk(fd) else {
+            *answer = Some(true);
+            return true;
+        };
+        known.file = Some(file);
+        known.answer(fd, reads, |file| file.on_disk)
     }
 
     /// Whether kernel AIO can take them: its reads carry RWF_NOWAIT, which the file must support.
     pub(super) fn knows_nowait(&mut self, fd: i32, reads: bool) -> bool {
-        self.answer(fd, reads, |checks, file| file.on_disk && (!reads || checks.nowait_device == Some(file.device)))
-    }
-
-    /// Answers from this submit's memory, from `known`, or by asking the kernel. That is a read, which would take a
-    /// record from a device, so it is made on storage only.
-    fn answer(&mut self, fd: i32, reads: bool, known: impl Fn(&Self, &File) -> bool) -> bool {
-        if let Some(answer) = *self.known(fd).side(reads) {
-            return answer;
-        }
-        let file = self.file(fd);
-        let answer = file.kind == FileKind::Storage && (known(self, &file) || rw::reads_without_waiting(fd));
-        if answer && file.on_disk {
+        let device = self.nowait_device;
+        let known = self.known(fd);
+        let answer = known.answer(fd, reads, |file| file.on_disk && (!reads || device == Some(file.device)));
+        if let Some(file) = known.file.filter(|file| answer && file.on_disk) {
             self.nowait_device = Some(file.device);
         }
-        *self.known(fd).side(reads).insert(answer)
+        answer
     }
 }
 
 impl Known {
+    /// Answers from this submit's memory, from `known`, or by asking the kernel. That is a read, which would take a
+    /// record from a device, so it is made on storage only.
+    #[inline]
+    fn answer(&mut self, fd: i32, reads: bool, known: impl Fn(&File) -> bool) -> bool {
+        if let Some(answer) = *self.side(reads) {
+            return answer;
+        }
+        let file = self.file.get_or_insert_with(|| file_kind::look(fd));
+        let answer = known(file) || file.kind == FileKind::Storage && rw::reads_without_waiting(fd);
+        *self.side(reads) = Some(answer);
+        answer
+    }
+
     fn side(&mut self, reads: bool) -> &mut Option<bool> {
         if reads { &mut self.reads } else { &mut self.writes }
     }

@@ -1,8 +1,10 @@
 //! The kind of file behind a descriptor, which decides whether a transfer may wait for something other than a disk.
 
+use std::mem::MaybeUninit;
+
 use super::rw::{self, positional_check};
 use super::{check, in_place};
-use crate::error::Errno;
+use crate::error::{Errno, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
@@ -40,21 +42,53 @@ impl File {
 
 /// Looks at a descriptor for transfers at an offset. Never waits: a network file system answers from its cache.
 pub fn look(fd: i32) -> File {
-    // SAFETY: statx is plain data, filled by the call.
-    let mut stat: libc::statx = unsafe { std::mem::zeroed() };
-    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
-    let mask = libc::STATX_TYPE | libc::STATX_SIZE;
-    // SAFETY: an empty path and a live buffer.
-    match unsafe { in_place!(libc::SYS_statx, fd, c"".as_ptr(), flags, mask, &raw mut stat) } {
-        Ok(_) => file(fd, &stat),
-        // A filter forbids it, or the kernel is older (before 4.11).
-        Err(Errno(libc::EPERM | libc::ENOSYS | libc::EACCES)) => look_by_fstat(fd),
-        Err(_) => NONE,
+    let mut stat = MaybeUninit::uninit();
+    match see(fd, &mut stat) {
+        Ok(stat) => file(fd, stat),
+        Err(errno) => unseen(fd, errno),
     }
 }
 
-/// [`look`] with fstat(2). If a filter forbids that too, a descriptor that refuses offsets is a stream.
-fn look_by_fstat(fd: i32) -> File {
+/// The same for who asks for a file on a disk: None for one, which is told apart first.
+#[inline(always)]
+pub fn look_unless_on_disk(fd: i32) -> Option<File> {
+    let mut stat = MaybeUninit::uninit();
+    match see(fd, &mut stat) {
+        Ok(stat) if is_on_disk(stat) => None,
+        Ok(stat) => Some(file(fd, stat)),
+        Err(errno) => Some(unseen(fd, errno)),
+    }
+}
+
+#[inline(always)]
+fn see(fd: i32, stat: &mut MaybeUninit<libc::statx>) -> Result<&libc::statx> {
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    let mask = libc::STATX_TYPE | libc::STATX_SIZE;
+    // SAFETY: an empty path and a live buffer.
+    unsafe { in_place!(libc::SYS_statx, fd, c"".as_ptr(), flags, mask, stat.as_mut_ptr()) }?;
+    // SAFETY: the call has filled all of it.
+    Ok(unsafe { stat.assume_init_ref() })
+}
+
+/// Why it could not be seen: a filter forbids that, the kernel is older (before 4.11), or the descriptor is not valid.
+#[cold]
+fn unseen(fd: i32, errno: Errno) -> File {
+    match errno.0 {
+        libc::EPERM | libc::ENOSYS | libc::EACCES => look_plainly(fd),
+        _ => NONE,
+    }
+}
+
+/// Among the file systems on block devices, FUSE alone knows of no file whether it is immutable.
+#[inline(always)]
+fn is_on_disk(stat: &libc::statx) -> bool {
+    const IMMUTABLE: u64 = libc::STATX_ATTR_IMMUTABLE as u64;
+    let regular = u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+    regular && stat.stx_dev_major != 0 && stat.stx_attributes_mask & IMMUTABLE != 0
+}
+
+/// The same with fstat(2), and without: what has no positions is no disk.
+fn look_plainly(fd: i32) -> File {
     // SAFETY: statx is plain data.
     let mut seen: libc::statx = unsafe { std::mem::zeroed() };
     match rw::stat(fd) {
@@ -75,14 +109,11 @@ fn look_by_fstat(fd: i32) -> File {
 }
 
 fn file(fd: i32, stat: &libc::statx) -> File {
-    // Of the file systems on block devices, only FUSE does not support this attribute.
-    const IMMUTABLE: u64 = libc::STATX_ATTR_IMMUTABLE as u64;
     let kind = match u32::from(stat.stx_mode) & libc::S_IFMT {
         libc::S_IFREG if stat.stx_dev_major == 0 && is_generated(fd) => FileKind::Stream,
         libc::S_IFREG => {
-            let on_disk = stat.stx_dev_major != 0 && stat.stx_attributes_mask & IMMUTABLE != 0;
             let device = u64::from(stat.stx_dev_major) << 32 | u64::from(stat.stx_dev_minor);
-            return File { kind: FileKind::Storage, on_disk, device, size: Some(stat.stx_size) };
+            return File { kind: FileKind::Storage, on_disk: is_on_disk(stat), device, size: Some(stat.stx_size) };
         }
         libc::S_IFBLK => return File { on_disk: true, ..NONE },
         libc::S_IFDIR | libc::S_IFLNK => FileKind::Storage,

@@ -90,6 +90,17 @@ pub struct IovecBuf(Vec<libc::iovec>);
 unsafe impl Send for IovecBuf {}
 
 impl IovecBuf {
+    /// The parts of `bytes` with these lengths, one behind the other. They stay where they are, or are used no more.
+    pub fn of(bytes: &mut [u8], lengths: impl ExactSizeIterator<Item = usize>) -> Result<Self> {
+        let (mut parts, mut rest) = (room(lengths.len())?, bytes);
+        for length in lengths {
+            let (part, behind) = rest.split_at_mut(length);
+            parts.push(libc::iovec { iov_base: part.as_mut_ptr().cast(), iov_len: length });
+            rest = behind;
+        }
+        Ok(Self(parts))
+    }
+
     pub fn as_memory(&self) -> Memory {
         Memory(self.0.as_ptr().cast_mut().cast())
     }
