@@ -62,6 +62,11 @@ pub fn returns_at_once(op: &Op) -> bool {
     !suits_the_ring(op) || !op.code.reads() && !rw::is_ready(op.fd, false) && !file_kind::may_be_eventfd(op.fd)
 }
 
+/// Whether an operation moves nothing, so that readiness says nothing about it.
+pub fn is_empty(op: &Op) -> bool {
+    op.len == 0 && !op.code.vectored()
+}
+
 impl Calls {
     pub fn new() -> Self {
         Self { ring: None, forbidden: false, running: Table::default() }
@@ -196,7 +201,8 @@ fn after(op: &Op, moved: &mut u64, result: Result<u64>) -> After {
             if more > 0 && op.full && *moved < op.wanted() { After::More } else { After::Done(*moved as i64) }
         }
         Err(Errno(libc::EINTR | libc::ECANCELED | libc::EAGAIN)) => After::Nothing,
-        Err(Errno(libc::EINVAL | libc::EOPNOTSUPP | libc::EACCES | libc::EPERM | libc::ENOSYS)) => After::Refused,
+        // A filter for single opcodes. What the file itself refuses must not be tried twice: it may have taken a record.
+        Err(Errno(libc::EACCES | libc::EPERM | libc::ENOSYS)) => After::Refused,
         Err(errno) => After::Done(failed_result(op, *moved, errno)),
     }
 }

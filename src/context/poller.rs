@@ -294,7 +294,8 @@ fn attempt(waiting: &mut Waiting, scratch: &mut Scratch) -> Tried {
         }
         Attempt::MayWait(moved) => {
             waiting.moved = moved;
-            if calls::returns_at_once(&waiting.op) || is_ready(waiting) { Tried::Call } else { Tried::NotReady }
+            let call = calls::answer_at_once(&waiting.op) || calls::is_empty(&waiting.op) || is_ready(waiting);
+            if call { Tried::Call } else { Tried::NotReady }
         }
     }
 }

@@ -86,8 +86,8 @@ impl Method {
 
     /// Finds the first method that the descriptor supports and no filter forbids, and returns its answer.
     fn find(&mut self, t: &Transfer) -> Result<u64> {
-        if t.count == 0 && !t.vectored {
-            return empty_transfer(t);
+        if t.count == 0 && !t.vectored && t.flags == 0 {
+            return self.find_empty(t);
         }
         if exceeds_address_space(t) {
             return rw::transfer(t);
@@ -121,6 +121,22 @@ impl Method {
         *self = Self::None;
         Err(Errno(libc::EOPNOTSUPP))
     }
+
+    /// For a transfer of 0 bytes, which only the plain call checks in full. On inotify and some devices it waits.
+    fn find_empty(&mut self, t: &Transfer) -> Result<u64> {
+        if t.offset != CURRENT {
+            rw::positional_check(t.fd, t.reads)?;
+        }
+        if file_kind::of(t.fd) == FileKind::Socket {
+            return empty_socket_transfer(t);
+        }
+        if file_kind::is_pipe(t.fd) || is_nonblocking(t.fd) {
+            return rw::transfer(t);
+        }
+        rw::current_check(t.fd, t.reads)?;
+        *self = Self::None;
+        Err(Errno(libc::EOPNOTSUPP))
+    }
 }
 
 /// The flags that preadv2(2) and pwritev2(2) accept for every socket; they have no effect there.
@@ -140,11 +156,11 @@ fn exceeds_address_space(t: &Transfer) -> bool {
     !t.vectored && t.flags == 0 && (t.memory.address().addr() as u64).saturating_add(t.count) >= ALL
 }
 
-/// A transfer of 0 bytes: only the plain calls check it in full. None of them waits, except for sending a datagram.
-fn empty_transfer(t: &Transfer) -> Result<u64> {
+/// Sending an empty datagram may wait; reading 0 bytes from a socket never does.
+fn empty_socket_transfer(t: &Transfer) -> Result<u64> {
     let sends = !t.reads && t.offset == CURRENT;
-    match if sends { rw::socket_attempt(t) } else { Err(Errno(libc::ENOTSOCK)) } {
-        Err(Errno(libc::ENOTSOCK | libc::ENOSYS | libc::EPERM | libc::EACCES)) => rw::transfer(t),
+    match if sends { rw::socket_attempt(t) } else { Err(Errno(libc::ENOSYS)) } {
+        Err(errno) if is_unusable(errno) => rw::transfer(t),
         answer => answer,
     }
 }

@@ -162,6 +162,11 @@ pub fn may_be_eventfd(fd: i32) -> bool {
     })
 }
 
+/// Whether a descriptor is a pipe or a FIFO.
+pub fn is_pipe(fd: i32) -> bool {
+    rw::stat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
+}
+
 /// Whether a descriptor is a terminal (tcgetattr(3)).
 pub fn is_terminal(fd: i32) -> bool {
     // SAFETY: takes no memory beside a termios of its own.
