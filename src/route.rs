@@ -151,7 +151,9 @@ impl Router {
         match self.finish_attempt(op, attempt, checks) {
             Cached::Done(result) => Route::Done(result),
             // The kernel accepted the offset, so the ring can take the rest. Kernel AIO would answer EAGAIN again.
-            Cached::Rest(moved) if self.ring_takes(true) && !linked => Route::Native(moved),
+            Cached::Rest(moved) if self.ring_takes(true) && !linked && self.natively(op.fd, true, checks) => {
+                Route::Native(moved)
+            }
             Cached::Rest(moved) if !checks.is_storage(op.fd) => self.attempt_stream(op, moved, checks),
             Cached::Rest(moved) => Route::Worker(moved),
             Cached::Unknown(moved) => self.without_attempt(op, moved, linked, checks),
@@ -211,21 +213,24 @@ impl Router {
                 checks.budget -= op.len;
                 FastPath::Read
             }
-            Err(Errno(libc::EAGAIN)) if self.ring_takes(true) && op.fits_the_kernel() => {
-                self.note_miss(op.fd, checks);
+            Err(Errno(libc::EAGAIN))
+                if self.ring_takes(true) && op.fits_the_kernel() && self.note_miss(op.fd, checks) =>
+            {
                 FastPath::Sent
             }
             answer => FastPath::Answered(answer),
         }
     }
 
-    /// A read was not in the page cache, so this submit does not try the next ones. EAGAIN also tells that the file
-    /// supports RWF_NOWAIT, which is the answer of [`Checks::natively`].
-    fn note_miss(&self, fd: i32, checks: &mut Checks) {
+    /// A read was not in the page cache, so this submit does not try the next ones. True if the ring takes it: EAGAIN is
+    /// also a device's, which the ring would wait for whatever its flags are.
+    fn note_miss(&self, fd: i32, checks: &mut Checks) -> bool {
         self.hit_rate.miss();
         checks.cached_fd = None;
-        checks.known(fd).reads = Some(true);
-        checks.sent = self.ring_takes(true).then_some((fd, true));
+        let native = self.ring_takes(true) && self.natively(fd, true, checks);
+        checks.known(fd).reads.get_or_insert(true);
+        checks.sent = native.then_some((fd, true));
+        native
     }
 
     /// Whether there is a ring for buffered reads, if `reads`, or for writes.

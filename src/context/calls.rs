@@ -34,6 +34,8 @@ struct Call {
     stop: Option<Errno>,
     /// When to interrupt the call. The poller repeats it until the call ends.
     interrupt: Option<Instant>,
+    /// Calls before this one that moved nothing.
+    tries: u32,
 }
 
 /// What to do with an operation whose call has ended.
@@ -41,29 +43,33 @@ pub enum Next {
     Result(Token, i64),
     /// Wait for readiness again.
     Wait(Waiting),
-    /// Call once more, without a time limit.
-    Call(Waiting),
+    /// It is called once more, after so many calls that moved nothing.
+    Call(Waiting, u32),
     /// The ring refuses the call: detach it.
     Detach(Waiting),
 }
 
-/// Flags that have no effect on streams. Only files that implement vectored calls accept them, as terminals do.
-const TERMINAL_FLAGS: u32 = (libc::RWF_HIPRI | libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_APPEND) as u32;
+/// Flags that have no effect where a transfer may wait. Files without vectored calls of their own refuse all but RWF_HIPRI.
+const HARMLESS_FLAGS: u32 = (libc::RWF_HIPRI | libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_APPEND) as u32;
 
-/// Whether io_uring treats the flags of the operation as the plain call does.
+/// Whether io_uring gives an operation the meaning of the plain call. It skips a transfer of 0 bytes, and ignores these flags
+/// where the plain call refuses them.
 fn suits_the_ring(op: &Op) -> bool {
     let flags = op.sys_flags & !libc::RWF_HIPRI as u32;
-    flags == 0 || flags & !TERMINAL_FLAGS == 0 && file_kind::is_terminal(op.fd)
+    let flags_suit = flags == 0 || flags & !HARMLESS_FLAGS == 0 && file_kind::knows_flags(op.fd);
+    flags_suit && !is_empty(op)
 }
 
-/// Whether the plain call returns immediately, even if the descriptor is not ready. It fails for flags that the
-/// descriptor does not support, and so does a write to a kernel object that is never ready for writing.
+/// Whether the plain call returns at once though the descriptor is not ready: flags that it does not know, 0 bytes, a write
+/// to a file that poll(2) never reports ready for one.
 pub fn returns_at_once(op: &Op) -> bool {
+    if is_empty(op) {
+        return !file_kind::waits_for_nothing(op.fd);
+    }
     !suits_the_ring(op) || !op.code.reads() && !rw::is_ready(op.fd, false) && !file_kind::may_be_eventfd(op.fd)
 }
 
-/// Whether an operation moves nothing, so that readiness says nothing about it.
-pub fn is_empty(op: &Op) -> bool {
+fn is_empty(op: &Op) -> bool {
     op.len == 0 && !op.code.vectored()
 }
 
@@ -88,16 +94,13 @@ impl Calls {
     }
 
     /// Starts a call in the ring; gives the operation back if that is not possible.
-    pub fn begin(
-        &mut self,
-        waiting: Waiting,
-        unlimited: bool,
-        scratch: &mut Scratch,
-    ) -> std::result::Result<(), Waiting> {
+    pub fn begin(&mut self, waiting: Waiting, tries: u32, scratch: &mut Scratch) -> std::result::Result<(), Waiting> {
         // Without FULL, a write moves only what fits now. The call would wait for more room, so it is interrupted soon.
+        // A call that moved nothing had no time to, or there is no room.
         const SOON: Duration = Duration::from_millis(1);
-        let limited = !waiting.reads() && !waiting.op.full && !unlimited;
-        let interrupt = limited.then(|| Instant::now() + SOON);
+        const ENOUGH: u32 = 8;
+        let limited = !waiting.reads() && !waiting.op.full && tries < ENOUGH;
+        let interrupt = limited.then(|| Instant::now() + SOON * (1 << tries));
         let Some(ring) = self
             .ring
             .as_mut()
@@ -118,7 +121,7 @@ impl Calls {
             self.forbidden = true;
             return Err(waiting);
         }
-        self.running.insert(waiting.token.0, Call { waiting, stop: None, interrupt });
+        self.running.insert(waiting.token.0, Call { waiting, stop: None, interrupt, tries });
         Ok(())
     }
 
@@ -168,12 +171,12 @@ impl Calls {
 
 impl Call {
     fn next(self, result: Result<u64>) -> Next {
-        let Self { mut waiting, stop, interrupt } = self;
+        let Self { mut waiting, stop, interrupt, tries } = self;
         let (token, op) = (waiting.token, waiting.op);
         match (after(&op, &mut waiting.moved, result), stop) {
             (After::Done(result), _) => Next::Result(token, result),
             (_, Some(errno)) => Next::Result(token, stopped_result(&op, waiting.moved, errno)),
-            (After::Nothing, None) if interrupt.is_some() => Next::Call(waiting),
+            (After::Nothing, None) if interrupt.is_some() => Next::Call(waiting, tries + 1),
             (After::Refused, None) => Next::Detach(waiting),
             (After::Nothing | After::More, None) => {
                 waiting.method = Method::Unknown;

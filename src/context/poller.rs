@@ -164,7 +164,7 @@ impl Poller {
         let (token, fd, reads) = (waiting.token, waiting.op.fd, waiting.reads());
         match attempt(&mut waiting, &mut self.scratch) {
             Tried::Done(result) => return self.results.add(&self.shared, token, result),
-            Tried::Call if !self.watches.has_detached(fd, reads) => return self.call(waiting, false),
+            Tried::Call if !self.watches.has_detached(fd, reads) => return self.call(waiting, 0),
             Tried::Call | Tried::NotReady => {}
         }
         let without_memory = stopped_result(&waiting.op, waiting.moved, NO_MEMORY);
@@ -177,7 +177,7 @@ impl Poller {
         self.watches.settle(fd).ok();
         match errno.0 {
             // epoll does not support this kind of descriptor.
-            libc::EPERM => self.call(unwatched, false),
+            libc::EPERM => self.call(unwatched, 0),
             _ => {
                 let result = stopped_result(&unwatched.op, unwatched.moved, errno);
                 self.results.add(&self.shared, token, result);
@@ -209,7 +209,7 @@ impl Poller {
                     }
                     Tried::Call => {
                         let Some(waiting) = self.watches.take_first(fd, reads) else { break };
-                        self.call(waiting, false);
+                        self.call(waiting, 0);
                         if self.watches.has_detached(fd, reads) {
                             break;
                         }
@@ -221,12 +221,12 @@ impl Poller {
     }
 
     /// Starts a blocking call for an operation, in the ring if possible. `unlimited`: a write may wait for room.
-    fn call(&mut self, waiting: Waiting, unlimited: bool) {
+    fn call(&mut self, waiting: Waiting, tries: u32) {
         if let Some(ring) = self.calls.open(&self.shared.fds) {
             // If this fails, the poller sees the ring's completions when another descriptor wakes it.
             self.watches.add_own(ring).ok();
         }
-        if let Err(waiting) = self.calls.begin(waiting, unlimited, &mut self.scratch) {
+        if let Err(waiting) = self.calls.begin(waiting, tries, &mut self.scratch) {
             self.detach(waiting);
         }
     }
@@ -248,7 +248,7 @@ impl Poller {
             match next {
                 Next::Result(token, result) => self.results.add(&self.shared, token, result),
                 Next::Wait(waiting) => self.start(waiting),
-                Next::Call(waiting) => self.call(waiting, true),
+                Next::Call(waiting, tries) => self.call(waiting, tries),
                 Next::Detach(waiting) => self.detach(waiting),
             }
         }
@@ -294,7 +294,7 @@ fn attempt(waiting: &mut Waiting, scratch: &mut Scratch) -> Tried {
         }
         Attempt::MayWait(moved) => {
             waiting.moved = moved;
-            let call = calls::answer_at_once(&waiting.op) || calls::is_empty(&waiting.op) || is_ready(waiting);
+            let call = calls::returns_at_once(&waiting.op) || is_ready(waiting);
             if call { Tried::Call } else { Tried::NotReady }
         }
     }

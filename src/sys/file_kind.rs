@@ -1,6 +1,7 @@
 //! The kind of file behind a descriptor, which decides whether a transfer may wait for something other than a disk.
 
 use std::mem::MaybeUninit;
+use std::path::PathBuf;
 
 use super::rw::{self, positional_check};
 use super::{check, in_place};
@@ -153,13 +154,30 @@ fn is_generated(fd: i32) -> bool {
     answer.is_ok() && magic.contains(&filesystem.f_type)
 }
 
-/// Whether a descriptor may be an eventfd, whose writes may wait for room. A write to another kernel object that is
-/// never ready for writing returns immediately, as with fanotify(7).
+/// What the kernel calls the file of a descriptor (proc_pid_fd(5)); None without /proc.
+fn name(fd: i32) -> Option<PathBuf> {
+    super::thread::keeping_errno(|| std::fs::read_link(format!("/proc/self/fd/{fd}"))).ok()
+}
+
+fn is_named(fd: i32, names: &[&str]) -> bool {
+    name(fd).is_some_and(|name| names.iter().any(|one| name.as_os_str() == *one))
+}
+
+/// Whether a descriptor may be an eventfd, whose writes wait for room. Other kernel objects that poll(2) never reports ready
+/// for writing answer at once, as fanotify(7) does.
 pub fn may_be_eventfd(fd: i32) -> bool {
-    let name = super::thread::keeping_errno(|| std::fs::read_link(format!("/proc/self/fd/{fd}")));
-    name.map_or(true, |name| {
-        !name.to_string_lossy().starts_with("anon_inode:") || name.ends_with("anon_inode:[eventfd]")
-    })
+    const EVENTFD: &str = "anon_inode:[eventfd]";
+    name(fd).is_none_or(|name| name.as_os_str() == EVENTFD || !name.to_string_lossy().starts_with("anon_inode:"))
+}
+
+/// Whether reading 0 bytes waits until there is something to read.
+pub fn waits_for_nothing(fd: i32) -> bool {
+    is_named(fd, &["anon_inode:inotify", "anon_inode:[fanotify]", "anon_inode:[userfaultfd]", "/dev/kmsg"])
+}
+
+/// Whether a descriptor that knows no RWF_NOWAIT takes the other flags of preadv2(2): its file has vectored calls.
+pub fn knows_flags(fd: i32) -> bool {
+    is_terminal(fd) || is_pipe(fd) || is_named(fd, &["anon_inode:[userfaultfd]", "/dev/fuse"])
 }
 
 /// Whether a descriptor is a pipe or a FIFO.
