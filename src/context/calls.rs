@@ -64,7 +64,7 @@ fn suits_the_ring(op: &Op) -> bool {
 /// to a file that poll(2) never reports ready for one.
 pub fn returns_at_once(op: &Op) -> bool {
     if is_empty(op) {
-        return !file_kind::waits_for_nothing(op.fd);
+        return !op.code.reads() || !file_kind::waits_for_nothing(op.fd);
     }
     !suits_the_ring(op) || !op.code.reads() && !rw::is_ready(op.fd, false) && !file_kind::may_be_eventfd(op.fd)
 }
