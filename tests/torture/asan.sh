@@ -1,19 +1,19 @@
 #!/bin/bash
-# AddressSanitizer and LeakSanitizer over the tests, those in C too. Only in full: everything is built a second time for it.
+# The tests and the C programs under AddressSanitizer and LeakSanitizer. Only in full, as this builds everything again.
 . "$(dirname "$0")/lib.sh"
 [ "$TORTURE" = full ] || exit 0
 host=$(rustc -vV | sed -n 's/^host: //p')
 out=$PWD/target/asan
 mkdir -p "$out"
-# The sanitizers' flags, with any compiler. Of freed memory little is kept back, as some tests look at what the process uses.
+# RUSTC_BOOTSTRAP lets a stable compiler accept the sanitizers' flags. The quarantine is small, as some tests measure memory.
 export RUSTC_BOOTSTRAP=1 ASAN_OPTIONS=quarantine_size_mb=4 CAIO_MODEL_SECONDS=${CAIO_MODEL_SECONDS:-60}
 
 suites=(alloc concurrency fallback fuzz_corpus hostile model security submit_stall)
-# An address space too small for the library is too small for the sanitizer. Where process_vm_readv(2) is forbidden, a path is
-# looked at page by page through write(2): beyond its end too, where only the kernel may look.
-besides=(huge_numbers_in_options little_memory no_process_vm_readv)
+# Not run here: tests that limit the address space, which the sanitizer needs too; and one without process_vm_readv(2), where
+# write(2) reads a path page by page, and so beyond the end of its buffer.
+skipped_tests=(huge_numbers_in_options little_memory no_process_vm_readv)
 RUSTFLAGS=-Zsanitizer=address "$CARGO" test --locked --no-fail-fast --target "$host" --target-dir "$out" --lib "${suites[@]/#/--test=}" \
-    -- "${besides[@]/#/--skip=}" >"$out/log" 2>&1 || {
+    -- "${skipped_tests[@]/#/--skip=}" >"$out/log" 2>&1 || {
     grep -E -A40 '^test .*FAILED|^failed:|^hung:|^error|ERROR: (Address|Leak)Sanitizer' "$out/log" | head -200
     exit 1
 }
@@ -21,7 +21,7 @@ tests=$(awk '/^test result:/ { passed += $4 } END { print passed }' "$out/log")
 echo "$tests tests pass"
 tried "$tests" "tests under AddressSanitizer and LeakSanitizer"
 
-# The C programs, both halves with the C compiler's runtime.
+# The C programs. The library uses the C compiler's sanitizer runtime too.
 RUSTFLAGS='-Zsanitizer=address -Zexternal-clangrt' "$CARGO" rustc --quiet --locked --target "$host" --target-dir "$out/c" \
     --lib --crate-type staticlib || exit 1
 for name in tour exit_live mixed shown; do
@@ -30,7 +30,7 @@ for name in tour exit_live mixed shown; do
 done
 
 programs=0 status=0
-# c_program STATUS PROGRAM [ARGUMENTS...]: it exits with STATUS, which what a sanitizer finds replaces.
+# c_program STATUS PROGRAM [ARGUMENTS...]: fails unless the program exits with STATUS. A sanitizer's report changes the status.
 c_program() {
     local wanted=$1 name=$2 got=0
     shift 2
@@ -43,7 +43,7 @@ c_program() {
     }
 }
 no_inline=4
-# Without fork: the sanitizer's allocator may be locked by another thread then, and stays so in the child (gcc 12).
+# No forks: another thread may hold a lock of the sanitizer's allocator, which then stays locked in the child (gcc 12).
 for backend in 1 2 3; do
     c_program 0 tour "$backend"
     c_program 0 tour "$backend" "$no_inline"

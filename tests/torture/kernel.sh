@@ -1,14 +1,14 @@
 #!/bin/bash
-# A kernel that answers wrongly once (strace --inject), takes less than it is given, or forbids a call (seccomp); what runs out
-# for a process; and for the whole machine, whose settings are changed for a moment: in full unless TORTURE_MACHINE=0, in the
-# short form with TORTURE_MACHINE=1.
+# Faults of the kernel: a system call fails once (strace --inject), accepts a part of the operations, or is forbidden
+# (seccomp). Then exhausted resources of a process. Then those of the machine, whose settings this changes for a moment: in
+# full unless TORTURE_MACHINE=0, in the short form with TORTURE_MACHINE=1.
 . "$(dirname "$0")/lib.sh"
 machine=${TORTURE_MACHINE:-$([ "$TORTURE" = full ] && echo 1)}
 unset TORTURE_MACHINE
 rust_test torture_kernel || exit 1
 [ "$machine" = 1 ] && [ "$(id -u)" = 0 ] && [ -w /proc/sys/kernel/io_uring_disabled ] || exit 0
 
-# The tests put them back themselves; this is for when one of them is killed.
+# The tests restore these settings themselves. This covers a test that is killed.
 read -r disabled </proc/sys/kernel/io_uring_disabled
 read -r requests </proc/sys/fs/aio-max-nr
 restore() {

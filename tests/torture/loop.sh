@@ -1,5 +1,6 @@
 #!/bin/bash
-# ext4, xfs and btrfs on loop devices: whole, with sectors of 4096 bytes, full, shut down, and with a backing file cut short.
+# ext4, xfs and btrfs on loop devices: without a fault, with sectors of 4096 bytes, full, shut down, and with a truncated
+# backing file.
 . "$(dirname "$0")/lib.sh"
 
 if [ "$(id -u)" != 0 ] || ! have losetup mkfs.ext4 || ! losetup -f >/dev/null 2>&1; then
@@ -11,7 +12,7 @@ work=$(mktemp -d "$PWD/target/loop.XXXXXX") status=0
 device=
 
 detach() {
-    # Not asked whether it is mounted: one that was shut down does not say.
+    # Does not check whether it is mounted: a file system that was shut down does not tell.
     umount "$work/mnt" 2>/dev/null
     [ -z "$device" ] || losetup -d "$device"
     device=
@@ -19,7 +20,7 @@ detach() {
 trap 'detach; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
-# attach FS SECTOR: a new file system, mounted.
+# attach FS SECTOR: makes a new file system and mounts it.
 attach() {
     rm -f "$work/disk"
     truncate -s 320M "$work/disk"
@@ -39,17 +40,17 @@ try() {
     }
 }
 
-# Where on the device a file begins, in bytes.
+# first_byte FILE: the byte of the device where the file begins.
 first_byte() {
     local byte
     byte=$(filefrag -v -b1 "$1" | awk '$1 == "0:" { sub(/\.\..*/, "", $4); print $4; exit }')
-    # What btrfs tells are addresses of its own.
+    # btrfs reports logical addresses.
     [ "$fs" != btrfs ] || byte=$(btrfs-map-logical -l "$byte" "$device" | awk '/^mirror 1/ { print $6; exit }')
     echo "$byte"
 }
 
-# Of some copies the one that lies farthest behind becomes "bad": the backing file ends before it, so that reads of it answer
-# EIO. The first one stays "good".
+# Makes several copies of a file. The last one on the device becomes "bad": the backing file is truncated before it, so that
+# its reads fail with EIO. The first one stays "good".
 spoil() {
     cd "$work/mnt" || return
     rm -f new && mv bad copy1 && mv good copy2
@@ -84,7 +85,7 @@ for fs in ext4 xfs btrfs; do
         attach $fs 512 && try $fs make && try $fs shutdown
         detach
     fi
-    # One copy of what btrfs cannot do without, near the start.
+    # mkfs.btrfs -m single keeps one copy of the metadata, near the start.
     attach $fs 512 && try $fs make
     spoil && try $fs eio || status=1
     detach

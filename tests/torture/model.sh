@@ -1,5 +1,5 @@
 #!/bin/bash
-# Random calls from several threads against a model of the contract: 10 minutes, in the short form 20 s.
+# Random calls from several threads, compared with a model of the contract: for 10 minutes, in the short form 20 s.
 . "$(dirname "$0")/lib.sh"
 seconds=600
 [ "$TORTURE" = full ] || seconds=20

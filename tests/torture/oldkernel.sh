@@ -1,12 +1,12 @@
 #!/bin/bash
-# The tests on older kernels: those of Debian's releases, downloaded from the mirror that apt uses here and booted in qemu with
-# a busybox initramfs that holds the test programs. First the conformance suite, then disks that fail and lose.
-#   OLD_RELEASES   which kernels: bullseye has 5.10, the oldest on the mirrors, bookworm 6.1
+# The tests on older kernels. The script downloads kernels of Debian releases from apt's mirror, and boots them in qemu with a
+# busybox initramfs that contains the test programs. It runs the conformance suite, then tests on disks that fail or lose data.
+#   OLD_RELEASES   the releases: bullseye has 5.10, the oldest on the mirrors; bookworm has 6.1
 #   OLD_JOBS       conformance, disks
-#   OLD_TESTS      the conformance suite's tests; emulation has time for a part, empty is all of it
-#   OLD_LOG        where to keep what the machines said: a name that gets a release and a job behind it
+#   OLD_TESTS      tests of the conformance suite; empty runs all of them, which takes long in emulation
+#   OLD_LOG        keeps the machines' output in files of this name, followed by the release and the job
 . "$(dirname "$0")/lib.sh"
-# Downloads kernels, and emulation takes long: in full only.
+# Only in full, because emulation takes long.
 [ "$TORTURE" = full ] || exit 0
 for tool in qemu-system-x86_64 busybox cpio dpkg-deb apt-get modprobe dmsetup mkfs.ext4 mkfs.xfs cc; do
     have $tool || {
@@ -22,7 +22,7 @@ trap 'exit 130' INT TERM
 tests=${OLD_TESTS-exactly_once links timeouts blocking cancel stats errno::memory}
 mirror=$(apt-get indextargets --format '$(COMPONENT) $(LABEL) $(REPO_URI)' 'Created-By: Packages' | awk '$1 == "main" && $2 == "Debian" { print $3; exit }')
 
-# fetch RELEASE: its oldest kernel, in $work/package. Not a word of it stays in this machine's apt.
+# fetch RELEASE: downloads its oldest kernel to $work/package. apt's state on this machine does not change.
 fetch() {
     local own=(-o "Dir::Etc::SourceList=$work/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
         -o "Dir::State::Lists=$work/apt/lists" -o "Dir::Cache=$work/apt/cache" -o APT::Sandbox::User=root
@@ -33,11 +33,11 @@ fetch() {
     kernel=$(apt-cache "${own[@]}" --names-only search '^linux-image-[0-9.]*-[0-9]*-cloud-amd64$' | awk '{ print $1 }' | sort -V | head -n 1)
     (cd "$work" && apt-get "${own[@]}" -qq download "$kernel" >/dev/null 2>&1) || return
     dpkg-deb -x "$work"/linux-image-*.deb "$work/package"
-    # Where /usr is merged modules lie there; modprobe looks in /lib.
+    # With a merged /usr, the package has its modules in /usr/lib, but modprobe reads /lib.
     [ -d "$work/package/lib/modules" ] || ln -s usr/lib "$work/package/lib"
 }
 
-# put_program NAME PROGRAM: it and what it is linked with, as the initramfs has them.
+# put_program NAME PROGRAM: copies a program and its shared libraries to the initramfs.
 put_program() {
     local library
     install -D "$2" "$work/root/bin/$1" && strip "$work/root/bin/$1"
@@ -46,7 +46,7 @@ put_program() {
     done
 }
 
-# put_modules NAME...: uncompressed, in the order of their loading.
+# put_modules NAME...: copies kernel modules and their dependencies, numbered in the order of loading.
 put_modules() {
     local tree=$work/package version module file n=0
     version=$(ls "$tree/lib/modules")
@@ -78,7 +78,7 @@ make_initramfs() {
     (cd "$work/root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$work/initramfs"
 }
 
-# boot JOB ARGUMENTS: what it said is in $work/log.
+# boot JOB ARGUMENTS: boots the machine; its output is in $work/log.
 boot() {
     rm -f "$work/disk" && truncate -s 1G "$work/disk" && mkfs.ext4 -q -F "$work/disk"
     timeout 1500 qemu-system-x86_64 -accel tcg -m 2G -smp 2 -nographic -no-reboot -monitor none \

@@ -1,6 +1,6 @@
 #!/bin/bash
-# ThreadSanitizer over the tests with many threads, with a standard library that it sees into. Only in full: that library is
-# built for it. Stable compilers bring neither its source nor a runtime for a foreign linker; Debian's do.
+# Tests with many threads under ThreadSanitizer, with an instrumented standard library. Only in full, as this builds that
+# library. It needs Debian's compiler packages, which contain its source and a runtime for clang's linker.
 . "$(dirname "$0")/lib.sh"
 [ "$TORTURE" = full ] || exit 0
 missing=()
@@ -22,7 +22,7 @@ export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_PROFILE_DEV_PANIC=unwind CAI
 export RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt -Clinker=clang-22 -Clink-arg=-fsanitize=thread -Cunsafe-allow-abi-mismatch=sanitizer"
 export TSAN_OPTIONS="die_after_fork=0"
 
-# tested WHAT ARGUMENTS...: those of cargo test.
+# tested WHAT ARGUMENTS...: runs cargo test with these arguments.
 tested() {
     local what=$1 tests
     shift
@@ -36,10 +36,9 @@ tested() {
     tried "$tests" "$what under ThreadSanitizer"
 }
 status=0
-# contexts_by_the_thousand counts the process's threads, of which the sanitizer has one.
+# contexts_by_the_thousand counts the process's threads, and the sanitizer adds one.
 tested "tests of concurrency" --lib --test=concurrency --test=model -- --skip=contexts_by_the_thousand || status=1
-# What the kernel is asked for matters less here than who asks at the same time: values and errnos are left out, as all of
-# the suite takes half an hour.
+# Data races do not depend on values and errnos, so those modules are omitted. The whole suite takes half an hour.
 promises=(blocking current exactly_once fork free full large links polling sizes stats submit syncs timeouts wait)
 tested "tests of the conformance suite" --test=conformance -- "${promises[@]/%/::}" || status=1
 exit $status
