@@ -1,5 +1,6 @@
-//! What a machine may refuse: AUTO takes the next backend, a named one says why, and whatever was accepted still yields
-//! its one event. Each test runs in a process of its own, under a seccomp filter or a resource limit.
+//! System calls and resources that a machine may refuse. AUTO takes the next backend, a named backend reports the
+//! cause, and each accepted operation still has its one event. Each test runs in a process of its own, with a filter or
+//! a limit.
 
 #![cfg(target_os = "linux")]
 
@@ -35,7 +36,7 @@ const AIO: &[i64] = &[libc::SYS_io_setup];
 const SUBMIT: &[i64] = &[libc::SYS_io_submit];
 const BOTH: &[i64] = &[libc::SYS_io_uring_setup, libc::SYS_io_setup];
 
-/// Runs `body` in a process of its own, which is ended when it hangs.
+/// Runs `body` in a process of its own, which a timer ends if it hangs.
 fn alone(body: impl FnOnce(&Dir)) {
     process::alone(|| {
         // SAFETY: no memory involved.
@@ -44,7 +45,7 @@ fn alone(body: impl FnOnce(&Dir)) {
     });
 }
 
-/// A little of everything on a context, with the right results.
+/// Checks that a context runs operations of each kind, with the right results.
 fn works(ctx: &Ctx, dir: &Dir) {
     let content = pattern(3 * sys::PAGE);
     let file = dir.cold("works", content.len());
@@ -66,7 +67,7 @@ fn works(ctx: &Ctx, dir: &Dir) {
     assert_eq!(ctx.collect(1), [Event { user_data: 5, result: -i64::from(libc::ECANCELED) }]);
 }
 
-/// `calls` answer `errno`; so the backends `lost` cannot be had, and their probe's text has one of `words`.
+/// If `calls` fail with `errno`, the backends `lost` are not available, and the text of their probe has one of `words`.
 fn without(calls: &[i64], errno: i32, lost: &[u32], words: &[&str]) {
     let next = BACKENDS.into_iter().find(|backend| !lost.contains(backend) && available(*backend));
     let next = next.expect("threads at least");
@@ -86,7 +87,7 @@ fn without(calls: &[i64], errno: i32, lost: &[u32], words: &[&str]) {
         let (result, why) = probe(CAIO_BACKEND_AUTO);
         assert_eq!(result, 0, "{why}");
         for backend in lost.iter().filter(|lost| **lost < next).chain([&next]) {
-            assert!(why.contains(backend_name(*backend)), "which it takes, and why not a better one: {why}");
+            assert!(why.contains(backend_name(*backend)), "the choice, and why no better backend is available: {why}");
         }
         assert_eq!(process::descriptors(), before, "nothing is left behind");
     });
@@ -226,12 +227,12 @@ fn both_enosys() {
     without(BOTH, libc::ENOSYS, KERNEL, FILTERED);
 }
 
-/// A default of the environment that cannot be had falls through, and the text says so.
+/// If the backend that CAIO_IMPL names is not available, AUTO ignores it, and the text reports that.
 #[test]
-fn the_environments_choice_falls_through() {
+fn auto_ignores_an_unavailable_caio_impl() {
     alone(|dir| {
         deny(BOTH, libc::EPERM);
-        // SAFETY: nobody reads the environment meanwhile.
+        // SAFETY: no other thread reads the environment meanwhile.
         unsafe { std::env::set_var("CAIO_IMPL", "linux") };
         let ctx = Ctx::on(CAIO_BACKEND_AUTO);
         assert_eq!(ctx.backend(), CAIO_BACKEND_THREAD as i32);
@@ -247,14 +248,14 @@ fn proc_number(name: &str) -> String {
     text.trim().to_owned()
 }
 
-/// An exhausted fs.aio-max-nr, without exhausting the machine's.
+/// io_setup(2) fails as with an exhausted fs.aio-max-nr.
 #[test]
 fn no_aio_requests_left() {
     without(AIO, libc::EAGAIN, LINUX, &["aio-max-nr"]);
 }
 
 #[test]
-fn both_aio_numbers_are_told() {
+fn the_probe_reports_both_aio_numbers() {
     alone(|_| {
         deny(AIO, libc::EAGAIN);
         let (before, most) = (proc_number("aio-nr"), proc_number("aio-max-nr"));
@@ -262,14 +263,14 @@ fn both_aio_numbers_are_told() {
         assert_eq!(result, -libc::EAGAIN);
         let numbers: Vec<&str> = why.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).collect();
         assert!(numbers.contains(&most.as_str()), "aio-max-nr is {most}: {why}");
-        // Others may take some meanwhile.
+        // Another process may have changed the number meanwhile.
         let after = proc_number("aio-nr");
         assert!(numbers.contains(&before.as_str()) || before != after, "aio-nr is {before}: {why}");
     });
 }
 
-/// Nearly exhausted: a small kernel context can still be had, and serves as many operations as were asked for.
-/// (The child has made none before that it could use again.)
+/// If aio-max-nr is nearly exhausted, caio_ctx_new makes a smaller kernel context, which serves as many operations.
+/// (The child has no context that it could reuse.)
 #[test]
 fn a_smaller_kernel_aio_context() {
     if !process::is_child() && !available(CAIO_BACKEND_LINUX) {
@@ -281,7 +282,7 @@ fn a_smaller_kernel_aio_context() {
     });
 }
 
-/// The same for memory that may be locked.
+/// If locked memory is nearly exhausted, caio_ctx_new makes a smaller ring, which serves as many operations.
 #[test]
 fn a_smaller_io_uring() {
     if !process::is_child() && !available(CAIO_BACKEND_URING) {
@@ -306,7 +307,7 @@ fn many_requests(backend: u32, dir: &Dir) {
     assert_eq!(back, pattern(COUNT));
 }
 
-/// Paths are still copied before submit returns, and wild ones answered.
+/// Without process_vm_readv(2), submit still copies paths before it returns, and a bad path yields -EFAULT.
 fn no_process_vm_readv(case: &Case) {
     const MARK: i32 = 4242;
     deny(&[libc::SYS_process_vm_readv], libc::EPERM);
@@ -321,7 +322,7 @@ fn no_process_vm_readv(case: &Case) {
     assert!(case.dir.join("short-lived").is_dir(), "the path as it was at submit");
 
     let edge = sys::Map::new(2 * sys::PAGE).forbid(sys::PAGE);
-    // SAFETY: the last byte that may be written.
+    // SAFETY: the last two bytes that may be written.
     unsafe { edge.address(sys::PAGE - 2).write_bytes(b'a', 2) };
     let too_long = vec![b'a'; 2 * libc::PATH_MAX as usize];
     let unlink = |path: *const u8| ctx.one(op(CAIO_OP_UNLINKAT, libc::AT_FDCWD).buf(path));
@@ -330,7 +331,7 @@ fn no_process_vm_readv(case: &Case) {
     // SAFETY: this thread's own.
     unsafe { *libc::__errno_location() = MARK };
     ctx.accept(&[op(CAIO_OP_UNLINKAT, libc::AT_FDCWD).buf(sys::nowhere())]);
-    assert_eq!(sys::errno(), MARK, "errno is left alone");
+    assert_eq!(sys::errno(), MARK, "errno is unchanged");
     ctx.collect(1);
     assert_eq!(unlink(edge.address(sys::PAGE - 2)), -i64::from(libc::EFAULT), "no NUL before the forbidden page");
     assert_eq!(unlink(too_long.as_ptr()), -i64::from(libc::ENAMETOOLONG));
@@ -341,7 +342,7 @@ fn no_process_vm_readv(case: &Case) {
     assert_eq!(process::descriptors(), before);
 }
 
-/// An old kernel has no preadv2, and with it no way to look whether data is cached.
+/// An old kernel has no preadv2(2), and so no cached reads.
 fn no_preadv2(case: &Case) {
     deny(&[libc::SYS_preadv2, libc::SYS_pwritev2], libc::ENOSYS);
     for flags in [0, CAIO_CTX_NO_INLINE] {

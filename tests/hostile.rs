@@ -130,7 +130,7 @@ fn option_sizes() {
         }
         if size % 8 != 0 {
             bytes[size / 8] = 1 << (size % 8 * 8);
-            assert_eq!(new_from(&bytes), 0, "size {size}, the byte behind it is not looked at");
+            assert_eq!(new_from(&bytes), 0, "size {size}, the byte after it is not read");
         }
     }
 }
@@ -227,7 +227,7 @@ fn null_arrays(case: &Case) {
         assert_eq!(caio_ctx_poll(raw, null_mut(), 0), 0);
         assert_eq!(caio_ctx_wait(raw, null_mut(), 0, 0, -1), 0);
     }
-    assert_eq!(ctx.stats().submitted, 0, "nothing was accepted by the way");
+    assert_eq!(ctx.stats().submitted, 0, "no operation was accepted");
 }
 
 fn numbers_of_events(case: &Case) {
@@ -240,7 +240,7 @@ fn numbers_of_events(case: &Case) {
             assert_eq!(caio_ctx_wait(raw, &mut event, min, max, -1), EINVAL, "{min} of at most {max}");
         }
         ctx.accept(&[op(CAIO_OP_NOP, -1).tag(1)]);
-        assert_eq!(caio_ctx_wait(raw, &mut event, u32::MAX, u32::MAX, 50_000_000), 1, "time over: what there is");
+        assert_eq!(caio_ctx_wait(raw, &mut event, u32::MAX, u32::MAX, 50_000_000), 1, "timeout: the pending event");
         assert_eq!(event.user_data, 1);
         ctx.accept(&[op(CAIO_OP_NOP, -1).tag(2)]);
         assert_eq!(caio_ctx_poll(raw, null_mut(), 0), 0);
@@ -289,7 +289,7 @@ fn the_largest_timeouts(case: &Case) {
         let mut read = ops::read(std::os::fd::AsRawFd::as_raw_fd(&reader), &mut bytes[at..=at], CAIO_OFFSET_CURRENT);
         read.timeout_ns = nanos;
         ctx.accept(&[read.tag(9)]);
-        assert_eq!(ctx.wait(1, 1, 20_000_000), Ok(vec![]), "{nanos} ns are not over");
+        assert_eq!(ctx.wait(1, 1, 20_000_000), Ok(vec![]), "{nanos} ns have not passed");
         sys::write_all(&writer, b"x");
         assert_eq!(ctx.collect(1), [Event { user_data: 9, result: 1 }]);
     }

@@ -1,4 +1,4 @@
-//! Descriptors, threads and memory that cannot be had.
+//! Exhausted descriptors, threads and memory.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -27,19 +27,19 @@ pub fn take_all_descriptors() -> Vec<OwnedFd> {
     }
 }
 
-/// Many are made in a row: they should not meet the limit of locked memory, which the kernel gives back with delay.
+/// Small contexts: the test makes many in a row, and the kernel returns their locked memory with a delay.
 fn small(options: caio_options) -> caio_options {
     caio_options { max_requests: 64, ..options }
 }
 
-/// Making a context fails cleanly however few descriptors are left; one that exists goes on.
+/// With few descriptors, caio_ctx_new fails with a clean error, and an existing context still works.
 pub fn no_descriptors(case: &Case) {
     let existing = case.ctx();
     let content = pattern(2 * sys::PAGE);
     let file = case.dir.file("file", &content);
     let (reader, writer) = sys::pipe();
     let mut taken = take_all_descriptors();
-    // /proc/self/fd cannot be listed now: numbers are asked one by one.
+    // /proc/self/fd cannot be opened now, so this checks each number.
     let open = || (0..300).filter(|fd| process::is_close_on_exec(*fd)).count();
 
     let mut needed = 0;
@@ -50,11 +50,11 @@ pub fn no_descriptors(case: &Case) {
                 Ok(ctx) => drop(ctx),
                 Err(errno) => assert_eq!(errno, -libc::EMFILE, "with {needed} descriptors"),
             }
-            assert_eq!(open(), before, "with {needed} descriptors: none is left behind");
+            assert_eq!(open(), before, "with {needed} descriptors: none is leaked");
         }
         let (result, why) = probe(case.backend);
         assert!(result == 0 || (result == -libc::EMFILE && why.contains("descriptor")), "{result}: {why}");
-        assert_eq!(open(), before, "with {needed} descriptors: a probe leaves none behind");
+        assert_eq!(open(), before, "with {needed} descriptors: a probe leaks none");
         match Ctx::try_new(&small(case.options())) {
             Ok(ctx) => break ctx,
             Err(_) => drop(taken.pop()),
@@ -72,7 +72,7 @@ pub fn no_descriptors(case: &Case) {
         assert_eq!(ctx.one(ops::fsync(file.as_raw_fd())), 0);
         let opening = ctx.one(ops::openat(libc::AT_FDCWD, &case.dir.c("file"), libc::O_RDONLY, 0));
         assert_eq!(opening, -i64::from(libc::EMFILE));
-        // Waiting for a pipe may need descriptors: then it is an error, at once, and once.
+        // To wait for a pipe may need descriptors. Without them, the operation fails immediately, once.
         ctx.accept(&[ops::read(reader.as_raw_fd(), &mut byte, CAIO_OFFSET_CURRENT)]);
         sys::write_all(&writer, b"x");
         let result = ctx.collect(1)[0].result;
@@ -83,7 +83,7 @@ pub fn no_descriptors(case: &Case) {
     works(&made, &case.dir);
 }
 
-/// Each operation that needs a thread fails, once; what needs none succeeds; nothing hangs.
+/// Without threads, each operation that needs one fails, once. Others succeed, and none hangs.
 pub fn no_threads(case: &Case) {
     let file = case.dir.file("file", &pattern(sys::PAGE));
     let fd = file.as_raw_fd();
@@ -95,7 +95,7 @@ pub fn no_threads(case: &Case) {
     assert_eq!(ctx.one(ops::read(fd, &mut back, 0)), sys::PAGE as i64, "a cached read needs no thread");
     for flags in [0, CAIO_CTX_NO_INLINE] {
         let ctx = Ctx::new(&caio_options { flags, ..case.options() });
-        // The kernel has threads of its own; the library has none.
+        // The kernel's queue needs no thread of the library.
         let may_be =
             |result: i64, good: i64| result == EAGAIN || (result == good && case.backend != CAIO_BACKEND_THREAD);
         assert!(may_be(ctx.one(ops::fsync(fd)), 0));
@@ -110,7 +110,7 @@ pub fn no_threads(case: &Case) {
         blocked_on_a_pipe(&ctx);
         let stats = ctx.stats();
         assert_eq!((stats.completed, stats.inflight), (stats.submitted, 0));
-        // Freed with operations that found no thread.
+        // The context is freed with operations that found no thread.
         ctx.submit(&many);
     }
     assert_eq!(library_threads(), 0);
@@ -133,7 +133,7 @@ fn blocked_on_a_pipe(ctx: &Ctx) {
     assert!([EAGAIN, -i64::from(libc::ETIMEDOUT)].contains(&timed), "{timed}");
 }
 
-/// Gives up every capability: CAP_IPC_LOCK would stand above the limit.
+/// Drops all capabilities, because CAP_IPC_LOCK overrides the limit.
 fn drop_capabilities() {
     const VERSION_3: u32 = 0x2008_0522;
     let header = [VERSION_3, 0];
@@ -164,8 +164,8 @@ fn address_space() -> u64 {
     pages * sys::PAGE as u64
 }
 
-/// Leaves so much free memory in the heap that only what is mapped (rings, stacks) meets the limit: whoever runs out of
-/// heap, this test included, may be ended for it.
+/// Keeps free memory in the heap, so that the limit affects only mappings (rings, stacks). An exhausted heap may end
+/// the process, in this test's own code too.
 fn keep_heap(bytes: usize) {
     #[cfg(target_env = "gnu")]
     for (setting, value) in [(libc::M_MMAP_THRESHOLD, 32 << 20), (libc::M_TRIM_THRESHOLD, i32::MAX)] {
@@ -175,7 +175,7 @@ fn keep_heap(bytes: usize) {
     drop(vec![1u8; bytes]);
 }
 
-/// What cannot be had is an error of caio_ctx_new, or of the operation, never the end of the process.
+/// With little memory, caio_ctx_new or the operation fails. The process never ends.
 pub fn little_memory(case: &Case) {
     keep_heap(16 << 20);
     let existing = case.ctx();

@@ -1,4 +1,4 @@
-//! System calls that answer with an error, for this thread and those it starts.
+//! System calls that fail, in this thread and those it starts.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use seccompiler::{
     apply_filter,
 };
 
-/// An argument's largest value that is still allowed.
+/// The largest allowed value of an argument.
 pub struct Above {
     pub argument: u8,
     pub most: u64,
 }
 
-/// Each of `calls` answers `errno` from now on.
+/// Each of `calls` fails with `errno` from now on.
 pub fn deny(calls: &[i64], errno: i32) {
     install(calls.iter().map(|call| (*call, Vec::new())).collect(), errno);
 }
 
-/// `call` answers `errno` if an argument is too large.
+/// `call` fails with `errno` if an argument is too large.
 pub fn deny_above(call: i64, Above { argument, most }: Above, errno: i32) {
     let condition =
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Gt, most).expect("a condition");

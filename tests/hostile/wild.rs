@@ -1,5 +1,5 @@
-//! Operations of any bytes: whatever is accepted yields exactly one event, nothing else is touched, nothing crashes.
-//! Descriptors, paths and memory come from a closed set, so that what succeeds does no harm.
+//! Operations of random bytes. Each accepted operation has exactly one event, no other memory changes, and nothing
+//! crashes. Descriptors, paths and memory come from a fixed set, so that operations that succeed do no harm.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -13,16 +13,16 @@ use super::support::sys::{Map, PAGE};
 use super::support::*;
 
 const MEMORY: usize = 16 * PAGE;
-/// More than one system call moves: a transfer without end stops at what is forbidden.
+/// More than one system call moves, so that the longest transfer ends in inaccessible memory.
 const FORBIDDEN: usize = 4 << 30;
 const LARGEST_FILE: u64 = 16 << 20;
 
-/// What an operation may touch.
+/// What an operation may use.
 struct Sandbox {
     _dir: Dir,
-    /// Written to by reads and statx; nothing accessible follows.
+    /// Reads and statx write here. Inaccessible memory follows.
     memory: Map,
-    /// Read-only: paths, and in the last page iovecs up to its end, where nothing accessible follows.
+    /// Read-only: paths, then a page of iovecs. Inaccessible memory follows.
     texts: Map,
     fds: [RawFd; 8],
     _owners: Vec<OwnedFd>,
@@ -39,7 +39,7 @@ impl Sandbox {
         let file = dir.file("a", &files::pattern(3 * PAGE + 7));
         let (reader, writer) = sys::pipe();
         let owners: Vec<OwnedFd> = vec![file.into(), reader, writer, dir.open().into(), sys::eventfd(0)];
-        // High numbers, which no OPENAT gets; a CLOSE takes them, and the next case puts them back.
+        // High numbers, which no OPENAT returns. A CLOSE may close them; the next case opens them again.
         let high = |owner: &OwnedFd, number: RawFd| {
             // SAFETY: no memory involved.
             assert_eq!(unsafe { libc::dup3(owner.as_raw_fd(), number, libc::O_CLOEXEC) }, number);
@@ -112,7 +112,7 @@ struct Wild {
     sys_flags: u32,
     mode: u32,
     timeout_ns: u64,
-    /// Zero what the opcode does not use, so that it is accepted.
+    /// Clears the fields that the opcode does not use, so that submit accepts it.
     tidy: bool,
 }
 
@@ -129,7 +129,7 @@ fn bits() -> impl Strategy<Value = u32> {
     prop_oneof![8 => Just(0u32), 2 => (0..32u32).prop_map(|bit| 1 << bit), 1 => any::<u32>()]
 }
 
-/// Memory that suits the opcode at least so far that a success writes only into the sandbox.
+/// An address for the opcode. If the operation succeeds, it writes only into the sandbox.
 fn address(opcode: u8) -> BoxedStrategy<Address> {
     let nothing = prop_oneof![Just(Address::Null), Just(Address::Wild)];
     let good = match opcode {
@@ -184,7 +184,7 @@ impl Wild {
         op = op.sys(self.sys_flags.into()).mode(self.mode);
         op.timeout_ns = self.timeout_ns;
         if op.opcode == CAIO_OP_ALLOCATE && op.len > LARGEST_FILE {
-            op.len |= 1 << 63; // what could fill the disk is refused instead
+            op.len |= 1 << 63; // The kernel refuses this length. Otherwise it could fill the disk.
         }
         if self.tidy { tidied(op) } else { op }
     }
@@ -209,18 +209,18 @@ fn tidied(op: caio_op) -> caio_op {
     bare
 }
 
-/// Submits all it can, collects one event for each accepted operation, and closes what was opened.
+/// Submits the operations, collects one event for each accepted one, and closes opened descriptors.
 fn submit_and_collect(ctx: &Ctx, ops: &[caio_op]) {
     let accepted = ctx.submit(ops);
     if accepted < ops.len() as i32 {
         let rest = &ops[accepted.max(0) as usize..];
-        assert!([-libc::EINVAL, -libc::E2BIG].contains(&ctx.submit(rest)), "calling again says why");
+        assert!([-libc::EINVAL, -libc::E2BIG].contains(&ctx.submit(rest)), "the next call returns the cause");
     }
     let accepted = accepted.max(0) as usize;
     assert_eq!(ctx.stats().submitted as usize, accepted);
     let mut events = ctx.wait(accepted as u32, accepted as u32, 5_000_000).expect("events");
     let left = accepted - events.len();
-    assert!(ctx.cancel_all() <= left as i32, "what is left waits for a pipe, or will soon be done");
+    assert!(ctx.cancel_all() <= left as i32, "the rest waits for a pipe, or completes soon");
     events.extend(ctx.collect(left));
     let tags: BTreeSet<u64> = events.iter().map(|event| event.user_data).collect();
     assert_eq!(tags, (0..accepted as u64).collect(), "one event for each accepted operation");
@@ -234,13 +234,13 @@ fn submit_and_collect(ctx: &Ctx, ops: &[caio_op]) {
 }
 
 pub fn wild(case: &Case) {
-    // SAFETY: no handler. A write beyond the limit must not end the process, nor one into a pipe that nobody reads.
+    // SAFETY: no handler. A write beyond the limit, or to a pipe without a reader, must not end the process.
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
     }
     process::limit(libc::RLIMIT_FSIZE, LARGEST_FILE);
-    drop(case.ctx()); // what is made once and kept has been made
+    drop(case.ctx()); // creates what the library keeps for reuse
     let config = Config { cases: 300, max_shrink_iters: 100, failure_persistence: None, ..Config::default() };
     let batches = (prop::collection::vec(wild_operation(), 1..24), any::<bool>(), 0..3usize);
     let ran = TestRunner::new(config).run(&batches, |(batch, free_at_once, kind)| {
@@ -256,12 +256,12 @@ pub fn wild(case: &Case) {
             submit_and_collect(&ctx, &ops);
         }
         drop(ctx);
-        // The sandbox's own go with it, but for those that CLOSE took.
+        // Closes the sandbox's high numbers, unless a CLOSE has closed them.
         sandbox.fds.iter().filter(|fd| **fd >= 0).for_each(|fd| {
             sys::plain(&ops::close(*fd));
         });
         drop(sandbox);
-        assert_eq!(process::descriptors(), before, "no descriptor is left behind");
+        assert_eq!(process::descriptors(), before, "no descriptor is leaked");
         Ok(())
     });
     ran.unwrap_or_else(|failure| panic!("{failure}"));

@@ -1,6 +1,6 @@
-//! `kill -9` at a random moment, on a file system that then loses whatever was not synced: what was acknowledged is there
-//! and whole. That this would be noticed is shown by the same without the sync, with a sync that does not wait for its
-//! write, and on a disk that lies.
+//! `kill -9` at a random moment, on a file system that then loses all data that was not synced. Each acknowledged
+//! record is there and whole. Controls must lose records: without the sync, with a sync that does not wait for its
+//! write, and on a disk that ignores syncs.
 
 #![cfg(target_os = "linux")]
 
@@ -36,7 +36,7 @@ fn writer() {
     Writer::new(backend, order, Path::new(words.next().expect("a path"))).run();
 }
 
-/// Kills a process, and waits until the kernel has nothing of it any more.
+/// Kills a process, and waits until the kernel has released it.
 fn kill(mut child: Child) {
     child.kill().expect("kill -9");
     let status = child.wait().expect("its end");
@@ -47,7 +47,7 @@ fn kill(mut child: Child) {
 fn round(disk: &Disk, backend: u32, order: Order, random: &mut Random) -> (usize, usize) {
     let path = disk.path("records");
     std::fs::remove_file(&path).ok();
-    // Slow enough that others ask meanwhile, and group commit has something to do.
+    // A slow sync lets others queue meanwhile, so that group commit has work.
     disk.tell(&format!("fsync slow {} times=all", random.below(8)));
     let asked = format!("{backend} {} {}", order as u32, path.display());
     let mut command = Command::new(std::env::current_exe().expect("this program"));
@@ -72,7 +72,7 @@ fn round(disk: &Disk, backend: u32, order: Order, random: &mut Random) -> (usize
     (count, lost)
 }
 
-/// The harness of the child's test says something before it begins.
+/// Skips the output of the child's test harness.
 fn await_first(output: &mut impl Read) {
     let mut seen = Vec::new();
     let mut byte = [0];
@@ -98,39 +98,39 @@ fn rounds(disk: &Disk, count: usize, orders: &[Order], lies: &str) -> (usize, us
 }
 
 #[test]
-fn what_was_acknowledged_is_there() {
+fn acknowledged_records_survive_a_crash() {
     let kills = if short() { 30 } else { 500 };
     let Some(disk) = Disk::new() else { return };
     let (acknowledged, lost) = rounds(&disk, kills, &[Order::Chain, Order::After], "sync honest");
     println!("{kills} kills: {acknowledged} records of {RECORD} bytes acknowledged, {lost} lost");
-    assert!(acknowledged > kills, "something was at stake");
+    assert!(acknowledged > kills, "there were records to lose");
     assert_eq!(lost, 0);
     tried(kills, &format!("kill -9 while records are written and synced{}", disk.name()));
     tried(acknowledged, &format!("records acknowledged before a kill -9{}", disk.name()));
 }
 
-/// What the first test asserts is false here, or it could not fail.
+/// A control: records must be lost here, or the first test could not fail.
 fn loses(order: Order, lies: &str) {
     let kills = if short() { 9 } else { 30 };
     let Some(disk) = Disk::new() else { return };
     let (acknowledged, lost) = rounds(&disk, kills, &[order], lies);
     println!("{kills} kills, {order:?}, {lies}: {acknowledged} acknowledged, {lost} lost");
-    assert!(lost > 0, "none of {acknowledged} was lost, so nobody would notice");
+    assert!(lost > 0, "none of {acknowledged} was lost, so the test would not notice a loss");
     tried(kills, &format!("kill -9 where records must be lost, and are{}", disk.name()));
 }
 
 #[test]
-fn without_the_sync_it_is_not() {
+fn records_are_lost_without_the_sync() {
     loses(Order::NoSync, "sync honest");
 }
 
 #[test]
-fn with_a_sync_that_starts_too_early_it_is_not() {
+fn records_are_lost_if_the_sync_starts_too_early() {
     loses(Order::Unlinked, "sync honest");
 }
 
 #[test]
-fn with_a_disk_that_lies_it_is_not() {
+fn records_are_lost_on_a_disk_that_ignores_syncs() {
     loses(Order::Chain, "sync ignored");
     loses(Order::Chain, "sync early 40");
 }

@@ -1,5 +1,5 @@
-//! Faults of a disk, on every backend: the right errno, once, and the next operation works. The file system of
-//! `tests/faultfs` fails as it is told; what the plain system calls make of that is what the library has to say.
+//! Faults of a disk, on every backend: each operation completes once, with the errno of the plain system call, and the
+//! next operation works. The file system of `tests/faultfs` injects the faults.
 
 #![cfg(target_os = "linux")]
 
@@ -22,7 +22,7 @@ use support::files::{c_path, pattern};
 use support::*;
 
 use storm::storm;
-use waits::{a_failing_sync_fails_all_it_serves, hangs_that_end, slow_ones};
+use waits::{a_failing_sync_fails_all_it_serves, hangs_that_end, slow_requests};
 
 const PAGE: usize = sys::PAGE;
 const SIZE: usize = 16 * PAGE;
@@ -31,15 +31,15 @@ fn neg(errno: i32) -> i64 {
     -i64::from(errno)
 }
 
-/// A file of the faulty file system, with a pattern in it; `flags` may say O_DIRECT.
+/// A file of the faulty file system that contains a pattern; `flags` may be O_DIRECT.
 fn file(faults: &FaultFs, flags: i32) -> File {
     let path = faults.path("file");
     std::fs::write(&path, pattern(SIZE)).expect("a file");
     File::options().read(true).write(true).custom_flags(flags).open(path).expect("the file")
 }
 
-/// Runs `op` under a rule, by the plain call and then by the library: the same result, one event; then once more without
-/// the rule, which works.
+/// Runs `op` under a rule, by the plain call and then by the library. Both have the same result, and there is one
+/// event. Without the rule, the operation works.
 fn fails_alike(ctx: &Ctx, faults: &FaultFs, rule: &str, op: caio_op) {
     faults.tell(rule);
     let plain = sys::plain(&op);
@@ -55,7 +55,7 @@ fn fails_alike(ctx: &Ctx, faults: &FaultFs, rule: &str, op: caio_op) {
 
 const ERRNOS: [&str; 7] = ["EIO", "EINTR", "ENOSPC", "EDQUOT", "EAGAIN", "ENOMEM", "ESTALE"];
 
-/// Every transfer and sync, every errno, through the page cache and past it.
+/// Each transfer and sync fails with each errno, buffered and with O_DIRECT.
 fn transfers_fail(case: &Case) {
     let ctx = case.ctx();
     let Some(faults) = FaultFs::mount(&case.dir) else { return };
@@ -81,7 +81,7 @@ fn transfers_fail(case: &Case) {
         ];
         for errno in ERRNOS {
             for (kind, op) in &kinds {
-                // Reads of what is cached ask nobody.
+                // A cached read would not reach the file system.
                 case.dir_cool(&file);
                 fails_alike(&ctx, &faults, &format!("{kind} fail {errno} times=all"), *op);
                 tries += 1;
@@ -102,7 +102,7 @@ impl Case {
     }
 }
 
-/// A read of the current position that fails moves nothing.
+/// A read at the current position that fails does not move it.
 fn current_position_stays(ctx: &Ctx, faults: &FaultFs, file: &File) {
     let mut room = sys::Map::new(PAGE);
     let read = ops::read(file.as_raw_fd(), room.bytes_mut(), CAIO_OFFSET_CURRENT);
@@ -110,10 +110,10 @@ fn current_position_stays(ctx: &Ctx, faults: &FaultFs, file: &File) {
     assert_eq!(ctx.one(read), neg(libc::EIO));
     faults.tell("clear");
     assert_eq!(ctx.one(read), PAGE as i64);
-    assert_eq!(room.bytes(), &pattern(PAGE), "from where it was");
+    assert_eq!(room.bytes(), &pattern(PAGE), "the position is the same");
 }
 
-/// What takes paths.
+/// Each operation on a path fails with each errno.
 fn paths_fail(case: &Case) {
     let ctx = case.ctx();
     let Some(faults) = FaultFs::mount(&case.dir) else { return };
@@ -161,8 +161,8 @@ fn name_to_errno(name: &str) -> i32 {
     }
 }
 
-/// Short transfers are short, or finished with FULL, byte for byte.
-fn short_ones(case: &Case) {
+/// A short transfer has a short result. With FULL, it moves all bytes.
+fn short_transfers(case: &Case) {
     let ctx = case.ctx();
     let Some(faults) = FaultFs::mount(&case.dir) else { return };
     let file = file(&faults, libc::O_DIRECT);
@@ -175,14 +175,14 @@ fn short_ones(case: &Case) {
         faults.tell(&rule("read"));
         let (plain, got) = (sys::plain(&read), ctx.one(read));
         assert_eq!(got, plain, "as pread(2)");
-        // Direct reads may not start anywhere, and FUSE takes a short answer for the end of the file.
+        // A direct read must be aligned, and FUSE takes a short answer as the end of the file.
         let full = ctx.one(read.full());
         assert!((got..=2 * PAGE as i64).contains(&full) || full == neg(libc::EINVAL), "{full}");
         assert_eq!(memory.bytes()[..got as usize], pattern(got as usize)[..]);
         faults.tell("clear");
         tries += 2;
     }
-    // Past the page cache by the file system's own will, transfers may start at any byte.
+    // If the file system itself bypasses the page cache, transfers may start at any byte.
     faults.tell("direct on");
     let file = File::options().read(true).write(true).open(faults.path("file")).expect("the file");
     let fd = file.as_raw_fd();
@@ -200,7 +200,7 @@ fn short_ones(case: &Case) {
         assert_eq!(back, content);
         let chain = ops::chain(&[ops::write(fd, &content, 3), ops::fdsync(fd)]);
         assert_eq!(ctx.run(&chain), [most, neg(libc::ECANCELED)], "a short transfer breaks a chain");
-        // Some parts, then an error: at an explicit offset FULL says the error.
+        // At an explicit offset, FULL yields the error, even after some bytes.
         faults.tell("clear");
         faults.tell(&format!("read short {most} times=1\nread fail EIO times=all"));
         assert_eq!(ctx.one(ops::read(fd, &mut back, 3).full()), neg(libc::EIO));
@@ -210,7 +210,8 @@ fn short_ones(case: &Case) {
     tried(tries, "short reads and writes, plain, FULL, vectored and in chains (FUSE)");
 }
 
-/// No space from some byte on: short up to there, then the error; what fitted is there.
+/// The disk is full from a certain byte on: a write up to it is short, and one beyond it fails. The bytes that fit are
+/// written.
 fn full_at_a_byte(case: &Case) {
     let ctx = case.ctx();
     let Some(faults) = FaultFs::mount(&case.dir) else { return };
@@ -241,7 +242,7 @@ fn full_at_a_byte(case: &Case) {
 
 promises! {
     Plan::PLAIN => {
-        transfers_fail, paths_fail, short_ones, full_at_a_byte, storm,
-        slow_ones, hangs_that_end, a_failing_sync_fails_all_it_serves,
+        transfers_fail, paths_fail, short_transfers, full_at_a_byte, storm,
+        slow_requests, hangs_that_end, a_failing_sync_fails_all_it_serves,
     }
 }

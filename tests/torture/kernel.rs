@@ -1,5 +1,6 @@
-//! A kernel that answers wrongly once, or never lets a call through: no hang, no crash, exactly one event for each
-//! operation, a clean error or the right result, and the next operation works. `tests/c/mixed.c` is what runs.
+//! A kernel that fails one system call, or always forbids one. There is no hang and no crash. Each operation has
+//! exactly one event, with a clean error or the right result, and the next operation works. The program that runs is
+//! `tests/c/mixed.c`.
 
 #![cfg(target_os = "linux")]
 
@@ -49,13 +50,13 @@ fn program() -> &'static Path {
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// So many rounds had a clean error.
+    /// This many rounds had a clean error.
     Ran { failed: u32 },
-    /// caio_ctx_new said this.
+    /// caio_ctx_new failed with this errno.
     NoContext { errno: i32 },
 }
 
-/// Runs the program under `wrapper` (strace, or nothing) with `more` arguments; what breaks a promise is an error.
+/// Runs the program under `wrapper` (strace, or env) with `more` arguments; a broken promise is an error.
 fn run(wrapper: &[String], setting: Setting, dir: &Path, rounds: u32, more: &[String]) -> Result<Verdict, String> {
     let Setting { backend, flags } = setting;
     let own = [backend.to_string(), flags.to_string(), dir.display().to_string(), rounds.to_string()];
@@ -77,7 +78,7 @@ fn run(wrapper: &[String], setting: Setting, dir: &Path, rounds: u32, more: &[St
     verdict.ok_or_else(|| format!("{:?} {}: {said}{stderr}", setting, output.status))
 }
 
-/// Runs every job, a few at a time (they mostly wait for the disk); panics with all that is wrong at the end.
+/// Runs all jobs, a few at a time, as they mostly wait for the disk. At the end, panics with all failures.
 fn all<Job: Sync>(jobs: &[Job], judge: impl Fn(&Job, &Dir) -> Result<(), String> + Sync) {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());

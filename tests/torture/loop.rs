@@ -1,6 +1,6 @@
-//! Faults of real file systems, on every backend: CAIO_TEST_DIR is one in which CAIO_FAULT holds. What the plain system
-//! calls say is what the library has to say, once for each operation, in the kernel's queues too. On loop devices, and in the
-//! virtual machine on a SCSI disk.
+//! Faults of real file systems, on every backend. CAIO_TEST_DIR is a file system with the fault CAIO_FAULT. Each
+//! operation completes once, with the result of the plain system call, also in the kernel's queues. The file systems
+//! are on loop devices, or on a SCSI disk of the virtual machine.
 
 #![cfg(target_os = "linux")]
 
@@ -30,7 +30,7 @@ fn contexts() -> Vec<Ctx> {
     backends().into_iter().flat_map(with_flags).collect()
 }
 
-/// The file that the script made when all was well, opened for these flags.
+/// A file that `make` created before the fault, opened with these flags.
 fn open(name: &str, flags: i32) -> File {
     let path = folder().join(name);
     File::options().read(true).write(true).custom_flags(flags).open(&path).unwrap_or_else(|why| panic!("{name}: {why}"))
@@ -50,7 +50,7 @@ fn pages(opcode: u8, file: &File, memory: &sys::Map) -> Vec<caio_op> {
     (0..PAGES).map(page).collect()
 }
 
-/// Every page of a file that cannot be read fails, every one that can is right; the other file goes on.
+/// Reads of bad pages fail, and reads of good pages return their content. Another file still works.
 fn eio(ctx: &Ctx, memory: &mut sys::Map) -> usize {
     let mut tries = 0;
     for flags in [0, libc::O_DIRECT] {
@@ -60,10 +60,10 @@ fn eio(ctx: &Ctx, memory: &mut sys::Map) -> usize {
         });
         cool(&bad);
         let reads = pages(CAIO_OP_READ, &bad, memory);
-        // Past the cache a medium error may be ENODATA.
+        // With O_DIRECT, a medium error may be ENODATA.
         let plain: Vec<i64> = reads.iter().map(sys::plain).collect();
         let failed: Vec<i64> = plain.iter().copied().filter(|result| *result != PAGE as i64).collect();
-        assert!(failed.len() > PAGES / 2, "the fault was felt: {plain:?}");
+        assert!(failed.len() > PAGES / 2, "the fault has an effect: {plain:?}");
         assert!(failed.iter().all(|result| [EIO, -i64::from(libc::ENODATA)].contains(result)), "{plain:?}");
         cool(&bad);
         assert_eq!(ctx.run(&reads), plain);
@@ -78,7 +78,7 @@ fn eio(ctx: &Ctx, memory: &mut sys::Map) -> usize {
     tries
 }
 
-/// The file system has shut itself down under these files, which are open.
+/// The file system was shut down while these files were open.
 fn shutdown(ctx: &Ctx, memory: &sys::Map, open: &[File; 2]) -> usize {
     let mut tries = 1;
     let path = files::c_path(folder().join("good"));
@@ -97,13 +97,13 @@ fn shutdown(ctx: &Ctx, memory: &sys::Map, open: &[File; 2]) -> usize {
     tries
 }
 
-/// CAIO_SWITCH turns a disk "down", which then answers EIO, and "up".
+/// CAIO_SWITCH turns the disk "down", so that it fails with EIO, and "up".
 fn switch(state: &str) {
     let switch = std::env::var_os("CAIO_SWITCH").expect("CAIO_SWITCH");
     assert!(Command::new(switch).arg(state).status().expect("the switch").success(), "{state}");
 }
 
-/// While the disk is down nothing comes from it and nothing gets to it; when it is up again all works.
+/// While the disk is down, reads, direct writes and syncs fail. When it is up again, all operations work.
 fn flaky(ctx: &Ctx, memory: &mut sys::Map) -> usize {
     for flags in [0, libc::O_DIRECT] {
         let file = open("good", flags);
@@ -115,7 +115,7 @@ fn flaky(ctx: &Ctx, memory: &mut sys::Map) -> usize {
         let written = if direct { EIO } else { PAGE as i64 };
         assert_eq!(ctx.run(&pages(CAIO_OP_WRITE, &file, memory)), [written; PAGES]);
         if !direct {
-            assert_eq!(ctx.one(sync), EIO, "what is in the cache cannot get out");
+            assert_eq!(ctx.one(sync), EIO, "dirty pages cannot be written");
         }
         switch("up");
         memory.bytes_mut().copy_from_slice(&pattern(PAGES * PAGE));
@@ -129,7 +129,7 @@ fn flaky(ctx: &Ctx, memory: &mut sys::Map) -> usize {
     8 * PAGES + 3
 }
 
-/// No space is left.
+/// Writes to a full file system fail with ENOSPC. Reads still work.
 fn full(ctx: &Ctx, memory: &mut sys::Map) -> usize {
     const ENOSPC: i64 = -(libc::ENOSPC as i64);
     let filler = File::options().append(true).create(true).open(folder().join("filler")).expect("a file");
@@ -146,14 +146,14 @@ fn full(ctx: &Ctx, memory: &mut sys::Map) -> usize {
         assert_eq!(ctx.one(op(CAIO_OP_ALLOCATE, fd).len(1 << 30)), ENOSPC);
         let good = open("good", flags);
         assert!(ctx.run(&pages(CAIO_OP_READ, &good, memory)).iter().all(|result| *result == PAGE as i64));
-        assert_eq!(memory.bytes(), pattern(PAGES * PAGE), "reads go on");
+        assert_eq!(memory.bytes(), pattern(PAGES * PAGE), "reads still work");
         assert_eq!(ctx.one(ops::truncate(fd, 0)), 0);
         tries += 2 * PAGES + 2;
     }
     tries
 }
 
-/// Nothing is wrong: each page comes back, also past the cache in sectors of any size.
+/// Without a fault, each page is read as it was written, also with O_DIRECT and any sector size.
 fn nothing(ctx: &Ctx, memory: &mut sys::Map) -> usize {
     for flags in [0, libc::O_DIRECT] {
         let file = open("good", flags);
@@ -164,7 +164,7 @@ fn nothing(ctx: &Ctx, memory: &mut sys::Map) -> usize {
         memory.bytes_mut().fill(0);
         assert!(ctx.run(&pages(CAIO_OP_READ, &file, memory)).iter().all(|result| *result == PAGE as i64));
         assert_eq!(memory.bytes(), pattern(PAGES * PAGE));
-        // Half a page: past the cache only where sectors are that small.
+        // Not a whole page: O_DIRECT allows that only with small sectors.
         let odd = op(CAIO_OP_READ, file.as_raw_fd()).buf(memory.address(0)).len(512).at(512);
         assert_eq!(ctx.one(odd), sys::plain(&odd));
     }
@@ -204,7 +204,7 @@ fn on_this_file_system() {
     tried(tries, &format!("{name}, fault: {fault}"));
 }
 
-/// What the faults need: a file near the start of the device, and one that is not.
+/// Creates the files. The script moves "bad" to where the fault is.
 fn make(folder: &Path) {
     let content = pattern(PAGES * PAGE);
     std::fs::write(folder.join("good"), &content).expect("a file");

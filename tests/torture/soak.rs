@@ -1,6 +1,6 @@
-//! Mixed load for a long time on every backend at once, four contexts each: what is read is what was written, every operation
-//! has its event, and memory, descriptors and threads stay flat. `CAIO_SOAK_SECONDS` says how long (60, in full 1800).
-//! The measured values go to `soak.csv` and `soak.svg` in cargo's folder for temporary files, or to `CAIO_SOAK_OUT`.
+//! A long mixed load on all backends at once, with four contexts each. Reads return what was written, each operation
+//! has its event, and memory, descriptors and threads stay level. `CAIO_SOAK_SECONDS` is the time (60, in full 1800).
+//! The values go to `soak.csv` and `soak.svg`, in `CAIO_SOAK_OUT` or cargo's folder for temporary files.
 
 #![cfg(target_os = "linux")]
 
@@ -34,7 +34,7 @@ fn setup(backend: u32, number: u32) -> caio_options {
 }
 
 #[test]
-fn it_stays_what_it_is() {
+fn resources_stay_level_under_load() {
     let seconds = seconds();
     let dir = Folder::Disk.make();
     let backends = backends();
@@ -47,7 +47,7 @@ fn it_stays_what_it_is() {
                 scope.spawn(move || {
                     let done = AbortOnPanic;
                     let mut load = Load::new(dir, setup(*backend, number), *backend * CONTEXTS + number);
-                    // Relaxed: it only has to be seen some time.
+                    // Relaxed: nothing else is published with it, and it is read again soon.
                     while !stop.load(Ordering::Relaxed) {
                         load.turn();
                     }
@@ -73,7 +73,7 @@ fn it_stays_what_it_is() {
     tried(seconds as usize, "seconds of mixed load on every backend, resources flat");
 }
 
-/// A thread that fails ends the test, not after half an hour.
+/// Ends the test immediately if a thread fails, and not at the end of the load.
 struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {

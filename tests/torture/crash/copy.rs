@@ -1,4 +1,4 @@
-//! `caio-cp --fsync` is killed at a random moment and the power lost: no half-written file stands under its final name.
+//! `caio-cp --fsync` is killed at a random moment, and the power fails: no file with its final name is half-written.
 
 use super::support::faultfs::FaultFs;
 use super::support::files::{Folder, pattern};
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 const FILES: usize = 60;
 
-/// `CAIO_CP`, which the script sets.
+/// The program: `CAIO_CP`, which the script sets.
 fn program() -> Option<PathBuf> {
     let program = std::env::var_os("CAIO_CP").map(PathBuf::from);
     if program.is_none() {
@@ -32,7 +32,7 @@ fn tree(root: &Path) {
     (0..FILES).for_each(|number| std::fs::write(root.join(name(number)), content(number)).expect("a file"));
 }
 
-/// What is killed, and how long a copy that is not takes.
+/// The program and its arguments.
 struct Copier<'a> {
     program: &'a Path,
     from: &'a Path,
@@ -48,7 +48,7 @@ impl Copier<'_> {
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("caio-cp")
     }
 
-    /// Copies under final names after a kill within that time: whole ones, others.
+    /// Kills a copy within this time. Returns how many files with their final names are whole, and how many are not.
     fn round(&self, arguments: &[&str], random: &mut Random, within: Duration) -> (usize, usize) {
         let mut child = self.start(arguments);
         std::thread::sleep(Duration::from_micros(random.below(within.as_micros() as usize) as u64));
@@ -83,7 +83,7 @@ fn rounds(kills: usize, arguments: &[&str]) -> Option<(usize, usize)> {
     let backends: Vec<&str> = backends().into_iter().map(backend_name).collect();
     let mut within = Duration::ZERO;
     let all = (0..kills).map(|at| {
-        // What runs beside it comes and goes.
+        // The load of the machine changes, so the time is measured again.
         if at % 10 == 0 {
             within = copier.time(arguments).mul_f64(1.2);
         }
@@ -94,7 +94,7 @@ fn rounds(kills: usize, arguments: &[&str]) -> Option<(usize, usize)> {
 }
 
 #[test]
-fn copies_are_whole_or_not_there() {
+fn copies_with_fsync_are_whole_or_absent() {
     let kills = if short() { 12 } else { 150 };
     let Some((whole, torn)) = rounds(kills, &["--fsync"]) else { return };
     println!("{kills} kills of caio-cp --fsync: {whole} files under their final names, {torn} of them not whole");
@@ -105,10 +105,10 @@ fn copies_are_whole_or_not_there() {
 }
 
 #[test]
-fn copies_without_fsync_are_not() {
+fn copies_without_fsync_are_torn() {
     let kills = if short() { 6 } else { 30 };
     let Some((whole, torn)) = rounds(kills, &[]) else { return };
     println!("{kills} kills of caio-cp: {whole} files whole, {torn} not");
-    assert!(torn > 0, "none was torn, so nobody would notice");
+    assert!(torn > 0, "none was torn, so the test would not notice a torn file");
     tried(kills, "kill -9 where copies must be torn, and are");
 }

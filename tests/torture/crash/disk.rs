@@ -1,5 +1,5 @@
-//! What loses at a crash whatever was not synced: the file system of `tests/faultfs`; or one that is mounted at CAIO_FLAKY, on
-//! device-mapper's flakey, which then drops all writes (`tests/torture/oldkernel/flaky`, in the virtual machine).
+//! File systems that lose unsynced data in a crash: that of `tests/faultfs`; or one at CAIO_FLAKY, on device-mapper's
+//! flakey target, which then drops all writes (`tests/torture/oldkernel/flaky`, in the virtual machine).
 
 use super::support::faultfs::FaultFs;
 use super::support::files::{Dir, Folder};
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 pub enum Disk {
-    /// It is gone before the folder that it is mounted in.
+    /// The file system is dropped before the folder that it is mounted in.
     Faults(FaultFs, #[allow(dead_code)] Dir),
     Flaky(PathBuf),
 }
@@ -22,7 +22,7 @@ impl Disk {
         Some(Self::Faults(faults, dir))
     }
 
-    /// For the tally.
+    /// The name in the tally.
     pub fn name(&self) -> String {
         match self {
             Self::Faults(..) => String::new(),
@@ -30,7 +30,7 @@ impl Disk {
         }
     }
 
-    /// Of a writer, in microseconds: enough for many records. Emulation is slow.
+    /// The longest time until the writer is killed, in microseconds. Emulation is slow.
     pub fn longest_life_us(&self) -> usize {
         match self {
             Self::Faults(..) => 60_000,
@@ -45,7 +45,7 @@ impl Disk {
         }
     }
 
-    /// What only the first kind understands.
+    /// Sends a command, which only the first kind understands.
     pub fn tell(&self, command: &str) {
         if let Self::Faults(faults, _) = self {
             faults.tell(command);

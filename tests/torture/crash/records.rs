@@ -1,4 +1,4 @@
-//! Records that tell whether they are whole, and the program that writes them.
+//! Records whose content shows whether they are whole, and the program that writes them.
 
 use super::support::sys::Map;
 use super::support::*;
@@ -9,9 +9,9 @@ use std::path::Path;
 
 /// More than a sector, so that it can be torn.
 pub const RECORD: usize = 2048;
-/// Records on their way at the same time.
+/// Records in flight.
 const DEPTH: usize = 32;
-/// What the writer says before the numbers.
+/// What the writer prints before the numbers.
 pub const READY: &[u8] = b"records from here:";
 
 /// How a record is written and acknowledged.
@@ -19,11 +19,11 @@ pub const READY: &[u8] = b"records from here:";
 pub enum Order {
     /// A write, then an fdatasync that is linked to it.
     Chain,
-    /// A write, and when its event has come an fdatasync by itself.
+    /// A write, and an fdatasync when the write has completed.
     After,
-    /// Acknowledged when written.
+    /// A write without a sync.
     NoSync,
-    /// The fdatasync is asked for first, and does not wait for the write; acknowledged when both have come.
+    /// An fdatasync, and a write that is not linked to it. The record is acknowledged when both have completed.
     Unlinked,
 }
 
@@ -33,7 +33,7 @@ impl Order {
     }
 }
 
-/// Each word says which record it is of, and where in it.
+/// The content of each word depends on the record and the position in it.
 fn word(number: u64, at: usize) -> u64 {
     (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ at as u64
 }
@@ -48,14 +48,14 @@ pub struct Writer {
     file: File,
     order: Order,
     room: Map,
-    /// The record that each place of the room holds, and how many events it lacks.
+    /// The record in each place of the memory, and how many events it still needs.
     places: [(u64, u32); DEPTH],
     next: u64,
 }
 
 impl Writer {
     pub fn new(backend: u32, order: Order, path: &Path) -> Self {
-        // The test that started us may be killed: then nobody reads any more.
+        // If the test that started this process is killed, this process must end too.
         // SAFETY: no memory involved.
         unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         let file = File::create(path).expect("the file of the records");
@@ -63,7 +63,7 @@ impl Writer {
         Self { ctx, file, order, room, places: [(0, 0); DEPTH], next: 0 }
     }
 
-    /// Writes records until somebody kills us.
+    /// Writes records until the process is killed.
     pub fn run(mut self) {
         let mut output = std::io::stdout();
         output.write_all(READY).and_then(|()| output.flush()).expect("a reader");

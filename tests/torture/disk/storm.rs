@@ -1,4 +1,4 @@
-//! Thousands of operations while the disk fails now and then in every way at once.
+//! Thousands of operations on a disk that fails at random, in several ways at once.
 
 use std::os::fd::AsRawFd;
 
@@ -9,12 +9,12 @@ use super::{PAGE, file, neg};
 
 const SLOTS: usize = 16;
 
-/// Each page of the file is one slot's; what a write that succeeded put there is what later reads find.
+/// Each page of the file belongs to one slot. Later reads find what the last successful write put there.
 pub fn storm(case: &Case) {
     let rounds = if short() { 40 } else { 400 };
     let ctx = case.ctx();
     let Some(faults) = FaultFs::mount(&case.dir) else { return };
-    // Through the page cache, O_DIRECT's too, a short answer of FUSE would read as zeros.
+    // With the page cache, a short answer of FUSE would read as zeros.
     faults.tell("direct on");
     let file = file(&faults, 0);
     let fd = file.as_raw_fd();
@@ -41,7 +41,7 @@ pub fn storm(case: &Case) {
             let page = &memory.bytes()[at * PAGE..(at + 1) * PAGE];
             match results[at] {
                 result if result == PAGE as i64 && writes[at] => known[at] = Some(fill(round, at)),
-                // FUSE takes a short read for the end of the file, and believes in that end for a while.
+                // FUSE takes a short read as the end of the file, and remembers that size for a while.
                 result if !writes[at] && (0..=PAGE as i64).contains(&result) => {
                     let found = &page[..result as usize];
                     let right = known[at].is_none_or(|byte| found.iter().all(|found| *found == byte));
@@ -53,7 +53,7 @@ pub fn storm(case: &Case) {
                         first.map(|first| found[first])
                     );
                 }
-                // A write that failed may have got anywhere.
+                // A write that failed may have written any part of its bytes.
                 result if faulty.contains(&result) || result == neg(libc::EINVAL) => {
                     failed += 1;
                     known[at] = if writes[at] { None } else { known[at] };
@@ -66,7 +66,7 @@ pub fn storm(case: &Case) {
         total += results.len();
     }
     faults.tell("clear");
-    assert!(failed > rounds / 4, "the faults were felt: {failed} of {total}");
+    assert!(failed > rounds / 4, "the faults have an effect: {failed} of {total}");
     let stats = ctx.stats();
     assert_eq!((stats.submitted, stats.completed, stats.inflight), (total as u64, total as u64, 0));
     tried(total, "operations on a disk that fails, is slow and answers short at random (FUSE)");

@@ -1,4 +1,4 @@
-//! A disk that is slow, hangs for a while, or fails a sync that many wait for.
+//! A disk that is slow, that hangs for a while, or that fails a sync of several callers.
 
 use std::os::fd::AsRawFd;
 
@@ -14,8 +14,8 @@ fn page_op(opcode: u8, fd: i32, memory: &sys::Map, at: usize) -> caio_op {
     op(opcode, fd).buf(memory.address(place)).len(PAGE as u64).at(place as u64).tag(at as u64)
 }
 
-/// Every request takes a while; none is lost, none comes twice.
-pub fn slow_ones(case: &Case) {
+/// With slow requests, each operation completes once.
+pub fn slow_requests(case: &Case) {
     const COUNT: usize = 16;
     let ctx = case.ctx();
     let Some(faults) = FaultFs::mount(&case.dir) else { return };
@@ -35,7 +35,7 @@ pub fn slow_ones(case: &Case) {
     tried(batch.len(), "slow reads, writes and syncs (FUSE)");
 }
 
-/// Hanging requests meanwhile get cancels and timeouts, which do not interrupt a disk, and then end well or badly.
+/// A cancel or timeout does not interrupt a request that hangs. Each operation completes when the disk answers.
 pub fn hangs_that_end(case: &Case) {
     const COUNT: usize = 8;
     let Some(faults) = FaultFs::mount(&case.dir) else { return };
@@ -57,7 +57,7 @@ pub fn hangs_that_end(case: &Case) {
             let others = case.dir.file("beside", b"beside");
             let mut back = [0; 6];
             ctx.accept(&[ops::read(others.as_raw_fd(), &mut back, 0).tag(100)]);
-            // One worker is all the hanging one has: the read beside is served by the page cache, or waits for it.
+            // The other read is cached, or waits for the one worker thread that hangs.
             let beside = ctx.wait(1, 1, PATIENCE.as_nanos() as i64).expect("an event");
             assert!(beside[0].user_data == 100 || beside[0].user_data < COUNT as u64);
             assert_eq!(ctx.cancel(0), 1);
@@ -65,7 +65,7 @@ pub fn hangs_that_end(case: &Case) {
             faults.tell("go");
             let mut left = COUNT + 1 - beside.len();
             let mut events = beside;
-            until("all hanging ones end", || {
+            until("all requests end", || {
                 faults.tell("go");
                 let more = ctx.wait(1, left as u32, 20_000_000).expect("events");
                 left -= more.len();
@@ -75,7 +75,7 @@ pub fn hangs_that_end(case: &Case) {
             let wanted = if end.is_empty() { PAGE as i64 } else { neg(libc::EIO) };
             for event in events.iter().filter(|event| event.user_data < COUNT as u64) {
                 let stopped = [ECANCELED, neg(libc::ETIMEDOUT)].contains(&event.result) && event.user_data < 2;
-                // Those that hung behind the rule's end succeed.
+                // Requests that started after the rule ended succeed.
                 let good = event.result == wanted || event.result == PAGE as i64 || stopped;
                 assert!(good, "{kind}{end}: {event:?}");
             }
@@ -86,7 +86,7 @@ pub fn hangs_that_end(case: &Case) {
     tried(tries, "hangs that end, with cancel and timeout meanwhile (FUSE)");
 }
 
-/// Group commit: nobody whom a failed sync served is told that all is well, and the next sync is asked anew.
+/// Group commit: a failing sync fails all operations that it serves, and the next sync is a new one.
 pub fn a_failing_sync_fails_all_it_serves(case: &Case) {
     const ASKED: u64 = 12;
     let ctx = case.ctx();
@@ -104,7 +104,7 @@ pub fn a_failing_sync_fails_all_it_serves(case: &Case) {
         faults.tell("go");
         let mut events = ctx.collect(ASKED as usize + 3);
         events.sort();
-        assert_eq!(events[0], Event { user_data: 0, result: 0 }, "it was asked before the fault");
+        assert_eq!(events[0], Event { user_data: 0, result: 0 }, "it started before the fault");
         let failed = events[1..].iter().filter(|event| event.user_data <= 100);
         assert!(failed.clone().all(|event| event.result == neg(libc::EIO)), "{events:?}");
         assert_eq!(events.last(), Some(&Event { user_data: 101, result: ECANCELED }));

@@ -1,4 +1,4 @@
-//! Under user-mode emulation (CAIO_EMULATOR), whose kernel has neither io_uring nor kernel AIO.
+//! User-mode emulation (CAIO_EMULATOR), which supports neither io_uring nor kernel AIO.
 
 use super::support::*;
 use super::{Folder, Setting, Verdict, program, run};
@@ -6,7 +6,7 @@ use super::{Folder, Setting, Verdict, program, run};
 const ROUNDS: u32 = 12;
 
 #[test]
-fn auto_ends_on_threads() {
+fn auto_chooses_threads() {
     let Ok(emulator) = std::env::var("CAIO_EMULATOR") else { return };
     program();
     let dir = Folder::Disk.make();

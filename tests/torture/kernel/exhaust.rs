@@ -1,4 +1,4 @@
-//! Descriptors, threads, memory and locked memory that run out, each in steps from nothing to enough.
+//! Exhausted descriptors, threads, memory and locked memory, in steps from none to enough.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -14,8 +14,9 @@ struct Job {
 
 const ROUNDS: u32 = 12;
 
-/// Limits do not bind root, so the program runs as another user, a new one each time: the kernel counts threads by user.
-/// The user keeps root's right to every file, as the build may lie in a directory that only root can enter.
+/// Limits do not apply to root, so the program runs as another user. The kernel counts threads per user, so each run
+/// has a new one. The user keeps root's right to all files, because only root may be able to enter the build's
+/// directory.
 fn as_another_user() -> Vec<String> {
     static LAST: AtomicU32 = AtomicU32::new(60_000);
     // Relaxed: only distinct numbers matter.
@@ -28,7 +29,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// Descriptors that whatever started the test has left open, such as make's job server.
+/// Descriptors that this process inherited, such as make's job server, and passes on.
 fn inherited_descriptors() -> usize {
     // SAFETY: no memory involved.
     let passed_on = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } == 0;
@@ -37,13 +38,14 @@ fn inherited_descriptors() -> usize {
 
 fn limits() -> Vec<Vec<String>> {
     let mut limits = Vec::new();
-    // The program itself has three files, two pipes, and opens one more.
+    // The program itself has three files and two pipes, and opens one more.
     let least = 10 + inherited_descriptors();
     for descriptors in least..least + 20 {
         limits.push(words(&["prlimit", &format!("--nofile={descriptors}")]));
     }
     for threads in [1, 2, 3, 4, 6] {
-        // The limit last: execve(2) answers EAGAIN if there were too many threads already when the user changed.
+        // Sets the limit last: execve(2) fails with EAGAIN if the user had too many threads already at the change of
+        // user.
         let limit = format!("--nproc={threads}");
         limits.push([as_another_user(), words(&["prlimit", &limit])].concat());
     }
@@ -61,7 +63,7 @@ fn verdict(job: &Job, dir: &Dir) -> Result<Verdict, String> {
     run(&job.wrapper, job.setting, &dir.path, ROUNDS, &job.more)
 }
 
-/// Everything that can be refused is a clean error.
+/// The program runs, or caio_ctx_new fails with a clean error.
 fn judge(job: &Job, verdict: Result<Verdict, String>) -> Result<(), String> {
     match verdict {
         Ok(Verdict::Ran { .. }) => Ok(()),
@@ -72,7 +74,7 @@ fn judge(job: &Job, verdict: Result<Verdict, String>) -> Result<(), String> {
 }
 
 #[test]
-fn what_runs_out_is_a_clean_error() {
+fn exhausted_resources_yield_a_clean_error() {
     program();
     let at = |setting: Setting| limits().into_iter().map(move |wrapper| Job { setting, wrapper, more: vec![] });
     let list: Vec<Job> = settings().into_iter().flat_map(at).collect();
@@ -82,12 +84,14 @@ fn what_runs_out_is_a_clean_error() {
     tried(list.len(), "runs of 12 rounds short of descriptors, threads (RLIMIT_NPROC) or locked memory");
 }
 
-/// The pids controller of a control group: threads of the group, the kernel's own for io_uring included.
+/// The pids controller limits the threads of a control group, including the kernel's threads for io_uring.
 #[test]
-fn a_control_group_has_no_more_threads() {
+fn a_control_group_limits_threads() {
     program();
     let Some(root) = pids_controller() else {
-        eprintln!("not tried: a control group with few threads needs the pids controller, and leave to make a group");
+        eprintln!(
+            "not tried: a control group with few threads needs the pids controller, and permission to make a group"
+        );
         return;
     };
     let mut list = Vec::new();
@@ -101,19 +105,19 @@ fn a_control_group_has_no_more_threads() {
             list.push((group, Job { setting, wrapper: words(&["sh", "-c", &enter, "sh"]), more: vec![] }));
         }
     }
-    let felt = AtomicUsize::new(0);
+    let affected = AtomicUsize::new(0);
     all(&list, |(group, job), dir| {
         let verdict = verdict(job, dir);
         // Relaxed: a count.
-        felt.fetch_add(usize::from(verdict != Ok(Verdict::Ran { failed: 0 })), Ordering::Relaxed);
+        affected.fetch_add(usize::from(verdict != Ok(Verdict::Ran { failed: 0 })), Ordering::Relaxed);
         until("the group is empty", || std::fs::remove_dir(group).is_ok());
         judge(job, verdict)
     });
-    assert!(felt.into_inner() >= settings().len(), "one thread is not enough");
+    assert!(affected.into_inner() >= settings().len(), "one thread is not enough");
     tried(list.len(), "runs of 12 rounds in a control group with room for 1 to 6 threads");
 }
 
-/// The folder of the controller, if groups can be made there.
+/// The folder of the controller, if this process can create groups there.
 fn pids_controller() -> Option<PathBuf> {
     let second = std::fs::read_to_string("/sys/fs/cgroup/cgroup.subtree_control").unwrap_or_default();
     let folder = if second.contains("pids") { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/pids" };
@@ -123,9 +127,9 @@ fn pids_controller() -> Option<PathBuf> {
     can.then(|| folder.into())
 }
 
-/// Address space: what the program has and so many kilobytes more. Stacks, rings and memory are refused alike.
+/// The address space is limited to what the program has plus some kilobytes, so stacks, rings and heap memory may fail.
 #[test]
-fn no_more_address_space() {
+fn address_space_runs_out() {
     program();
     let mut list = Vec::new();
     for setting in settings() {
@@ -137,11 +141,11 @@ fn no_more_address_space() {
     let aborted = AtomicUsize::new(0);
     all(&list, |job, dir| with_rusts_ends(job, dir, &aborted));
     let aborted = aborted.into_inner();
-    tried(list.len() - aborted, "runs short of address space (RLIMIT_AS), gone well or with an error");
-    tried(aborted, "runs short of address space, ended by Rust with its own sentence");
+    tried(list.len() - aborted, "runs short of address space (RLIMIT_AS): success or an error");
+    tried(aborted, "runs short of address space that Rust's standard library ended with its own message");
 }
 
-/// What Rust's standard library and the C library say when they end a process for want of memory.
+/// The messages with which Rust's standard library and the C library abort a process without memory.
 const ENDS: [&str; 2] = ["memory allocation of", "failed to register TLS destructor: out of memory"];
 
 /// As [`judge`], but counts the runs that Rust ended.
@@ -156,7 +160,7 @@ fn with_rusts_ends(job: &Job, dir: &Dir, aborted: &AtomicUsize) -> Result<(), St
     }
 }
 
-/// The n-th allocation fails: an error, or the end of the process with Rust's own sentence, never anything else.
+/// The n-th allocation fails. The result is an error, or Rust's standard library ends the process with its own message.
 #[test]
 fn an_allocation_fails() {
     program();
@@ -172,6 +176,6 @@ fn an_allocation_fails() {
     let aborted = AtomicUsize::new(0);
     all(&list, |job, dir| with_rusts_ends(job, dir, &aborted));
     let aborted = aborted.into_inner();
-    tried(list.len() - aborted, "runs in which one allocation fails, gone well or with ENOMEM");
-    tried(aborted, "runs in which one allocation fails, ended by Rust with its own sentence (what the manual says)");
+    tried(list.len() - aborted, "runs in which one allocation fails: success or ENOMEM");
+    tried(aborted, "runs in which one allocation fails that Rust's standard library ended, as caio(7) documents");
 }

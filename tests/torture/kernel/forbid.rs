@@ -1,9 +1,9 @@
-//! seccomp: one system call after the other is forbidden for good, before the context is made.
+//! seccomp: a filter forbids one system call before the program makes its context.
 
 use super::support::*;
 use super::{Dir, Setting, Verdict, all, program, run, settings};
 
-/// What the library is not made to live without, and why.
+/// System calls that the library needs, and why.
 const EXCEPTED: &[(&str, &str)] = &[
     ("brk", "the C library's memory"),
     ("mmap", "the C library's memory"),
@@ -15,7 +15,7 @@ const EXCEPTED: &[(&str, &str)] = &[
     ("exit", "how a thread ends"),
     ("rt_sigreturn", "how signal handlers end"),
     ("execve", "starts the program"),
-    ("write", "how an eventfd is told; what forbids it forbids nearly all"),
+    ("write", "signals the eventfd"),
 ];
 
 /// The system calls that the conformance suite makes, one a line.
@@ -56,7 +56,7 @@ fn judge(job: &Job, dir: &Dir) -> Result<(), String> {
             Ok(())
         }
         Ok(Verdict::NoContext { errno: said }) if said == *errno && setting.backend != CAIO_BACKEND_AUTO => Ok(()),
-        // Without these no context of any kind can be had.
+        // No context works without these.
         Ok(Verdict::NoContext { errno: said }) if said == *errno && ["eventfd2", "read"].contains(name) => Ok(()),
         Ok(other) => Err(format!("{setting:?} without {name} ({errno}): {other:?}")),
         Err(why) => Err(format!("without {name} ({errno}): {why}")),
@@ -64,7 +64,7 @@ fn judge(job: &Job, dir: &Dir) -> Result<(), String> {
 }
 
 #[test]
-fn any_one_call_is_forbidden() {
+fn one_system_call_is_forbidden() {
     program();
     let list: Vec<Job> =
         jobs().into_iter().enumerate().filter(|(at, _)| !short() || at % 3 == 0).map(|(_, job)| job).collect();

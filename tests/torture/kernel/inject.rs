@@ -1,4 +1,4 @@
-//! `strace --inject`: the n-th call of a kind is answered wrongly.
+//! `strace --inject`: the n-th call of a system call fails or is late.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::{Dir, Folder, Setting, Verdict, all, program, run, settings};
 const ROUNDS: u32 = 55;
 const MOST: usize = 50;
 
-/// What a call may answer: an errno by name, a value, or itself after a while.
+/// The injected answers of a system call: an errno, a value, or its true result after a delay.
 struct Fault {
     call: &'static str,
     answers: &'static [&'static str],
@@ -52,7 +52,7 @@ const FAULTS: &[Fault] = &[
     Fault { call: "madvise", answers: &["error=ENOMEM", "error=EINVAL"] },
 ];
 
-/// How often each call is made before the program begins, and by its busiest thread after.
+/// How often the program makes each call before its mark, and how often its busiest thread makes it afterwards.
 fn counts(setting: Setting, dir: &Dir) -> BTreeMap<String, (usize, usize)> {
     let trace = dir.join("trace");
     let tracer = ["strace", "-f", "-qq", "-o"].map(String::from);
@@ -91,12 +91,12 @@ struct Job {
     setting: Setting,
     call: &'static str,
     answer: &'static str,
-    /// Which call after the program has begun, and how strace counts it.
+    /// The number of the call after the program's mark, and in strace's count.
     nth: usize,
     when: String,
 }
 
-/// Whose every call is answered wrongly, up to the fiftieth; of the others some.
+/// Calls of which each of the first 50 fails in some run. Of the others, only a few fail.
 const EVERY: [&str; 7] = ["io_uring_enter", "io_submit", "io_getevents", "eventfd2", "clone3", "mmap", "read"];
 
 /// The n-th call only, for many n.
@@ -104,16 +104,16 @@ fn jobs(setting: Setting, counts: &BTreeMap<String, (usize, usize)>) -> Vec<Job>
     let mut jobs = Vec::new();
     for fault in FAULTS {
         let Some((before, after)) = counts.get(fault.call) else { continue };
-        // A mark is one of the writes.
+        // The mark is a write itself.
         let before = before + usize::from(fault.call == "write");
         let some: &[usize] = if short() { &[1, 4, 30] } else { &[1, 2, 7, 30] };
         let every = EVERY.contains(&fault.call);
-        // Without inline completion more goes to the kernel.
-        let plainest = setting.flags != 0;
-        if short() && !(every && plainest) {
+        // Without inline completion, more operations reach the kernel.
+        let no_inline = setting.flags != 0;
+        if short() && !(every && no_inline) {
             continue;
         }
-        let wanted = |nth: &usize| (every && plainest && !short()) || some.contains(nth);
+        let wanted = |nth: &usize| (every && no_inline && !short()) || some.contains(nth);
         let nths: Vec<usize> = (1..=MOST.min(*after)).filter(wanted).collect();
         for answer in fault.answers {
             for &nth in &nths {
@@ -125,7 +125,7 @@ fn jobs(setting: Setting, counts: &BTreeMap<String, (usize, usize)>) -> Vec<Job>
     jobs
 }
 
-/// strace counts the calls of each thread: the fault may meet each of three workers, the poller and the submitter once.
+/// strace counts per thread, so the fault may affect each of three workers, the poller and the submitter once.
 const ROUNDS_TOUCHED: u32 = 5;
 
 fn judge(job: &Job, dir: &Dir) -> Result<(), String> {
@@ -146,13 +146,13 @@ fn can_trace() -> bool {
     let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
     let can = traced.is_ok_and(|output| output.status.success());
     if !can {
-        skipped("wrong answers of the kernel needs strace (and the permission to trace)");
+        skipped("injected faults of system calls needs strace (and the permission to trace)");
     }
     can
 }
 
 #[test]
-fn a_call_that_is_answered_wrongly_once() {
+fn one_system_call_fails_once() {
     if !can_trace() {
         return;
     }
@@ -163,10 +163,10 @@ fn a_call_that_is_answered_wrongly_once() {
     }
     eprintln!("{} runs", list.len());
     all(&list, judge);
-    tried(list.len(), "runs of 55 rounds with one system call answered wrongly (strace --inject)");
+    tried(list.len(), "runs of 55 rounds with one system call that fails or is late (strace --inject)");
 }
 
-/// Enters and submissions that take fewer requests than they were given.
+/// io_uring_enter and io_submit accept fewer requests than they were given.
 #[test]
 fn submissions_are_short() {
     let shim = super::c::preload("short_submit");
@@ -178,5 +178,5 @@ fn submissions_are_short() {
         assert_eq!(verdict, Ok(Verdict::Ran { failed: 0 }), "{setting:?}");
         rounds += ROUNDS as usize;
     }
-    tried(rounds, "rounds in which every io_submit and io_uring_enter takes only a part");
+    tried(rounds, "rounds in which each io_submit and io_uring_enter accepts only a part");
 }

@@ -1,5 +1,5 @@
-//! What the whole machine refuses: io_uring switched off, no AIO requests left. Each changes the machine for a moment, so
-//! that these run only with TORTURE_MACHINE set.
+//! Settings of the whole machine: io_uring is disabled, or no AIO requests are left. Each test changes the machine for
+//! a moment, so they run only if TORTURE_MACHINE is set.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::{Dir, Folder, Setting, Verdict, program, run};
 const ROUNDS: u32 = 12;
 const WELL: Verdict = Verdict::Ran { failed: 0 };
 
-/// A setting of the kernel, put back when dropped.
+/// A setting of the kernel; dropping it restores the value.
 struct Sysctl {
     path: String,
     before: String,
@@ -30,8 +30,8 @@ impl Drop for Sysctl {
     }
 }
 
-/// Runs the program on a backend with each kind of flags; how often.
-fn all_say(backend: u32, dir: &Dir, expected: Verdict) -> usize {
+/// Runs the program on a backend with each kind of flags; returns the number of runs.
+fn expect_all(backend: u32, dir: &Dir, expected: Verdict) -> usize {
     for flags in [0, CAIO_CTX_NO_INLINE] {
         let verdict = run(&["env".into()], Setting { backend, flags }, &dir.path, ROUNDS, &[]);
         assert_eq!(verdict, Ok(expected), "backend {backend}, flags {flags}");
@@ -56,7 +56,7 @@ fn on_this_machine(body: impl FnOnce(&Dir) -> usize) {
     if std::env::var_os("TORTURE_MACHINE").is_none()
         || !backends().starts_with(&[CAIO_BACKEND_URING, CAIO_BACKEND_LINUX])
     {
-        return eprintln!("not tried: TORTURE_MACHINE is not set, or a backend is missing anyway");
+        return eprintln!("not tried: TORTURE_MACHINE is not set, or a backend is not available");
     }
     process::alone(|| {
         program();
@@ -69,20 +69,20 @@ fn on_this_machine(body: impl FnOnce(&Dir) -> usize) {
 }
 
 #[test]
-fn io_uring_is_switched_off() {
+fn io_uring_is_disabled() {
     on_this_machine(|dir| {
         let older = Ctx::on(CAIO_BACKEND_URING);
         let off = Sysctl::set("kernel/io_uring_disabled", "2");
         let (error, why) = probe(CAIO_BACKEND_URING);
         assert!(error == -libc::EPERM && why.contains("io_uring_disabled"), "{error}: {why}");
-        let mut runs = all_say(CAIO_BACKEND_URING, dir, Verdict::NoContext { errno: libc::EPERM });
+        let mut runs = expect_all(CAIO_BACKEND_URING, dir, Verdict::NoContext { errno: libc::EPERM });
         assert_eq!(backend_of(CAIO_BACKEND_AUTO), CAIO_BACKEND_LINUX as i32);
         for backend in [CAIO_BACKEND_AUTO, CAIO_BACKEND_LINUX, CAIO_BACKEND_THREAD] {
-            runs += all_say(backend, dir, WELL);
+            runs += expect_all(backend, dir, WELL);
         }
         reads(&older, dir);
         drop(off);
-        runs + all_say(CAIO_BACKEND_URING, dir, WELL)
+        runs + expect_all(CAIO_BACKEND_URING, dir, WELL)
     });
 }
 
@@ -96,27 +96,27 @@ fn no_aio_requests_are_left() {
     on_this_machine(|dir| {
         let mut older = vec![Ctx::on(CAIO_BACKEND_LINUX)];
         let most = Sysctl::set("fs/aio-max-nr", &aio("nr").to_string());
-        // What this process has kept for reuse can still be had.
+        // This process can still use the contexts that it keeps for reuse.
         while let Ok(kept) = Ctx::try_new(&options(CAIO_BACKEND_LINUX)) {
             older.push(kept);
-            assert!(older.len() < 40, "there is no end of them");
+            assert!(older.len() < 40, "no limit applies");
         }
         let (error, why) = probe(CAIO_BACKEND_LINUX);
         let numbers = why.contains(&aio("nr").to_string()) && why.contains("aio-max-nr");
         assert!(error == -libc::EAGAIN && numbers, "{error}: {why}");
-        let mut runs = all_say(CAIO_BACKEND_LINUX, dir, Verdict::NoContext { errno: libc::EAGAIN });
+        let mut runs = expect_all(CAIO_BACKEND_LINUX, dir, Verdict::NoContext { errno: libc::EAGAIN });
         assert_eq!(backend_of(CAIO_BACKEND_AUTO), CAIO_BACKEND_URING as i32);
         let off = Sysctl::set("kernel/io_uring_disabled", "2");
         assert_eq!(backend_of(CAIO_BACKEND_AUTO), CAIO_BACKEND_THREAD as i32);
-        runs += all_say(CAIO_BACKEND_AUTO, dir, WELL);
+        runs += expect_all(CAIO_BACKEND_AUTO, dir, WELL);
         drop(off);
         older.iter().for_each(|ctx| reads(ctx, dir));
         drop(most);
-        runs + all_say(CAIO_BACKEND_LINUX, dir, WELL)
+        runs + expect_all(CAIO_BACKEND_LINUX, dir, WELL)
     });
 }
 
-/// Takes AIO requests until no more than `left` are left, and holds them until it is killed.
+/// Takes AIO requests until at most `left` remain, and holds them until it is killed.
 fn hoard(left: u64) -> i32 {
     loop {
         let free = aio("max-nr").saturating_sub(aio("nr"));
@@ -147,12 +147,12 @@ fn another_process_holds_all_aio_requests() {
             assert_eq!(unsafe { libc::waitpid(hoarder.pid, &mut status, libc::WUNTRACED) }, hoarder.pid);
             assert!(libc::WIFSTOPPED(status), "it holds them: {status}");
             let expected = if left == 0 { Verdict::NoContext { errno: libc::EAGAIN } } else { WELL };
-            runs += all_say(CAIO_BACKEND_LINUX, dir, expected) + all_say(CAIO_BACKEND_AUTO, dir, WELL);
+            runs += expect_all(CAIO_BACKEND_LINUX, dir, expected) + expect_all(CAIO_BACKEND_AUTO, dir, WELL);
             // SAFETY: our own child.
             unsafe { libc::kill(hoarder.pid, libc::SIGKILL) };
             assert_eq!(hoarder.code(), 1000 + libc::SIGKILL);
             until("its requests are free", || aio("nr") <= before);
         }
-        runs + all_say(CAIO_BACKEND_LINUX, dir, WELL)
+        runs + expect_all(CAIO_BACKEND_LINUX, dir, WELL)
     });
 }

@@ -1,4 +1,4 @@
-//! Runs a program to its end, or ends it and says where each of its threads stood.
+//! Runs a program to its end. If it hangs, kills it and reports where each of its threads was.
 
 use std::fs;
 use std::io;
@@ -7,10 +7,10 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 const STEP: Duration = Duration::from_millis(10);
-/// A minute in steps of ours, not of the clock: a machine that stands still for a while is no hang.
+/// A minute in steps of this program, not of the clock: a machine that is suspended for a while is no hang.
 const PATIENCE: u32 = 6000;
 
-/// The program's output, which is small; `None` if it hung, with its threads' places on stderr.
+/// The program's output, which is small. `None` if it hung; then stderr shows where its threads were.
 pub fn output(command: &mut Command) -> io::Result<Option<Output>> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn()?;
@@ -23,13 +23,13 @@ pub fn output(command: &mut Command) -> io::Result<Option<Output>> {
     let group = child.id();
     eprintln!("hangs: {command:?}");
     threads_of(group).iter().for_each(|thread| eprintln!("{thread}"));
-    // SAFETY: the group that this started.
+    // SAFETY: the group that this function started.
     unsafe { libc::kill(-(group as i32), libc::SIGKILL) };
     child.wait()?;
     Ok(None)
 }
 
-/// Every thread of a process group: its name, its system call and where the kernel has it.
+/// Each thread of a process group: its name, its system call and its kernel stack.
 fn threads_of(group: u32) -> Vec<String> {
     let in_group = |stat: &str| stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(2)?.parse().ok());
     let mut threads = Vec::new();

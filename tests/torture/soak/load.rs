@@ -12,16 +12,16 @@ const BLOCK: usize = sys::PAGE;
 const BLOCKS: usize = 128;
 /// Operations in flight, each with a block of memory.
 const DEPTH: usize = 32;
-/// Then the context is freed, in the middle of it, and another one made.
+/// After this many turns, the context is freed with operations in flight, and replaced.
 const TURNS: usize = 4000;
 
-/// What a place in the room is used for.
+/// What a block of the memory is used for.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Use {
     Free,
     Nop,
     Read(usize),
-    /// A write of a new stamp. The sync behind it has the next place.
+    /// A write of a new stamp. The sync after it has the next place.
     Write(usize, u64),
     Sync,
     Open,
@@ -29,13 +29,13 @@ enum Use {
     Missing,
     /// Reads a byte of the pipe.
     Byte,
-    /// The same, with a timeout that comes first.
+    /// The same, with a timeout that may expire first.
     Timeout,
 }
 
 #[derive(Clone, Copy)]
 struct Block {
-    /// What every word of it is; None while nobody knows, after a context was freed over a write.
+    /// The value of each word; None if unknown, because a context was freed with a write in flight.
     stamp: Option<u64>,
     busy: bool,
 }
@@ -86,7 +86,7 @@ impl Load {
         }
     }
 
-    /// Submits something, takes what is there, and now and then does something else.
+    /// Submits operations, takes events, and sometimes makes another call.
     pub fn turn(&mut self) {
         self.turns += 1;
         self.submit();
@@ -171,7 +171,7 @@ impl Load {
         self.taken += 1;
         let stopped = event.result == -ECANCELED;
         let good = match what {
-            Use::Free => panic!("an event that nobody is owed: {event:?}"),
+            Use::Free => panic!("an event without an operation: {event:?}"),
             Use::Nop | Use::Statx | Use::Sync => event.result == 0,
             Use::Missing => event.result == -ENOENT,
             Use::Open => event.result >= 0,
@@ -207,9 +207,9 @@ impl Load {
         assert!((self.taken..=self.accepted).contains(&stats.completed));
     }
 
-    /// Frees the context with all that is in flight, and goes on with a new one.
+    /// Frees the context with operations in flight, and continues with a new one.
     fn renew(&mut self) {
-        // Events that were there are dropped with the context, so what their reads took is known only of empty pipes.
+        // The context drops pending events, so the pipe itself must tell how many bytes their reads took.
         let ctx = std::mem::replace(&mut self.ctx, Ctx::new(&self.options));
         drop(ctx);
         self.total += self.accepted as usize;
@@ -224,14 +224,14 @@ impl Load {
         self.fed = sys::waiting(&self.pipe.0);
     }
 
-    /// Ends what is in flight; how many operations there were, each with its event.
+    /// Cancels the operations in flight and takes their events. Returns the number of all operations.
     pub fn end(mut self) -> usize {
-        let mut in_vain = 0;
+        let mut empty_waits = 0;
         while self.taken < self.accepted {
             self.ctx.cancel_all();
             let events = self.ctx.wait(1, DEPTH as u32, 1_000_000).expect("wait");
-            in_vain += u128::from(events.is_empty());
-            assert!(in_vain < PATIENCE.as_millis(), "{} of {} events", self.taken, self.accepted);
+            empty_waits += u128::from(events.is_empty());
+            assert!(empty_waits < PATIENCE.as_millis(), "{} of {} events", self.taken, self.accepted);
             events.into_iter().for_each(|event| self.note(event));
         }
         assert_eq!(self.ctx.poll(8), [], "and no more");

@@ -16,8 +16,8 @@ struct Sample {
 }
 
 const NAMES: [&str; 3] = ["memory/KiB", "descriptors", "threads"];
-/// What the last third may have on top of the middle one: the allocator's ways, workers that come and go, open files. Five
-/// contexts a second are freed and made, and thousands of operations: what each left behind would soon be more.
+/// How much more the last third may have than the middle one, for the allocator, worker threads and open files. A leak
+/// would soon exceed this: five contexts a second are freed and created, with thousands of operations.
 const SLACK: [fn(f64) -> f64; 3] = [|kib| kib / 10.0 + 1024.0, |_| 16.0, |threads| threads / 2.0];
 
 fn resident_kib() -> f64 {
@@ -31,7 +31,7 @@ fn entries(folder: &str) -> f64 {
 }
 
 impl Meter {
-    /// Takes samples for so long, twice in a second or as often as the machine lets it.
+    /// Takes samples for this long, at most twice a second.
     pub fn watch(&mut self, time: Duration) {
         let begun = Instant::now();
         while begun.elapsed() < time {
