@@ -139,7 +139,7 @@ impl Shared {
             self.notice.complete();
         }
         if chores.nudge {
-            self.queued.bump();
+            self.queued.advance();
         }
         match chores.staffing {
             Staffing::Enough => {}

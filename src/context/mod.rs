@@ -33,7 +33,7 @@ use crate::op::{Op, SimpleTransfer};
 use crate::route::Router;
 use crate::sync::{Condvar, Mutex};
 use crate::sys::{fork, thread};
-use spin::Beat;
+use spin::EventCount;
 use state::State;
 use wake::Wake;
 
@@ -101,10 +101,10 @@ struct Shared {
     work: Condvar,
     /// Where the one sleeps that looks now and then.
     watch: Condvar,
-    /// Bumped when there is work for a worker that waits busily.
-    queued: Beat,
-    /// Bumped when a worker has finished something.
-    finished: Beat,
+    /// Advanced when there is work for a spinning worker.
+    queued: EventCount,
+    /// Advanced when a worker completes an operation.
+    finished: EventCount,
     notice: Arc<Notice>,
     /// Held while the poller is started, so that there is one.
     poller_start: Mutex<()>,
@@ -141,8 +141,8 @@ impl Context {
             state: Mutex::new(state),
             work: Condvar::new(),
             watch: Condvar::new(),
-            queued: Beat::default(),
-            finished: Beat::default(),
+            queued: EventCount::default(),
+            finished: EventCount::default(),
             notice,
             poller_start: Mutex::new(()),
             wake,

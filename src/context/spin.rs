@@ -23,28 +23,28 @@ impl Spin {
     }
 }
 
-/// What one thread bumps, under the context's lock, and another watches without it.
+/// A counter that one thread advances under the context's lock, and that another watches without it.
 #[derive(Default)]
-pub struct Beat(AtomicU32);
+pub struct EventCount(AtomicU32);
 
-impl Beat {
-    pub fn now(&self) -> u32 {
-        // Acquire pairs with `bump`.
+impl EventCount {
+    pub fn current(&self) -> u32 {
+        // Acquire pairs with `advance`.
         self.0.load(Ordering::Acquire)
     }
 
-    pub fn bump(&self) {
-        // Release pairs with `now`; what is to be seen is under the lock anyway.
+    pub fn advance(&self) {
+        // Release pairs with `current`; the lock guards the data that it announces.
         self.0.fetch_add(1, Ordering::Release);
     }
 
-    /// Waits, busy, until it was bumped `times` since `seen` or the time is over.
-    pub fn watch(&self, seen: u32, times: u32, time: Duration) {
+    /// Spins until the count is `advances` beyond `seen`, or for `time` at most.
+    pub fn spin_until(&self, seen: u32, advances: u32, time: Duration) {
         const LOOKS: u32 = 32;
         let start = Instant::now();
         loop {
             for _ in 0..LOOKS {
-                if self.now().wrapping_sub(seen) >= times {
+                if self.current().wrapping_sub(seen) >= advances {
                     return;
                 }
                 hint::spin_loop();
@@ -56,16 +56,16 @@ impl Beat {
     }
 }
 
-/// With one core, whoever waits busily keeps from working who is waited for.
+/// With one processor, a spinning thread keeps the other from running.
 fn has_cores() -> bool {
     cores() > 1
 }
 
-/// Processors that this process may use.
+/// The processors that this process may use.
 pub fn cores() -> u32 {
-    // No lock that is taken once: fork(2) may leave it taken for good, in a child.
+    // Not a OnceLock: fork(2) may leave it locked for ever in a child.
     static CORES: atomic::AtomicU32 = atomic::AtomicU32::new(0);
-    // Relaxed: whoever asks meanwhile finds the same.
+    // Relaxed: another thread finds the same number.
     match CORES.load(atomic::Ordering::Relaxed) {
         0 => {
             let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u32);

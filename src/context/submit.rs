@@ -138,9 +138,9 @@ impl Shared {
             return 0;
         }
         state.done.collector_comes();
-        let seen = self.finished.now();
+        let seen = self.finished.current();
         drop(state);
-        self.finished.watch(seen, work.div_ceil(2).min(MOST), LONGEST);
+        self.finished.spin_until(seen, work.div_ceil(2).min(MOST), LONGEST);
         self.with(|state| {
             state.done.collector_goes();
             let taken = state.take(sink);

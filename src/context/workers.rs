@@ -76,7 +76,7 @@ impl Shared {
             }
             if let Some((task, outcome)) = done.take() {
                 state.settle(task, outcome, now);
-                self.finished.bump();
+                self.finished.advance();
             }
             let next = if state.pool.overstaffed() { None } else { state.take_task(now) };
             let leaves = next.is_none() && (state.closing || timed_out || state.pool.overstaffed());
@@ -110,12 +110,12 @@ impl Shared {
     /// Spins for work. The next operation often comes soon, and waking a thread takes longer than most writes.
     fn spin_for_work(&self, state: MutexGuard<State>) {
         const LONGEST: Duration = Duration::from_micros(50);
-        let seen = self.queued.now();
+        let seen = self.queued.current();
         drop(state);
-        self.queued.watch(seen, 1, LONGEST);
+        self.queued.spin_until(seen, 1, LONGEST);
         let mut state = self.state.lock();
         state.pool.spun();
-        state.idle_spin.ended(self.queued.now() != seen);
+        state.idle_spin.ended(self.queued.current() != seen);
     }
 
     /// Sleeps until there may be work; true if there was none for [`IDLE`].
