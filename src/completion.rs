@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::fork_list::{ForkList, Place};
+use crate::fork_list::{Entry, ForkList};
 use crate::notice::Notice;
 use crate::op::Op;
 use crate::sys::fs;
@@ -69,7 +69,7 @@ pub struct Completions {
 pub struct Finished {
     pub event: Event,
     /// The result is a descriptor, which is the context's until the event is taken.
-    opened: Option<Place>,
+    opened: Option<Entry>,
 }
 
 impl Completions {
@@ -114,11 +114,11 @@ impl Completions {
     }
 
     #[cold]
-    fn list(&mut self, fd: i64) -> (i64, Option<Place>) {
+    fn list(&mut self, fd: i64) -> (i64, Option<Entry>) {
         match self.fds.add(fd as RawFd) {
-            Ok(place) => {
+            Ok(entry) => {
                 self.opened += 1;
-                (fd, Some(place))
+                (fd, Some(entry))
             }
             Err(errno) => {
                 // A child of fork(2) could not close it.
@@ -213,9 +213,9 @@ impl Completions {
     /// The descriptors in the next `count` events become the caller's.
     #[cold]
     fn hand_over(&mut self, count: usize) {
-        for place in self.waiting.range_mut(..count).filter_map(|finished| finished.opened.take()) {
+        for entry in self.waiting.range_mut(..count).filter_map(|finished| finished.opened.take()) {
             self.opened -= 1;
-            self.fds.remove(place);
+            self.fds.remove(entry);
         }
     }
 
@@ -223,9 +223,9 @@ impl Completions {
     pub fn discard(&mut self, mut close: impl FnMut(RawFd)) -> u32 {
         let count = self.waiting.len() as u32;
         for Finished { event, opened } in self.waiting.drain(..) {
-            if let Some(place) = opened {
+            if let Some(entry) = opened {
                 self.opened -= 1;
-                self.fds.remove(place);
+                self.fds.remove(entry);
                 close(event.result as RawFd);
             }
         }

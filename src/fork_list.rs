@@ -16,18 +16,18 @@ use crate::sys::mem::room;
 /// Grows by blocks that never move, each twice as large as the one before.
 pub struct ForkList {
     blocks: [OnceLock<Vec<AtomicI32>>; BLOCKS],
-    /// The places that hold no descriptor. There is always room for all of them. The child does not use it.
+    /// The entries that hold no descriptor. There is always room for all of them. The child does not use it.
     free: Mutex<Vec<u32>>,
 }
 
-/// Where a descriptor stands in the list.
+/// The number of an entry in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(u32);
+pub struct Entry(u32);
 
 /// A descriptor that is in the list until it is closed.
 pub struct Listed<T> {
     list: Arc<ForkList>,
-    place: Place,
+    entry: Entry,
     descriptor: T,
 }
 
@@ -42,28 +42,28 @@ impl ForkList {
     }
 
     /// Adds a descriptor that closes with the context, or that [`Self::remove`] follows for. Fails with ENOMEM.
-    pub fn add(&self, fd: RawFd) -> Result<Place> {
+    pub fn add(&self, fd: RawFd) -> Result<Entry> {
         let mut free = self.free.lock();
         if free.is_empty() {
             self.grow(&mut free)?;
         }
-        let place = Place(free.pop().ok_or(Errno(libc::ENOMEM))?);
+        let entry = Entry(free.pop().ok_or(Errno(libc::ENOMEM))?);
         // Relaxed: fork(2) orders it before all that the child does.
-        self.cell(place).store(fd, Ordering::Relaxed);
-        Ok(place)
+        self.cell(entry).store(fd, Ordering::Relaxed);
+        Ok(entry)
     }
 
     /// Call it before the descriptor is closed: the child must not close a number that means another file.
-    pub fn remove(&self, place: Place) {
+    pub fn remove(&self, entry: Entry) {
         // Relaxed: as in `add`.
-        self.cell(place).store(EMPTY, Ordering::Relaxed);
-        self.free.lock().push(place.0);
+        self.cell(entry).store(EMPTY, Ordering::Relaxed);
+        self.free.lock().push(entry.0);
     }
 
     /// Lists a descriptor until it is dropped. If that fails, the descriptor is closed.
     pub fn hold<T: AsRawFd>(self: &Arc<Self>, descriptor: T) -> Result<Listed<T>> {
-        let place = self.add(descriptor.as_raw_fd())?;
-        Ok(Listed { list: self.clone(), place, descriptor })
+        let entry = self.add(descriptor.as_raw_fd())?;
+        Ok(Listed { list: self.clone(), entry, descriptor })
     }
 
     /// In a child of fork(2): closes its copies.
@@ -85,19 +85,19 @@ impl ForkList {
         cells.resize_with(len, || AtomicI32::new(EMPTY));
         free.try_reserve_exact(start + len).map_err(|_| Errno(libc::ENOMEM))?;
         if block.set(cells).is_ok() {
-            free.extend((start..start + len).rev().map(|place| place as u32));
+            free.extend((start..start + len).rev().map(|entry| entry as u32));
         }
         Ok(())
     }
 
-    fn cell(&self, place: Place) -> &AtomicI32 {
-        let place = place.0 as usize;
-        let at = (place / FIRST_BLOCK + 1).ilog2() as usize;
-        &self.blocks[at].get().expect("a place is in a block")[place - block_start(at)]
+    fn cell(&self, entry: Entry) -> &AtomicI32 {
+        let entry = entry.0 as usize;
+        let at = (entry / FIRST_BLOCK + 1).ilog2() as usize;
+        &self.blocks[at].get().expect("an entry is in a block")[entry - block_start(at)]
     }
 }
 
-/// The first place of a block.
+/// The first entry of a block.
 fn block_start(at: usize) -> usize {
     FIRST_BLOCK * ((1 << at) - 1)
 }
@@ -117,7 +117,7 @@ impl<T> DerefMut for Listed<T> {
 
 impl<T> Drop for Listed<T> {
     fn drop(&mut self) {
-        self.list.remove(self.place);
+        self.list.remove(self.entry);
     }
 }
 
@@ -132,22 +132,22 @@ mod tests {
     }
 
     #[test]
-    fn every_descriptor_has_a_place() {
+    fn every_descriptor_has_an_entry() {
         let list = ForkList::new();
-        let places: Vec<Place> = (0..5000).map(|fd| list.add(fd).unwrap()).collect();
+        let entries: Vec<Entry> = (0..5000).map(|fd| list.add(fd).unwrap()).collect();
         assert_eq!(listed(&list), (0..5000).collect());
-        for place in &places[100..] {
-            list.remove(*place);
+        for entry in &entries[100..] {
+            list.remove(*entry);
         }
         assert_eq!(listed(&list), (0..100).collect());
     }
 
     #[test]
-    fn places_are_used_again() {
+    fn entries_are_used_again() {
         let list = ForkList::new();
         for fd in 0..1000 {
-            let place = list.add(fd).unwrap();
-            list.remove(place);
+            let entry = list.add(fd).unwrap();
+            list.remove(entry);
         }
         assert!(list.blocks[1].get().is_none());
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
-use super::cancel::Meant;
+use super::cancel::CancelTarget;
 use super::slab::Place;
 use super::state::State;
 use crate::sys::{eventfd, fs, thread};
@@ -16,7 +16,7 @@ impl Shared {
         self.with(|state| {
             state.closing = true;
             state.pool.chains_end();
-            state.cancel(Meant::All);
+            state.cancel(CancelTarget::All);
         });
         let mut checks = 0;
         loop {

@@ -23,7 +23,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use self::cancel::Meant;
+use self::cancel::CancelTarget;
 use crate::backend::{self, Config};
 use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
@@ -183,17 +183,17 @@ impl Context {
 
     pub fn cancel(&self, user_data: u64) -> Result<u32> {
         self.enter()?;
-        none_is_an_error(self.shared.cancel(Meant::UserData(user_data)))
+        none_is_an_error(self.shared.cancel(CancelTarget::UserData(user_data)))
     }
 
     pub fn cancel_fd(&self, fd: i32) -> Result<u32> {
         self.enter()?;
-        none_is_an_error(self.shared.cancel(Meant::Fd(fd)))
+        none_is_an_error(self.shared.cancel(CancelTarget::Fd(fd)))
     }
 
     pub fn cancel_all(&self) -> Result<u32> {
         self.enter()?;
-        Ok(self.shared.cancel(Meant::All))
+        Ok(self.shared.cancel(CancelTarget::All))
     }
 
     pub fn eventfd(&self) -> Result<u32> {
