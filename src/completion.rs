@@ -1,4 +1,4 @@
-//! Finished operations and the descriptor that says so.
+//! Completions and the descriptor that is readable while some are pending.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::fork_list::{Entry, ForkList};
-use crate::notice::Notice;
+use crate::notifier::Notifier;
 use crate::op::Op;
 use crate::sys::fs;
 use crate::sys::mem::room;
 
-/// What became of one operation.
+/// The completion of one operation, as the caller gets it.
 #[derive(Clone, Copy)]
 pub struct Event {
     pub user_data: u64,
@@ -19,15 +19,15 @@ pub struct Event {
     pub result: i64,
 }
 
-/// Where events go.
+/// The destination of events.
 pub trait Sink {
-    /// How many it still takes.
+    /// How many more events it takes.
     fn room(&self) -> u32;
-    /// Only while there is room.
+    /// Call it only while there is room.
     fn put(&mut self, event: Event);
 }
 
-/// For who takes no events.
+/// Takes no events.
 pub struct Nowhere;
 
 impl Sink for Nowhere {
@@ -37,38 +37,38 @@ impl Sink for Nowhere {
     fn put(&mut self, _: Event) {}
 }
 
-/// Events that nobody has taken yet, and the descriptor that is readable while there are some.
+/// The pending events, and the descriptor that is readable while there are some.
 ///
-/// The kernel writes to the same descriptor for what it finishes natively, so it may be readable without `signalled`.
-/// Who clears it must look for native completions afterwards: their signal may be what was cleared.
+/// The kernel signals the same descriptor for native completions, so it may be readable without `signalled`. After clearing
+/// it, look for native completions: the signal may have been theirs.
 pub struct Completions {
-    waiting: VecDeque<Finished>,
+    pending: VecDeque<Finished>,
     /// How many events hold a descriptor that an open returned.
     opened: u32,
     /// Lists those descriptors.
     fds: Arc<ForkList>,
-    notice: Arc<Notice>,
-    /// This library has written to the descriptor since it was last cleared, or is about to.
+    notifier: Arc<Notifier>,
+    /// The library has signalled the descriptor since it was last cleared, or will in a moment.
     signalled: bool,
-    /// The kernel has written to it since, or is about to, for what was taken in already.
+    /// The kernel has too, or will, for completions that were already reaped.
     stale: bool,
-    /// Sleepers that have seen all that waits and want to hear of each further event.
+    /// Threads in `caio_ctx_wait` that have seen all pending events and need a signal for each further one.
     edge_sleepers: u32,
-    /// Threads that wait busily and take events next, so that the descriptor need not hear of them.
-    collectors: u32,
-    /// Events were added that the descriptor has not been told of.
-    untold: bool,
-    /// It is to be told now; else a little later will do.
+    /// Threads that spin for events and take them next, so that the descriptor needs no signal.
+    spinners: u32,
+    /// Events were added since the last signal was requested.
+    unsignalled: bool,
+    /// The signal must come now, not a little later.
     urgent: bool,
-    /// How often it was told, or nothing was left to tell.
-    tellings: u64,
+    /// How often a signal was requested, or no event was left to signal.
+    signal_rounds: u64,
 }
 
-/// An event that waits to be taken.
+/// A pending event.
 #[derive(Clone, Copy)]
 pub struct Finished {
     pub event: Event,
-    /// The result is a descriptor, which is the context's until the event is taken.
+    /// Set if the result is a descriptor. It belongs to the context until the event is taken.
     opened: Option<Entry>,
 }
 
@@ -77,36 +77,36 @@ impl Completions {
         Ok(Self {
             opened: 0,
             fds,
-            waiting: room(capacity)?.into(),
-            notice: Arc::new(Notice::new()?),
+            pending: room(capacity)?.into(),
+            notifier: Arc::new(Notifier::new()?),
             signalled: false,
             stale: false,
             edge_sleepers: 0,
-            collectors: 0,
-            untold: false,
+            spinners: 0,
+            unsignalled: false,
             urgent: false,
-            tellings: 0,
+            signal_rounds: 0,
         })
     }
 
     pub fn fd(&self) -> RawFd {
-        self.notice.as_raw_fd()
+        self.notifier.as_raw_fd()
     }
 
-    /// What [`Self::tell`] asks to be made.
-    pub fn notice(&self) -> Arc<Notice> {
-        self.notice.clone()
+    /// Makes the signals that are requested here.
+    pub fn notifier(&self) -> Arc<Notifier> {
+        self.notifier.clone()
     }
 
     pub fn len(&self) -> usize {
-        self.waiting.len()
+        self.pending.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.pending.is_empty()
     }
 
-    /// The event of an operation, which [`Self::push`] follows for.
+    /// The completion of an operation; call [`Self::push`] with it.
     pub fn finished(&mut self, op: &Op, result: i64) -> Finished {
         let opened = op.code.opens_fd() && result >= 0;
         let (result, opened) = if opened { self.list(result) } else { (result, None) };
@@ -128,84 +128,85 @@ impl Completions {
         }
     }
 
-    /// Adds an event; [`Self::tell`] follows before the lock is given back, unless it is taken before.
+    /// Adds an event. Call [`Self::request_signal`] before releasing the lock, unless the event is taken before.
     pub fn push(&mut self, finished: Finished) {
-        self.waiting.push_back(finished);
-        self.untold = true;
+        self.pending.push_back(finished);
+        self.unsignalled = true;
     }
 
-    /// True if events wait that the descriptor does not show yet: then [`Notice::make`] must follow, without the lock.
+    /// True if events are pending and the descriptor is not readable yet: then call [`Notifier::signal`] without the lock.
     #[must_use]
-    pub fn tell(&mut self) -> bool {
-        if self.collectors > 0 {
+    pub fn request_signal(&mut self) -> bool {
+        if self.spinners > 0 {
             return false;
         }
         self.urgent = false;
-        self.tellings += 1;
-        let untold = std::mem::take(&mut self.untold);
-        if self.waiting.is_empty() {
+        self.signal_rounds += 1;
+        let unsignalled = std::mem::take(&mut self.unsignalled);
+        if self.pending.is_empty() {
             return false;
         }
-        if self.signalled && !(untold && self.edge_sleepers > 0) {
-            // Whoever was to make it may be held up.
-            return self.notice.is_wanted();
+        if self.signalled && !(unsignalled && self.edge_sleepers > 0) {
+            // The thread that was to signal may be held up.
+            return self.notifier.is_requested();
         }
         self.signalled = true;
-        self.notice.want()
+        self.notifier.request()
     }
 
-    /// The same for a caller of the library, who can know of an event that another thread is only about to show: true if
-    /// [`Notice::complete`] must follow, without the lock.
+    /// The same for a caller of the library. It may know of an event whose signal another thread has not made yet. True if
+    /// [`Notifier::finish_signal`] must follow, without the lock.
     #[must_use]
-    pub fn show(&mut self) -> bool {
-        let wanted = self.tell();
-        (wanted || !self.waiting.is_empty() && self.collectors == 0) && self.notice.begin()
+    pub fn begin_signal(&mut self) -> bool {
+        let requested = self.request_signal();
+        (requested || !self.pending.is_empty() && self.spinners == 0) && self.notifier.begin_signal()
     }
 
-    /// [`Self::tell`], but only if [`Self::hurry`] asked for it: who calls this sees to it that somebody does in a moment.
+    /// [`Self::request_signal`] after [`Self::mark_urgent`]. Without that, the caller makes sure that a thread requests the
+    /// signal in a moment.
     #[must_use]
-    pub fn tell_if_urgent(&mut self) -> bool {
-        self.urgent && self.tell()
+    pub fn request_urgent_signal(&mut self) -> bool {
+        self.urgent && self.request_signal()
     }
 
-    /// While this stays the same, what waits has not been told.
-    pub fn tellings(&self) -> u64 {
-        self.tellings
+    /// While this stays the same, no signal was requested for the pending events.
+    pub fn signal_rounds(&self) -> u64 {
+        self.signal_rounds
     }
 
-    /// What waits is to be told now.
-    pub fn hurry(&mut self) {
+    /// The pending events need a signal now.
+    pub fn mark_urgent(&mut self) {
         self.urgent = true;
     }
 
-    /// Makes the descriptor not readable. Look for native completions next, then [`Self::tell`].
+    /// Makes the descriptor not readable. Look for native completions next, then call [`Self::request_signal`].
     pub fn clear(&mut self) {
-        self.notice.clear();
+        self.notifier.clear();
         (self.signalled, self.stale) = (false, false);
     }
 
-    /// Whether the descriptor must be cleared so that taking `room` events leaves it truthful.
+    /// Whether the descriptor must be cleared, as taking `room` events leaves none.
     pub fn clear_is_due(&self, room: u32) -> bool {
-        (self.signalled || self.stale) && self.waiting.len() <= room as usize
+        (self.signalled || self.stale) && self.pending.len() <= room as usize
     }
 
-    /// Native completions were taken in that the descriptor may still show, or come to show.
+    /// Native completions were reaped whose signal may still be on the descriptor, or arrive.
     pub fn is_stale(&mut self) {
         self.stale = true;
     }
 
     /// Moves events out, oldest first; returns how many.
     pub fn take(&mut self, sink: &mut impl Sink) -> u32 {
-        let count = self.waiting.len().min(sink.room() as usize);
+        let count = self.pending.len().min(sink.room() as usize);
         if self.opened > 0 {
             self.hand_over(count);
         }
-        for finished in self.waiting.drain(..count) {
+        for finished in self.pending.drain(..count) {
             sink.put(finished.event);
         }
-        if self.waiting.is_empty() {
-            self.tellings += 1;
-            (self.untold, self.urgent) = (false, false);
+        if self.pending.is_empty() {
+            self.signal_rounds += 1;
+            (self.unsignalled, self.urgent) = (false, false);
         }
         count as u32
     }
@@ -213,7 +214,7 @@ impl Completions {
     /// The descriptors in the next `count` events become the caller's.
     #[cold]
     fn hand_over(&mut self, count: usize) {
-        for entry in self.waiting.range_mut(..count).filter_map(|finished| finished.opened.take()) {
+        for entry in self.pending.range_mut(..count).filter_map(|finished| finished.opened.take()) {
             self.opened -= 1;
             self.fds.remove(entry);
         }
@@ -221,8 +222,8 @@ impl Completions {
 
     /// Drops all events; returns how many, and hands the descriptors in them to `close`.
     pub fn discard(&mut self, mut close: impl FnMut(RawFd)) -> u32 {
-        let count = self.waiting.len() as u32;
-        for Finished { event, opened } in self.waiting.drain(..) {
+        let count = self.pending.len() as u32;
+        for Finished { event, opened } in self.pending.drain(..) {
             if let Some(entry) = opened {
                 self.opened -= 1;
                 self.fds.remove(entry);
@@ -232,13 +233,13 @@ impl Completions {
         count
     }
 
-    pub fn collector_comes(&mut self) {
-        self.collectors += 1;
+    pub fn spinner_comes(&mut self) {
+        self.spinners += 1;
     }
 
-    /// [`Self::tell`] of what it does not take.
-    pub fn collector_goes(&mut self) {
-        self.collectors -= 1;
+    /// Call [`Self::request_signal`] for the events that it does not take.
+    pub fn spinner_goes(&mut self) {
+        self.spinners -= 1;
     }
 
     pub fn edge_sleeper_comes(&mut self) {

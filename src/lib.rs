@@ -20,7 +20,7 @@ mod context;
 mod error;
 mod exec;
 mod fork_list;
-mod notice;
+mod notifier;
 mod op;
 mod route;
 mod sync;

@@ -8,9 +8,9 @@ use crate::backend::Flush;
 /// What is to be done once the lock is free.
 pub struct Chores {
     /// The descriptor must be told of events.
-    notice: bool,
+    signal: bool,
     /// It is being told of them, by the caller.
-    begun: bool,
+    begun_signal: bool,
     staffing: Staffing,
     flush: Flush,
     /// Look again afterwards: operations wait for the room that the flush makes.
@@ -41,8 +41,8 @@ impl State {
         }
         let flush = self.native.flush();
         let staffing = self.pool.staff();
-        let begun = !silent && self.done.show();
-        Chores { begun, ..self.chores_beside(false, staffing, flush) }
+        let begun_signal = !silent && self.done.begin_signal();
+        Chores { begun_signal, ..self.chores_beside(false, staffing, flush) }
     }
 
     /// The same for a worker, which leaves the kernel's queue alone: io_uring finishes some operations in the thread that
@@ -55,16 +55,20 @@ impl State {
     /// of each step of a chain that goes on.
     pub fn chores_of_worker(&mut self, will_watch: bool) -> Chores {
         let staffing = self.pool.staff();
-        let notice = if will_watch || self.pool.has_sentinel() { self.done.tell_if_urgent() } else { self.done.tell() };
-        self.chores_beside(notice, staffing, Flush::Nothing)
+        let signal = if will_watch || self.pool.has_sentinel() {
+            self.done.request_urgent_signal()
+        } else {
+            self.done.request_signal()
+        };
+        self.chores_beside(signal, staffing, Flush::Nothing)
     }
 
-    fn chores_beside(&mut self, notice: bool, staffing: Staffing, flush: Flush) -> Chores {
+    fn chores_beside(&mut self, signal: bool, staffing: Staffing, flush: Flush) -> Chores {
         let poke = std::mem::take(&mut self.poke) && self.poller.is_some() && !std::mem::replace(&mut self.poked, true);
         let nudge = self.pool.has_work_for_spinner();
         Chores {
-            notice,
-            begun: false,
+            signal,
+            begun_signal: false,
             staffing,
             again: !flush.is_nothing() && !self.backlog.is_empty(),
             flush,
@@ -78,8 +82,8 @@ impl State {
 impl Chores {
     #[inline(always)]
     pub fn is_nothing(&self) -> bool {
-        !self.notice
-            && !self.begun
+        !self.signal
+            && !self.begun_signal
             && self.staffing == Staffing::Enough
             && self.flush.is_nothing()
             && !self.again
@@ -132,11 +136,11 @@ impl Shared {
 
     /// All but the flush.
     fn run_beside(&self, chores: &Chores) {
-        if chores.notice {
-            self.notice.make();
+        if chores.signal {
+            self.notifier.signal();
         }
-        if chores.begun {
-            self.notice.complete();
+        if chores.begun_signal {
+            self.notifier.finish_signal();
         }
         if chores.nudge {
             self.queued.advance();

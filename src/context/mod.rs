@@ -28,7 +28,7 @@ use crate::backend::{self, Config};
 use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
 use crate::fork_list::ForkList;
-use crate::notice::Notice;
+use crate::notifier::Notifier;
 use crate::op::{Op, SimpleTransfer};
 use crate::route::Router;
 use crate::sync::{Condvar, Mutex};
@@ -105,7 +105,7 @@ struct Shared {
     queued: EventCount,
     /// Advanced when a worker completes an operation.
     finished: EventCount,
-    notice: Arc<Notice>,
+    notifier: Arc<Notifier>,
     /// Held while the poller is started, so that there is one.
     poller_start: Mutex<()>,
     router: Router,
@@ -126,7 +126,7 @@ impl Context {
         let fds = Arc::new(ForkList::new());
         let done = Completions::new(max_requests as usize, fds.clone())?;
         let wake = Wake::new()?;
-        let (eventfd, notice) = (done.fd(), done.notice());
+        let (eventfd, notifier) = (done.fd(), done.notifier());
         let config = Config { max_requests, workers, single_thread, sqpoll, eventfd, reuse: true };
         let native = backend::choose(backend, &config)?;
         let kind = native.kind();
@@ -143,7 +143,7 @@ impl Context {
             watch: Condvar::new(),
             queued: EventCount::default(),
             finished: EventCount::default(),
-            notice,
+            notifier,
             poller_start: Mutex::new(()),
             wake,
             eventfd,

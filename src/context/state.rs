@@ -125,7 +125,7 @@ impl State {
             self.pool.chain_goes_on();
             return self.start(next);
         }
-        self.done.hurry();
+        self.done.mark_urgent();
         if next != NONE {
             self.break_chain(next, CANCELED);
         }
@@ -135,7 +135,7 @@ impl State {
     pub fn note(&mut self, op: &Op, result: i64, by: By) {
         let finished = self.done.finished(op, result);
         self.note_quietly(finished, by);
-        self.done.hurry();
+        self.done.mark_urgent();
     }
 
     fn note_quietly(&mut self, finished: Finished, by: By) {

@@ -137,12 +137,12 @@ impl Shared {
         if work == 0 || !state.event_spin.is_worth_a_try() {
             return 0;
         }
-        state.done.collector_comes();
+        state.done.spinner_comes();
         let seen = self.finished.current();
         drop(state);
         self.finished.spin_until(seen, work.div_ceil(2).min(MOST), LONGEST);
         self.with(|state| {
-            state.done.collector_goes();
+            state.done.spinner_goes();
             let taken = state.take(sink);
             state.event_spin.ended(taken > 0);
             taken

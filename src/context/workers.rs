@@ -132,14 +132,14 @@ impl Shared {
 
     /// Sleeps for a short time, then checks whether operations or signals of the descriptor are delayed.
     fn sleep_as_sentinel(&self, mut state: MutexGuard<State>) {
-        let (ended, tellings) = (state.pool.sentinel_comes(), state.done.tellings());
+        let (ended, rounds) = (state.pool.sentinel_comes(), state.done.signal_rounds());
         let patience = state.patience();
         let (mut state, timed_out) = self.watch.wait_for(state, patience);
         state.pool.sentinel_goes(ended, timed_out && patience == PATIENCE);
         state.lose_patience();
         // A thread woke the sentinel for this, or no thread signalled the descriptor during its sleep.
-        if !timed_out || state.done.tellings() == tellings {
-            state.done.hurry();
+        if !timed_out || state.done.signal_rounds() == rounds {
+            state.done.mark_urgent();
         }
     }
 
