@@ -1,4 +1,4 @@
-//! Threads that make the calls, and what they saw.
+//! The threads that make the calls, and the answers.
 
 use super::fork;
 use super::plan::{ACTORS, FRESH};
@@ -27,36 +27,36 @@ pub enum Call {
     Fork(fork::Child),
 }
 
-// SAFETY: the memory of the operations is the model's, which waits for the calls.
+// SAFETY: the model owns the memory of the operations, and waits for the calls.
 unsafe impl Send for Call {}
 
-/// A context's address, on its way between threads.
+/// A context's address, which may move between threads.
 #[derive(Clone, Copy, PartialEq)]
 pub struct Raw(pub *mut caio_ctx);
 
 // SAFETY: any thread may call anything on a context (promise 10).
 unsafe impl Send for Raw {}
 
-/// What came of a call.
+/// The answer of a call.
 #[derive(Default)]
 pub struct Answer {
     pub ret: i32,
     pub events: Vec<Event>,
     /// How long it took.
     pub took: Duration,
-    /// Of New.
+    /// The context of New.
     pub made: Option<Raw>,
     pub stats: Option<caio_stats>,
-    /// Of Look: the descriptor was readable, after the statistics were taken.
+    /// Look: the descriptor was readable after the call for the statistics.
     pub readable: bool,
-    /// Of Drain.
+    /// The bytes of Drain and Feed.
     pub bytes: Vec<u8>,
 }
 
 impl Call {
     fn make(self, raw: Option<Raw>) -> Answer {
         let begun = Instant::now();
-        // A context that is borrowed for this call; freed by Call::Free only.
+        // Borrows the context for this call. Only Call::Free frees it.
         let ctx = raw.map(|raw| std::mem::ManuallyDrop::new(Ctx::from_raw(raw.0)));
         let ctx = || ctx.as_deref().expect("a call on a context");
         let answer = match self {
@@ -101,7 +101,7 @@ fn new(options: &caio_options) -> Answer {
     match Ctx::try_new(options) {
         Err(ret) => Answer { ret, ..Answer::default() },
         Ok(ctx) => {
-            // The first poll makes a SINGLE_THREAD context this thread's.
+            // The first poll makes this thread the owner of a SINGLE_THREAD context.
             assert_eq!(ctx.poll(1), [], "a new context has no events");
             Answer { made: Some(Raw(ctx.into_raw())), ..Answer::default() }
         }
@@ -139,7 +139,7 @@ impl Actors {
         Self { threads: threads.collect() }
     }
 
-    /// Makes all these calls at the same time; the answers are in their order. None if one of them hangs.
+    /// Makes these calls at the same time. Returns the answers in the same order; None if a call hangs.
     pub fn run(&self, calls: Vec<(usize, Option<Raw>, Call)>) -> Option<Vec<Answer>> {
         let start = Arc::new(Barrier::new(calls.len()));
         let waiting: Vec<Receiver<Answer>> = calls

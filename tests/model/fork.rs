@@ -1,4 +1,4 @@
-//! A child process in the middle of it: its parent's contexts are closed to it, and it makes its own.
+//! A fork while the parent uses its contexts. In the child, calls on them fail, and it makes its own context.
 
 use super::calls::Raw;
 use super::support::*;
@@ -8,9 +8,9 @@ use std::os::fd::RawFd;
 /// What the child does.
 pub struct Child {
     pub contexts: Vec<Raw>,
-    /// Frees them, too.
+    /// Whether it frees them.
     pub free: bool,
-    /// Of its own context.
+    /// The backend of its own context.
     pub backend: u32,
     /// A file that it reads.
     pub file: RawFd,
@@ -20,7 +20,7 @@ pub struct Child {
 unsafe impl Send for Child {}
 
 impl Child {
-    /// Its exit code: 0, or the number of what failed.
+    /// Returns the exit code: 0, or the number of the check that failed.
     pub fn run(self) -> i32 {
         process::fork(|| self.live()).code()
     }
@@ -46,7 +46,7 @@ impl Child {
     }
 }
 
-/// What the parent's context says to every call but free.
+/// The results of all calls but free on the parent's context.
 fn answers(raw: *mut caio_ctx) -> [i32; 12] {
     let mut event = caio_event { user_data: 0, result: 0 };
     let nop = ops::nop();

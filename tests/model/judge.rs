@@ -1,7 +1,7 @@
-//! What each context owes, and whether what the calls of a step answered can be true.
+//! The events that each context owes, and checks of the answers of a step.
 //!
-//! A context that one call of a step used is judged exactly. Where several used it at the same time, an answer must be
-//! true for some order of them; that is looked at with bounds.
+//! If one call of the step used a context, its answer is checked exactly. If several calls used it at the same time,
+//! each answer must be possible for some order of the calls; the checks use bounds.
 
 use super::calls::{Answer, Raw};
 use super::plan::{Command, QUIET, SLOTS, Setup};
@@ -11,15 +11,15 @@ use super::verdict;
 use super::world::World;
 use std::ops::Range;
 
-/// A live context as the model sees it.
+/// The model of a context.
 pub struct Context {
     pub raw: Raw,
     pub setup: Setup,
-    /// Operations accepted, events delivered, those of them with -ECANCELED.
+    /// Operations accepted, events delivered, and delivered events with -ECANCELED.
     accepted: u64,
     delivered: u64,
     cancelled: u64,
-    /// A wake waits for somebody to use it up; None if that cannot be known.
+    /// Whether a wake is pending; None if that is unknown.
     pub wake: Option<bool>,
 }
 
@@ -49,7 +49,7 @@ pub struct Made {
 pub struct Judge {
     pub contexts: [Option<Context>; SLOTS],
     pub records: Records,
-    /// Chains that have members without an end.
+    /// Chains with members that have not ended.
     pub open_chains: Vec<usize>,
 }
 
@@ -65,24 +65,24 @@ impl Judge {
         members.map(|at| &records.all[at]).filter(move |record| record.slot == slot && record.end == End::Outstanding)
     }
 
-    /// How many of them come to an end though nobody helps.
+    /// How many of them complete without another call.
     pub fn certain(&self, slot: usize) -> u64 {
         let chain = |chain: &usize| {
             let members = &self.records.all[self.records.chains[*chain].clone()];
             if members[0].slot != slot {
                 return 0;
             }
-            let mut goes_on = true;
-            let ends = members.iter().filter(|record| {
-                goes_on &= record.end != End::Outstanding || record.ends_by_itself();
-                record.end == End::Outstanding && (goes_on || record.surely_asked)
+            let mut starts = true;
+            let certain = members.iter().filter(|record| {
+                starts &= record.end != End::Outstanding || record.ends_by_itself();
+                record.end == End::Outstanding && (starts || record.surely_asked)
             });
-            ends.count() as u64
+            certain.count() as u64
         };
         self.open_chains.iter().map(chain).sum()
     }
 
-    /// Judges a whole step.
+    /// Checks all answers of a step.
     pub fn step(&mut self, world: &mut World, step: &mut [Made]) {
         let before: Vec<u64> = self.contexts.iter().map(|ctx| ctx.as_ref().map_or(0, Context::inflight)).collect();
         for made in step.iter_mut() {
@@ -105,7 +105,7 @@ impl Judge {
         self.resolve(world);
     }
 
-    /// New contexts come to be; calls of those who may not call are refused and forgotten.
+    /// Adds new contexts. Checks that calls on a SINGLE_THREAD context by another thread are refused.
     fn made_or_refused(&mut self, made: &mut Made) {
         let slot = match made.command {
             Command::New { slot, setup } => {
@@ -137,7 +137,7 @@ impl Judge {
         self.of_slot(slot, step).count() == 1
     }
 
-    /// Which operations were accepted; returns how many.
+    /// Records which operations were accepted, and returns their number.
     fn submits(&mut self, world: &mut World, slot: usize, step: &[Made]) -> u64 {
         let mut total = 0;
         let submits = |made: &&Made| matches!(made.command, Command::Submit { slot: other, .. } if other == slot);
@@ -174,7 +174,7 @@ impl Judge {
         }
     }
 
-    /// Whether submit's answers fit the room that there was.
+    /// Checks submit's answers against the free places of the context.
     fn room(&mut self, slot: usize, before: u64, accepted: u64, step: &[Made]) {
         let (alone, max) = (self.is_alone(slot, step), self.context(slot).max());
         let delivered: u64 = self.of_slot(slot, step).map(|made| made.answer.events.len() as u64).sum();
@@ -184,8 +184,8 @@ impl Judge {
             let mine = ret.max(0) as u64;
             let Some(next) = self.first_left(made) else { continue };
             let chain = &self.records.all[next.clone()];
-            // Held by all others at most; alone, that is exact. What another submit offers has its places set aside while
-            // it is looked at, which may shorten this one, but never refuse it.
+            // The most places that other calls hold; exact if there are none. A concurrent submit reserves places for
+            // all that it offers, which may shorten this submit, but not make it fail.
             let offered = self.of_slot(slot, step).filter(|other| !std::ptr::eq(*other, made));
             let set_aside: usize = offered.flat_map(|other| &other.offered).map(|chain| chain.len()).sum();
             let held = before + if ret > 0 { set_aside as u64 } else { accepted };
@@ -212,19 +212,19 @@ impl Judge {
         made.offered.iter().find(left).cloned()
     }
 
-    /// How many operations a cancel found, and which may answer -ECANCELED from now on.
+    /// Checks how many operations a cancel found, and records which may yield -ECANCELED from now on.
     fn cancels(&mut self, slot: usize, step: &[Made]) {
         let alone = self.is_alone(slot, step);
         let cancels: Vec<&Made> = self.of_slot(slot, step).collect();
         let mut asked = Vec::new();
         for made in cancels {
-            let meant: Box<dyn Fn(&Record) -> bool> = match made.command {
+            let is_target: Box<dyn Fn(&Record) -> bool> = match made.command {
                 Command::Cancel { .. } => Box::new(|record| record.op.user_data == made.named),
                 Command::CancelFd { .. } => Box::new(|record| record.uses_fd(made.named as i32)),
                 Command::CancelAll { .. } => Box::new(|_| true),
                 _ => continue,
             };
-            let found: Vec<&Record> = self.outstanding(slot).filter(|record| meant(record)).collect();
+            let found: Vec<&Record> = self.outstanding(slot).filter(|record| is_target(record)).collect();
             let ret = match made.answer.ret {
                 errno if errno == -libc::ENOENT && !matches!(made.command, Command::CancelAll { .. }) => 0,
                 0 if !matches!(made.command, Command::CancelAll { .. }) => panic!("none found is -ENOENT"),
@@ -235,7 +235,7 @@ impl Judge {
             assert!(!alone || ret as usize >= waiting, "{ret} found, but {waiting} cannot have an event");
             asked.extend(found.iter().map(|record| record.op.user_data as usize));
         }
-        // What was accepted at the same time may have come after the cancel.
+        // Operations accepted in the same step may have started after the cancel.
         let new = |at: usize| step.iter().flat_map(|made| &made.offered).any(|chain| chain.contains(&at));
         for at in asked {
             self.records.all[at].asked = true;
@@ -243,14 +243,14 @@ impl Judge {
         }
     }
 
-    /// Its chain begins with what waits for somebody who never comes.
+    /// Whether its chain begins with an operation that never completes by itself.
     fn certainly_waits(&self, record: &Record) -> bool {
         let chain = &self.records.all[self.records.chains[record.chain].clone()];
         let blocks = matches!(chain[0].deed, Deed::OpenFifo | Deed::StreamRead(QUIET)) && !chain[0].ends_by_itself();
         blocks && chain.iter().all(|other| !other.asked)
     }
 
-    /// Each event is owed, and comes once.
+    /// Checks that each event is owed, and delivered once.
     fn events(&mut self, slot: usize, step: &[Made]) {
         let events: Vec<Event> = self.of_slot(slot, step).flat_map(|made| made.answer.events.iter().copied()).collect();
         let now = Instant::now();
@@ -264,7 +264,7 @@ impl Judge {
         }
     }
 
-    /// Whether each wait came back for a reason, and took no more than it may.
+    /// Checks that each wait returned for a reason, and took no more events than allowed.
     fn waits(&mut self, slot: usize, most: u64, step: &[Made]) {
         let alone = self.is_alone(slot, step);
         let woken = self.of_slot(slot, step).any(|made| matches!(made.command, Command::Wake { .. }));
@@ -286,7 +286,7 @@ impl Judge {
             assert!(made.answer.ret >= 0, "wait: {}", made.answer.ret);
             let over = made.timeout_ns >= 0 && made.answer.took.as_nanos() as i64 >= made.timeout_ns;
             let early = woken || before != Some(false) || !alone;
-            assert!(got >= min || over || early, "a wait for {min} came back with {got} for no reason");
+            assert!(got >= min || over || early, "a wait for {min} returned {got} events for no reason");
             after = if woken { None } else { Some(false) };
         }
         self.context(slot).wake = after;
@@ -315,7 +315,7 @@ impl Judge {
         }
     }
 
-    /// Statistics that were taken while others may have been at work count no less than before, no more than after.
+    /// Checks statistics that may have changed during the step, with bounds.
     fn look(&mut self, slot: usize, answer: &Answer) {
         let ctx = self.context(slot);
         let stats = answer.stats.as_ref().expect("statistics");
@@ -331,7 +331,7 @@ impl Judge {
         assert!(bounds.contains(&done), "{done} done of {bounds:?}");
     }
 
-    /// Of a look that nothing else went on beside.
+    /// Checks a look that was the only call of its step.
     pub fn look_alone(&mut self, slot: usize, answer: &Answer) {
         let ctx = self.context(slot);
         let stats = answer.stats.as_ref().expect("statistics");
@@ -340,11 +340,11 @@ impl Judge {
         assert!(stats.completed >= ctx.delivered && stats.cancelled >= ctx.cancelled);
         assert!(
             answer.readable || stats.completed == ctx.delivered,
-            "an event waits, and the descriptor is not readable"
+            "a completion is pending, and the descriptor is not readable"
         );
     }
 
-    /// Judges the results of all chains that are at their end.
+    /// Checks the results of all chains whose members have ended.
     pub fn resolve(&mut self, world: &mut World) {
         let Self { records, open_chains, .. } = self;
         open_chains.retain(|chain| {

@@ -1,7 +1,7 @@
-//! Random calls from several threads on several contexts, against a model of the contract.
+//! Random calls from several threads on several contexts, compared with a model of the contract.
 //!
-//! Every case has a seed, which is printed; a failing one is made small and printed too. `CAIO_MODEL_SEED=0x...` runs that
-//! case alone, `CAIO_MODEL_SECONDS` says how long to go on with others (10), `CAIO_TEST_DIR` names a folder on a disk.
+//! Each case prints its seed. A failing case is shrunk and printed. `CAIO_MODEL_SEED=0x...` runs one case alone,
+//! `CAIO_MODEL_SECONDS` is the time for random cases (10), and `CAIO_TEST_DIR` names a folder on a disk.
 
 #![cfg(target_os = "linux")]
 
@@ -28,7 +28,7 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use support::*;
 use world::World;
 
-/// The library with what it works on, the model beside it, and the threads that use it.
+/// The library with its files and streams, the model, and the threads that make the calls.
 struct System {
     world: World,
     judge: Judge,
@@ -70,7 +70,7 @@ impl System {
         }
     }
 
-    /// Tells what a call that does not come back may wait for.
+    /// Reports what a call that does not return may wait for.
     fn hung(&self, step: &[Made]) -> ! {
         for slot in step.iter().filter_map(|made| made.command.slot()) {
             let Some(ctx) = &self.judge.contexts[slot] else { continue };
@@ -86,14 +86,14 @@ impl System {
         panic!("a call hangs: {:?}", step.iter().map(|made| &made.command).collect::<Vec<_>>());
     }
 
-    /// Contexts that live throughout the step.
+    /// Contexts that exist during the whole step.
     fn may_be_forked(&self, acts: &[Act]) -> Vec<Raw> {
         let freed = |slot| acts.iter().any(|act| matches!(act.command, Command::Free { slot: other } if other == slot));
         let contexts = self.judge.contexts.iter().enumerate();
         contexts.filter(|(slot, _)| !freed(*slot)).filter_map(|(_, ctx)| Some(ctx.as_ref()?.raw)).collect()
     }
 
-    /// What an act calls, as things are now.
+    /// The call of an act, given the current state.
     fn prepare(&mut self, act: &Act, acts: &[Act], forked: &[Raw]) -> ((usize, Option<Raw>, Call), Made) {
         let command = act.command.clone();
         let ctx = command.slot().and_then(|slot| self.judge.contexts[slot].as_ref());
@@ -156,14 +156,14 @@ impl System {
         chains.iter().map(|chain| judge.records.offer(world, (slot, setup), chain)).collect()
     }
 
-    /// Whether a wait on this context for `min` events must come back in the end.
+    /// Whether a wait on this context for `min` events must return some time.
     fn will_end(&self, slot: usize, min: u64, acts: &[Act]) -> bool {
         let ctx = self.judge.contexts[slot].as_ref().expect("a live context");
         let beside: Vec<&Command> =
             acts.iter().map(|act| &act.command).filter(|command| command.slot() == Some(slot)).collect();
         match beside[..] {
             [_] => ctx.wake == Some(true) || self.judge.certain(slot) >= min,
-            // Of two, the other wakes the one that waits.
+            // One of the two waits, and the other may wake it.
             [a, b] => [a, b].iter().any(|command| matches!(command, Command::Wake { .. })),
             _ => false,
         }
@@ -176,7 +176,7 @@ impl System {
         fds[pick % fds.len()]
     }
 
-    /// Ends all that is in flight, and looks at what is left.
+    /// Ends all operations in flight, and checks what is left.
     fn end(mut self) {
         for slot in 0..plan::SLOTS {
             let Some(ctx) = &self.judge.contexts[slot] else { continue };
@@ -184,10 +184,10 @@ impl System {
             let act = |command| [Act { actor, command }];
             if slot % 2 == 0 {
                 self.run(&act(Command::CancelAll { slot }));
-                // The first uses up a wake that nobody waited for.
+                // The first wait may use up an earlier wake.
                 (0..2).for_each(|_| self.run(&act(Command::Settle { slot })));
                 let left = self.judge.contexts[slot].as_ref().expect("a live context").inflight();
-                assert_eq!(left, 0, "all is cancelled, and all have their event");
+                assert_eq!(left, 0, "all operations are cancelled and have their event");
                 self.run(&act(Command::Look { slot }));
             }
             self.run(&act(Command::Free { slot }));
@@ -205,7 +205,7 @@ impl System {
     }
 }
 
-/// The case that runs, for who finds that it hangs.
+/// The seed of the current case, for the report of a hang.
 static RUNNING: AtomicU64 = AtomicU64::new(0);
 static CASES: AtomicU64 = AtomicU64::new(0);
 
@@ -214,11 +214,11 @@ fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").ok();
 }
 
-/// Ends the process when a case takes too long.
+/// Ends the process if a case takes too long.
 fn watch() {
     std::thread::spawn(|| {
         loop {
-            // Relaxed: only that it changes matters.
+            // Relaxed: nothing else is published with the counter.
             let case = CASES.load(Ordering::Relaxed);
             sleep_awake(PATIENCE * 4);
             if case == CASES.load(Ordering::Relaxed) {
@@ -260,7 +260,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn random_calls_answer_as_the_contract_says() {
+fn random_calls_keep_the_contract() {
     BACKENDS.iter().for_each(|backend| drop(Ctx::on(*backend)));
     watch();
     if let Some(seed) = number("CAIO_MODEL_SEED") {
@@ -274,5 +274,5 @@ fn random_calls_answer_as_the_contract_says() {
         cases += 1;
     }
     tried(cases as usize, "random programs of threads against the model of the contract");
-    say(&format!("model: {cases} cases from CAIO_MODEL_SEED={first:#x} on, each one more"));
+    say(&format!("model: {cases} cases with consecutive seeds from CAIO_MODEL_SEED={first:#x} on"));
 }

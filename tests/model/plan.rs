@@ -1,13 +1,13 @@
-//! What is asked for at random: which contexts live, who calls what on them, several at the same time.
+//! Random programs: which contexts exist, and which thread makes which call, several at the same time.
 
 use super::support::*;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use proptest_state_machine::ReferenceStateMachine;
 
-/// Contexts that may live at the same time.
+/// Contexts that may exist at the same time.
 pub const SLOTS: usize = 3;
-/// Threads that make calls. The last is a new one for each call, and exits at once.
+/// Threads that make calls. The last one is a new thread for each call, which exits immediately.
 pub const ACTORS: usize = 4;
 pub const FRESH: usize = ACTORS - 1;
 
@@ -18,7 +18,7 @@ pub struct Setup {
     pub max_requests: u32,
     pub threads: u32,
     pub flags: u32,
-    /// With SINGLE_THREAD: whose it is.
+    /// With SINGLE_THREAD: the thread that owns it.
     pub owner: usize,
 }
 
@@ -28,7 +28,7 @@ impl Setup {
     }
 }
 
-/// One operation that is asked for. What is busy or does not exist when its turn comes becomes something else.
+/// A planned operation. If its cells are busy when it is made, it becomes a NOP.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
     pub what: What,
@@ -52,7 +52,7 @@ pub enum What {
         cells: usize,
         vectored: bool,
     },
-    /// A read that the end of the file cuts short.
+    /// A read that is short at the end of the file.
     Beyond {
         file: usize,
     },
@@ -75,7 +75,7 @@ pub enum What {
     Truncate,
     Open,
     OpenMissing,
-    /// Blocks until somebody opens the other end.
+    /// Blocks until the other end is opened.
     OpenFifo,
     Close,
     Statx,
@@ -89,7 +89,7 @@ pub enum What {
     StreamAtOffset {
         stream: usize,
     },
-    /// Not accepted: -EINVAL.
+    /// Submit refuses it with -EINVAL.
     Malformed(u8),
 }
 
@@ -118,7 +118,7 @@ pub enum Command {
         more: u32,
         patience_us: u64,
     },
-    /// Waits for all that must come without anybody's help, for ever if need be.
+    /// Waits without a timeout for all operations that complete without another call.
     Settle {
         slot: usize,
     },
@@ -174,7 +174,8 @@ impl Command {
         }
     }
 
-    /// Nothing else may be done to its context at the same time: the contract says so, or its answer could not be judged.
+    /// Whether no other call on its context may run at the same time: the contract forbids it, or the answer could not
+    /// be checked.
     fn is_exclusive(&self) -> bool {
         matches!(self, Self::New { .. } | Self::Free { .. } | Self::Settle { .. })
     }
@@ -186,13 +187,13 @@ pub struct Act {
     pub command: Command,
 }
 
-/// What several threads do at the same time.
+/// The calls of several threads at the same time.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub acts: Vec<Act>,
 }
 
-/// Which contexts live.
+/// Which contexts exist.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub slots: [Option<Setup>; SLOTS],
@@ -232,7 +233,7 @@ impl ReferenceStateMachine for Plan {
 }
 
 impl Plan {
-    /// Those of `acts` that can be done at the same time in this state.
+    /// The `acts` that are possible at the same time in this state.
     fn fitting(&self, acts: Vec<Act>) -> Step {
         let mut step = Step { acts: Vec::new() };
         for act in acts {
@@ -252,7 +253,7 @@ impl Plan {
         match (&act.command, self.slots[slot]) {
             (Command::New { setup, .. }, None) => !setup.single() || setup.owner == act.actor,
             (Command::New { .. }, Some(_)) | (_, None) => false,
-            // Freed by another thread it would be leaked; only its owner settles it.
+            // A free by another thread would leak it, and a wait by another thread would fail.
             (Command::Free { .. } | Command::Settle { .. }, Some(setup)) => !setup.single() || setup.owner == act.actor,
             (_, Some(_)) => true,
         }
@@ -327,7 +328,7 @@ fn command(slot: usize, max_requests: u32) -> BoxedStrategy<Command> {
     .boxed()
 }
 
-/// The operations of one call: most stand alone, some are chains.
+/// The operations of one call: most are single, some are chains.
 fn chains() -> impl Strategy<Value = Vec<Vec<Ask>>> {
     let chain = prop_oneof![
         6 => prop::collection::vec(ask(), 1),
@@ -348,7 +349,7 @@ fn ask() -> impl Strategy<Value = Ask> {
 }
 
 pub const STREAMS: usize = 4;
-/// Nothing is ever put into this stream: what reads it waits until it is stopped.
+/// A stream without data: a read of it waits until it is stopped.
 pub const QUIET: usize = STREAMS - 1;
 pub const FILES: usize = 2;
 pub const CELLS: usize = 64;

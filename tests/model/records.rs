@@ -1,4 +1,4 @@
-//! Operations that were offered to a context, their memory, and what became of them.
+//! Operations that were offered to a context, their memory, and how they ended.
 
 use super::plan::{Ask, CELLS, Setup, What};
 use super::support::sys::Map;
@@ -8,10 +8,10 @@ use std::ffi::CString;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, RawFd};
 
-/// What an operation does, as far as its result is judged by it.
+/// What an operation does, for the check of its result.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Deed {
-    /// It has this result whenever it runs.
+    /// It always has this result.
     Always(i64),
     Read {
         file: usize,
@@ -30,7 +30,7 @@ pub enum Deed {
     OpenFifo,
     Close,
     Statx,
-    /// Refused with -EINVAL.
+    /// Submit refuses it with -EINVAL.
     Malformed,
 }
 
@@ -46,16 +46,16 @@ pub enum End {
 
 pub struct Record {
     pub slot: usize,
-    /// Of its context.
+    /// The setup of its context.
     pub setup: Setup,
     pub op: caio_op,
     pub deed: Deed,
     pub memory: Memory,
     pub chain: usize,
     pub end: End,
-    /// When it was handed to submit.
+    /// When submit got it.
     pub offered: Instant,
-    /// A cancel may have meant it, or must have.
+    /// A cancel may have found it, or must have found it.
     pub asked: bool,
     pub surely_asked: bool,
 }
@@ -65,7 +65,7 @@ impl Record {
         self.op.fd == fd && self.op.opcode != CAIO_OP_NOP
     }
 
-    /// It comes to its end though nobody helps.
+    /// Whether it completes without another call.
     pub fn ends_by_itself(&self) -> bool {
         let waits = matches!(self.deed, Deed::StreamRead(_) | Deed::StreamWrite(_) | Deed::OpenFifo);
         !waits || self.surely_asked || self.op.timeout_ns > 0
@@ -77,15 +77,15 @@ impl Record {
     }
 }
 
-/// Memory that the library may touch until the event, with a margin behind it that it may not.
+/// Memory that the library may use until the event. A margin after it must not change.
 pub struct Memory {
     map: Option<Map>,
     /// Bytes that the operation asks for.
     pub len: usize,
-    /// Of vectored operations, and what they were.
+    /// The iovecs of a vectored operation, and a copy of them.
     iovecs: Vec<libc::iovec>,
     before: Vec<(usize, usize)>,
-    /// Paths, for as long as submit runs.
+    /// Paths, which are valid until submit returns.
     paths: Vec<CString>,
 }
 
@@ -93,7 +93,7 @@ pub struct Memory {
 unsafe impl Send for Memory {}
 
 const MARGIN: usize = 64;
-/// What memory holds once it is the test's again.
+/// The content of memory once the library must not use it.
 const POISON: u8 = 0x5a;
 
 impl Memory {
@@ -123,7 +123,7 @@ impl Memory {
         self.map.as_ref().map_or(std::ptr::null(), |map| map.start().cast_const())
     }
 
-    /// Cuts the memory into up to five parts of odd lengths; with O_DIRECT of whole blocks.
+    /// Splits the memory into up to five parts of odd lengths, or of whole blocks for O_DIRECT.
     fn scatter(&mut self, unit: usize) {
         let parts = (self.len / unit).clamp(1, 5);
         let step = self.len / parts / unit * unit;
@@ -136,7 +136,7 @@ impl Memory {
         self.before = self.iovecs.iter().map(|iovec| (iovec.iov_base.addr(), iovec.iov_len)).collect();
     }
 
-    /// Submit has copied the paths: what happens to them now must not matter.
+    /// Overwrites the paths, which submit must have copied.
     pub fn spoil_paths(&mut self) {
         for path in self.paths.drain(..) {
             let mut bytes = path.into_bytes_with_nul();
@@ -144,15 +144,15 @@ impl Memory {
         }
     }
 
-    /// Nothing behind the end was written, and the iovec array is what it was.
+    /// Checks that no byte after the end was written, and that the iovec array is unchanged.
     pub fn check(&self) {
-        let behind = self.map.as_ref().map_or(&[][..], |map| &map.bytes()[self.len..][..MARGIN]);
-        assert!(behind.iter().all(|byte| *byte == UNTOUCHED), "memory behind a buffer was written");
+        let margin = self.map.as_ref().map_or(&[][..], |map| &map.bytes()[self.len..][..MARGIN]);
+        assert!(margin.iter().all(|byte| *byte == UNTOUCHED), "memory after a buffer was written");
         let after: Vec<_> = self.iovecs.iter().map(|iovec| (iovec.iov_base.addr(), iovec.iov_len)).collect();
         assert_eq!(after, self.before, "an iovec array was changed");
     }
 
-    /// The operation has its event, or its context is gone: whatever touches the memory from now on is an error.
+    /// Fills the memory once the operation has its event, or its context was freed. Each later change is an error.
     pub fn poison(&mut self) {
         if let Some(map) = &mut self.map {
             map.bytes_mut().fill(POISON);
@@ -166,7 +166,7 @@ impl Memory {
     }
 }
 
-/// Everything that was ever offered; an operation's tag is its place here.
+/// All operations that were offered. An operation's tag is its index.
 #[derive(Default)]
 pub struct Records {
     pub all: Vec<Record>,
@@ -263,7 +263,7 @@ const EFAULT: i64 = libc::EFAULT as i64;
 const EISDIR: i64 = libc::EISDIR as i64;
 const ESPIPE: i64 = libc::ESPIPE as i64;
 
-/// The same operation with its path, in memory that ends with the call.
+/// The operation with a path, in memory that is valid during the call only.
 fn named(op: caio_op, path: &str, deed: Deed) -> Made {
     let memory = Memory::paths(&[path]);
     (op.buf(memory.paths[0].as_ptr()), deed, memory)

@@ -1,20 +1,20 @@
-//! Whether the results of a chain can be true, and what they leave behind.
+//! Checks whether the results of a chain are possible, and updates the files and streams.
 
 use super::records::{Deed, End, Record, Records};
 use super::support::*;
 use super::world::{UNTOUCHED, World, verify_cell};
 use std::os::fd::RawFd;
 
-/// Whether a member of a chain was to start.
+/// Whether a member of a chain had to start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Turn {
     Yes,
     No,
-    /// What came before was dropped.
+    /// The event of an earlier member was dropped.
     Unknown,
 }
 
-/// All members have come to an end.
+/// Resolves a chain whose members have all ended.
 pub fn resolve(world: &mut World, records: &mut Records, chain: usize) {
     let mut turn = Turn::Yes;
     for at in records.chains[chain].clone() {
@@ -31,14 +31,14 @@ pub fn resolve(world: &mut World, records: &mut Records, chain: usize) {
                 leave(world, record, None, turn);
                 turn = Turn::Unknown;
             }
-            other => panic!("not at its end: {other:?}"),
+            other => panic!("it has not ended: {other:?}"),
         }
         record.memory.poison();
     }
     release(world, records, chain);
 }
 
-/// A chain that was not accepted: nothing of it was touched.
+/// Checks that a chain that was not accepted had no effect.
 pub fn withdraw(world: &mut World, records: &mut Records, chain: usize) {
     for at in records.chains[chain].clone() {
         let record = &mut records.all[at];
@@ -51,7 +51,7 @@ pub fn withdraw(world: &mut World, records: &mut Records, chain: usize) {
     release(world, records, chain);
 }
 
-/// The result alone.
+/// Checks the result of one operation.
 fn judge(record: &Record, result: i64, when: Instant, turn: Turn) {
     let what = || {
         let Record { deed, op, setup, .. } = record;
@@ -62,7 +62,7 @@ fn judge(record: &Record, result: i64, when: Instant, turn: Turn) {
     match result {
         _ if turn == Turn::No => assert_eq!(result, -ECANCELED, "the chain was broken before: {}", what()),
         result if result == -ECANCELED => {
-            assert!(record.asked || turn == Turn::Unknown, "nobody cancelled: {}", what())
+            assert!(record.asked || turn == Turn::Unknown, "not cancelled: {}", what())
         }
         result if result == -ETIMEDOUT => assert!(timed_out, "too early, or for no reason: {}", what()),
         _ => {
@@ -72,7 +72,7 @@ fn judge(record: &Record, result: i64, when: Instant, turn: Turn) {
     }
 }
 
-/// Whether the plain system call may have this result. What was `stopped` may have been cut short.
+/// Whether the plain system call may have this result. If the operation was `stopped`, it may be short.
 fn is_natural(record: &Record, result: i64, stopped: bool) -> bool {
     let len = record.memory.len as i64;
     let full = record.op.flags & CAIO_FLAG_FULL != 0;
@@ -87,7 +87,7 @@ fn is_natural(record: &Record, result: i64, stopped: bool) -> bool {
     }
 }
 
-/// What an operation leaves behind; `result` is None if its context was freed before its event was taken.
+/// Applies the effect of an operation; `result` is None if its context was freed before the event was polled.
 fn leave(world: &mut World, record: &Record, result: Option<i64>, turn: Turn) {
     let bytes = record.memory.bytes();
     match record.deed {
@@ -110,7 +110,7 @@ fn leave(world: &mut World, record: &Record, result: Option<i64>, turn: Turn) {
             let touched = bytes.iter().take_while(|byte| **byte != UNTOUCHED).count();
             assert!(bytes[touched..].iter().all(|byte| *byte == UNTOUCHED), "a read left a hole");
             let moved = result.map_or(touched, |result| result.max(0) as usize);
-            assert_eq!(touched, moved, "a read of a stream moved other than it says: {result:?}");
+            assert_eq!(touched, moved, "a read of a stream moved more or less than its result: {result:?}");
             world.streams[stream].came_out(&bytes[..moved]);
         }
         Deed::StreamWrite(stream) => match result {
@@ -127,7 +127,7 @@ fn leave(world: &mut World, record: &Record, result: Option<i64>, turn: Turn) {
             let wanted = result.map(|result| result == -ECANCELED);
             assert!(
                 wanted.is_none_or(|wanted| wanted == open),
-                "CLOSE says {result:?}, and the number is open: {open}"
+                "CLOSE yields {result:?}, and the number is open: {open}"
             );
         }
         Deed::Statx if result == Some(0) => {

@@ -1,4 +1,5 @@
-//! What operations work on: files with a shadow copy, streams whose bytes are counted, a folder, a FIFO.
+//! The files and streams of the operations: files with a shadow copy, streams whose bytes are counted, a folder, a
+//! FIFO.
 
 use super::plan::{CELLS, FILES, STREAMS};
 use super::support::files::Dir;
@@ -8,12 +9,12 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-/// A part of a file, written as a whole, and what it may hold.
+/// A part of a file, which is written as a whole, and its possible content.
 #[derive(Clone, Default)]
 pub struct Cell {
-    /// Every word of it is one of these: one stamp, or more after a write that was stopped.
+    /// Each word is one of these stamps. There are several after a write that was stopped.
     pub allowed: Vec<u64>,
-    /// Chains with a read or write of it that are not resolved.
+    /// Unresolved chains that read or write it.
     pub readers: Vec<usize>,
     pub writers: Vec<usize>,
 }
@@ -44,11 +45,11 @@ impl CellFile {
         (self.cell * CELLS) as u64
     }
 
-    /// The first of up to `count` cells, from `wanted` on, that `chain` may read or write now; None if all are busy.
+    /// A run of up to `count` cells that `chain` may read or write now, from `wanted` on; None if all cells are busy.
     pub fn free(&self, wanted: usize, count: usize, chain: usize, write: bool) -> Option<(usize, usize)> {
         let usable = |at: usize| {
             let cell = &self.cells[at % CELLS];
-            let alone = |who: &Vec<usize>| who.iter().all(|other| *other == chain);
+            let alone = |chains: &Vec<usize>| chains.iter().all(|other| *other == chain);
             alone(&cell.writers) && (!write || alone(&cell.readers))
         };
         let first = (wanted..wanted + CELLS).find(|at| usable(*at))? % CELLS;
@@ -56,7 +57,7 @@ impl CellFile {
         Some((first, count))
     }
 
-    /// What is in the file now is what the shadow copy says.
+    /// The content of the file matches the shadow copy.
     fn verify(&self, path: &std::path::Path) {
         let bytes = std::fs::read(path).expect("the file");
         assert_eq!(bytes.len() as u64, self.size(), "{}", path.display());
@@ -74,20 +75,20 @@ pub fn verify_cell(bytes: &[u8], allowed: &[u64], at: usize) {
     }
 }
 
-/// A pipe or a pair of sockets. Every byte that goes in comes out once.
+/// A pipe or a pair of sockets. Each byte that is written is read once.
 pub struct Stream {
     pub reader: OwnedFd,
     pub writer: OwnedFd,
     feeder: OwnedFd,
     drainer: OwnedFd,
-    /// How often each byte value went in and came out.
+    /// For each byte value, how often it was written, minus how often it was read.
     balance: [i64; 256],
-    /// A context was freed with writes in flight, so that nobody knows how much they moved.
+    /// A context was freed with writes in flight, so the number of bytes that they moved is unknown.
     pub inexact: bool,
     next: u8,
 }
 
-/// What buffers of reads hold before; never fed.
+/// The content of a read's buffer before the read. Streams never carry this byte.
 pub const UNTOUCHED: u8 = 0xee;
 
 impl Stream {
@@ -103,7 +104,7 @@ impl Stream {
         Self::new(ends)
     }
 
-    /// Bytes to be put in.
+    /// New bytes for the stream.
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut byte = || {
             self.next = (self.next + 1) % (UNTOUCHED - 1);
@@ -120,7 +121,7 @@ impl Stream {
         bytes.iter().for_each(|byte| self.balance[usize::from(*byte)] -= 1);
     }
 
-    /// Descriptors for a thread that feeds or drains: neither ever blocks.
+    /// Descriptors for a thread that feeds or drains the stream. They never block.
     pub fn taps(&self) -> (RawFd, RawFd) {
         (self.feeder.as_raw_fd(), self.drainer.as_raw_fd())
     }
@@ -139,13 +140,13 @@ fn nonblocking(fd: &OwnedFd, flags: i32) -> OwnedFd {
     let path = CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).expect("no NUL");
     // SAFETY: a live string.
     let opened = unsafe { libc::open(path.as_ptr(), flags | libc::O_NONBLOCK | libc::O_CLOEXEC) };
-    // Sockets cannot be opened anew; for them send and recv take a flag.
+    // A socket cannot be opened this way; for sockets, send(2) and recv(2) take a flag.
     if opened < 0 { sys::dup(fd.as_raw_fd()) } else { sys::owned(opened.into()) }
 }
 
-/// Puts in as many of `bytes` as fit.
+/// Writes as many of `bytes` as fit.
 pub fn feed(fd: RawFd, bytes: &[u8]) -> usize {
-    // SAFETY: a live buffer. Not a socket: write(2), and the descriptor does not block.
+    // SAFETY: a live buffer. If the descriptor is no socket, write(2) does not block on it.
     let put = unsafe {
         match libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) {
             -1 if sys::errno() == libc::ENOTSOCK => libc::write(fd, bytes.as_ptr().cast(), bytes.len()),
@@ -155,7 +156,7 @@ pub fn feed(fd: RawFd, bytes: &[u8]) -> usize {
     put.max(0) as usize
 }
 
-/// Takes out what is there, up to the length of `bytes`.
+/// Reads what is there, up to the length of `bytes`.
 pub fn drain(fd: RawFd, bytes: &mut [u8]) -> usize {
     let mut done = 0;
     while done < bytes.len() {
@@ -180,12 +181,13 @@ pub struct World {
     pub folder: File,
     pub files: [CellFile; FILES],
     pub streams: Vec<Stream>,
-    /// Distinguishes names and stamps.
+    /// Makes names and stamps unique.
     serial: u64,
     next_high: RawFd,
 }
 
-/// Numbers from here on are given to descriptors that CLOSE takes, each once, so that it can be told whether it did.
+/// Descriptors for CLOSE get numbers from here on. Each number is used once, so the test can check whether it was
+/// closed.
 const HIGH: RawFd = 2000;
 pub const FILE_NAMES: [&str; FILES] = ["buffered", "direct"];
 
@@ -217,14 +219,14 @@ impl World {
         fd
     }
 
-    /// Lets all go on that wait for the FIFO's other end.
+    /// Opens the FIFO's other end, so that all opens that wait for it complete.
     pub fn release_fifo(&self) -> OwnedFd {
         let fifo = self.dir.c("fifo");
         // SAFETY: a live string; the descriptor is fresh.
         unsafe { OwnedFd::from_raw_fd(libc::open(fifo.as_ptr(), libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC)) }
     }
 
-    /// All there is, after the last context.
+    /// Checks all files and streams, after the last context is freed.
     pub fn verify(&mut self) {
         for (file, name) in self.files.iter().zip(FILE_NAMES) {
             file.verify(&self.dir.join(name));
