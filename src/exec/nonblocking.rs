@@ -98,8 +98,8 @@ impl Method {
             answer => return answer,
         }
         // The poller would wait for ever for a descriptor that refuses every transfer.
-        if t.offset != CURRENT {
-            rw::positional_check(t.fd, t.reads)?;
+        if refuses_offset(t) {
+            return rw::transfer(t);
         }
         let socket = file_kind::of(t.fd) == FileKind::Socket;
         if socket && t.flags & !FLAGS_OF_SOCKETS != 0 {
@@ -124,8 +124,8 @@ impl Method {
 
     /// For a transfer of 0 bytes, which only the plain call checks in full. On inotify and some devices it waits.
     fn find_empty(&mut self, t: &Transfer) -> Result<u64> {
-        if t.offset != CURRENT {
-            rw::positional_check(t.fd, t.reads)?;
+        if refuses_offset(t) {
+            return rw::transfer(t);
         }
         if file_kind::of(t.fd) == FileKind::Socket {
             return empty_socket_transfer(t);
@@ -154,6 +154,11 @@ fn is_unusable(errno: Errno) -> bool {
 fn exceeds_address_space(t: &Transfer) -> bool {
     const ALL: u64 = i64::MAX as u64;
     !t.vectored && t.flags == 0 && (t.memory.address().addr() as u64).saturating_add(t.count) >= ALL
+}
+
+/// Whether the plain call fails at once because of the offset.
+fn refuses_offset(t: &Transfer) -> bool {
+    t.offset != CURRENT && (i64::try_from(t.offset).is_err() || rw::positional_check(t.fd, t.reads).is_err())
 }
 
 /// Sending an empty datagram may wait; reading 0 bytes from a socket never does.
