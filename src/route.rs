@@ -150,7 +150,7 @@ impl Router {
     fn after_attempt(&self, op: &Op, attempt: Result<u64>, linked: bool, checks: &mut Checks) -> Route {
         match self.finish_attempt(op, attempt, checks) {
             Cached::Done(result) => Route::Done(result),
-            // The kernel accepted the offset, so the ring can take the rest. Kernel AIO would answer EAGAIN again.
+            // The ring waits for the rest. Kernel AIO would only answer EAGAIN again.
             Cached::Rest(moved) if self.ring_takes(true) && !linked && self.natively(op.fd, true, checks) => {
                 Route::Native(moved)
             }
@@ -222,8 +222,8 @@ impl Router {
         }
     }
 
-    /// A read was not in the page cache, so this submit does not try the next ones. True if the ring takes it: EAGAIN is
-    /// also a device's, which the ring would wait for whatever its flags are.
+    /// A read was not in the page cache, so this submit does not try the next ones. True if the ring takes this one.
+    /// EAGAIN may also come from a device, where io_uring would wait.
     fn note_miss(&self, fd: i32, checks: &mut Checks) -> bool {
         self.hit_rate.miss();
         checks.cached_fd = None;

@@ -89,7 +89,7 @@ fn without(calls: &[i64], errno: i32, lost: &[u32], words: &[&str]) {
         for backend in lost.iter().filter(|lost| **lost < next).chain([&next]) {
             assert!(why.contains(backend_name(*backend)), "the choice, and why no better backend is available: {why}");
         }
-        assert_eq!(process::descriptors(), before, "nothing is left behind");
+        assert_eq!(process::descriptors(), before, "no descriptor is leaked");
     });
 }
 
@@ -174,7 +174,8 @@ fn the_probe_asks_the_kernel_where_io_setup_is_eagain() {
     the_probe_does_not_count_on_an_idle_context(libc::EAGAIN);
 }
 
-/// A filter that a program installs after it made the context: workers run what the kernel interface no longer takes.
+/// A program installs a filter after it made the context. Worker threads then run the operations that the kernel
+/// refuses.
 fn refused_later(backend: u32, flags: u32, calls: &[i64], errno: i32) {
     if !process::is_child() && !available(backend) {
         return;
@@ -196,7 +197,7 @@ fn refused_later(backend: u32, flags: u32, calls: &[i64], errno: i32) {
             assert_eq!(back, page);
         }
         let after = ctx.stats();
-        assert!(after.retried - before.retried <= 1, "the kernel is not asked again: {} times", after.retried);
+        assert!(after.retried - before.retried <= 1, "the context tries the kernel again: {} times", after.retried);
         assert_eq!(after.done_worker - before.done_worker, 20);
         works(&ctx, dir);
     });

@@ -43,28 +43,29 @@ pub enum Next {
     Result(Token, i64),
     /// Wait for readiness again.
     Wait(Waiting),
-    /// It is called once more, after so many calls that moved nothing.
+    /// Call once more, after this many calls that moved nothing.
     Call(Waiting, u32),
     /// The ring refuses the call: detach it.
     Detach(Waiting),
 }
 
-/// Flags that have no effect where a transfer may wait. Files without vectored calls of their own refuse all but RWF_HIPRI.
+/// Flags that have no effect on streams. Files that do not implement vectored calls refuse all of them but RWF_HIPRI.
 const HARMLESS_FLAGS: u32 = (libc::RWF_HIPRI | libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_APPEND) as u32;
 
-/// Whether io_uring gives an operation the meaning of the plain call. It skips a transfer of 0 bytes, and ignores these flags
-/// where the plain call refuses them.
+/// Whether io_uring does what the plain call does. It skips a transfer of 0 bytes, and ignores the harmless flags where
+/// the plain call refuses them.
 fn suits_the_ring(op: &Op) -> bool {
     let flags = op.sys_flags & !libc::RWF_HIPRI as u32;
-    let flags_suit = flags == 0 || flags & !HARMLESS_FLAGS == 0 && file_kind::knows_flags(op.fd);
+    let flags_suit = flags == 0 || flags & !HARMLESS_FLAGS == 0 && file_kind::supports_flags(op.fd);
     flags_suit && !is_empty(op)
 }
 
-/// Whether the plain call returns at once though the descriptor is not ready: flags that it does not know, 0 bytes, a write
-/// to a file that poll(2) never reports ready for one.
+/// Whether the plain call returns immediately, even if the descriptor is not ready. It does so for flags that the
+/// descriptor does not support, for most transfers of 0 bytes, and for a write to a file that is never ready for
+/// writing.
 pub fn returns_at_once(op: &Op) -> bool {
     if is_empty(op) {
-        return !op.code.reads() || !file_kind::waits_for_nothing(op.fd);
+        return !op.code.reads() || !file_kind::waits_for_empty_read(op.fd);
     }
     !suits_the_ring(op) || !op.code.reads() && !rw::is_ready(op.fd, false) && !file_kind::may_be_eventfd(op.fd)
 }
@@ -96,7 +97,7 @@ impl Calls {
     /// Starts a call in the ring; gives the operation back if that is not possible.
     pub fn begin(&mut self, waiting: Waiting, tries: u32, scratch: &mut Scratch) -> std::result::Result<(), Waiting> {
         // Without FULL, a write moves only what fits now. The call would wait for more room, so it is interrupted soon.
-        // A call that moved nothing had no time to, or there is no room.
+        // If a call moved nothing, its time was too short or there is no room, so the next one gets twice the time.
         const SOON: Duration = Duration::from_millis(1);
         const ENOUGH: u32 = 8;
         let limited = !waiting.reads() && !waiting.op.full && tries < ENOUGH;
@@ -204,7 +205,7 @@ fn after(op: &Op, moved: &mut u64, result: Result<u64>) -> After {
             if more > 0 && op.full && *moved < op.wanted() { After::More } else { After::Done(*moved as i64) }
         }
         Err(Errno(libc::EINTR | libc::ECANCELED | libc::EAGAIN)) => After::Nothing,
-        // A filter for single opcodes. What the file itself refuses must not be tried twice: it may have taken a record.
+        // A filter refuses the opcode. An error of the file itself is final, because a second call may take a record.
         Err(Errno(libc::EACCES | libc::EPERM | libc::ENOSYS)) => After::Refused,
         Err(errno) => After::Done(failed_result(op, *moved, errno)),
     }

@@ -220,7 +220,7 @@ impl Poller {
         self.watches.settle(fd).ok();
     }
 
-    /// Starts a blocking call for an operation, in the ring if possible. `unlimited`: a write may wait for room.
+    /// Starts a blocking call for an operation, in the ring if possible, after `tries` calls that moved nothing.
     fn call(&mut self, waiting: Waiting, tries: u32) {
         if let Some(ring) = self.calls.open(&self.shared.fds) {
             // If this fails, the poller sees the ring's completions when another descriptor wakes it.

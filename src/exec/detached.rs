@@ -18,7 +18,7 @@ pub struct DetachedCall {
     bytes: Vec<u8>,
     /// The address and length of each part of the caller's memory.
     parts: Vec<(Memory, usize)>,
-    /// The same parts of `bytes`: a device may take each for a call of its own.
+    /// The same parts, in `bytes`: a device may treat each part of a vectored call as a call of its own.
     own_parts: Option<IovecBuf>,
 }
 

@@ -74,8 +74,8 @@ impl HitRate {
         self.attempts.skip();
     }
 
-    /// Whether a hit is likely, or an attempt is due: the first after this many reads without one. An attempt that misses
-    /// starts its transfer alone, where the kernel's queue would have sent it to the device along with others.
+    /// Whether a hit is likely, or an attempt is due: the first after this many reads without one. An attempt that
+    /// misses starts its transfer alone, where the kernel's queue would have sent it to the device along with others.
     pub(super) fn is_worth_a_try(&self, after: u32) -> bool {
         self.attempts.is_due(&Schedule { tolerated: 8, first: after, most: 1024 })
     }

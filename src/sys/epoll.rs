@@ -27,7 +27,7 @@ impl Epoll {
     pub fn new() -> Result<Self> {
         // SAFETY: takes no memory.
         let epoll = Self(own(check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into())?));
-        // A thread that cannot wait would spin.
+        // Fails here if a filter forbids waiting: the poller would spin.
         epoll.fetch(&mut Ready::default(), 0)?;
         Ok(epoll)
     }

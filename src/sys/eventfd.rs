@@ -115,7 +115,7 @@ pub fn sleep_until_readable<const N: usize>(fds: [RawFd; N], timeout: Option<Dur
     // SAFETY: N live pollfds, and a timespec that outlives the call or NULL.
     let slept = check(unsafe { libc::ppoll(watched.as_mut_ptr(), N as libc::nfds_t, time, std::ptr::null()) }.into());
     if slept.is_err_and(Errno::is_forbidden) {
-        // Only a filter gives ppoll(2) such an error. poll(2) counts in whole milliseconds.
+        // A filter forbids ppoll(2). The timeout of poll(2) is in whole milliseconds.
         let whole = timeout.map_or(-1, |time| time.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(i32::MAX));
         // SAFETY: N live pollfds.
         check(unsafe { libc::poll(watched.as_mut_ptr(), N as libc::nfds_t, whole) }.into())?;

@@ -44,25 +44,25 @@ impl File {
 /// Looks at a descriptor for transfers at an offset. Never waits: a network file system answers from its cache.
 pub fn look(fd: i32) -> File {
     let mut stat = MaybeUninit::uninit();
-    match see(fd, &mut stat) {
+    match statx(fd, &mut stat) {
         Ok(stat) => file(fd, stat),
-        Err(errno) => unseen(fd, errno),
+        Err(errno) => without_statx(fd, errno),
     }
 }
 
-/// The same for who asks for a file on a disk: None for one, which is told apart first.
+/// [`look`], but None for a regular file on a disk. That is the most frequent case, so it is checked first.
 #[inline(always)]
 pub fn look_unless_on_disk(fd: i32) -> Option<File> {
     let mut stat = MaybeUninit::uninit();
-    match see(fd, &mut stat) {
+    match statx(fd, &mut stat) {
         Ok(stat) if is_on_disk(stat) => None,
         Ok(stat) => Some(file(fd, stat)),
-        Err(errno) => Some(unseen(fd, errno)),
+        Err(errno) => Some(without_statx(fd, errno)),
     }
 }
 
 #[inline(always)]
-fn see(fd: i32, stat: &mut MaybeUninit<libc::statx>) -> Result<&libc::statx> {
+fn statx(fd: i32, stat: &mut MaybeUninit<libc::statx>) -> Result<&libc::statx> {
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
     let mask = libc::STATX_TYPE | libc::STATX_SIZE;
     // SAFETY: an empty path and a live buffer.
@@ -71,16 +71,17 @@ fn see(fd: i32, stat: &mut MaybeUninit<libc::statx>) -> Result<&libc::statx> {
     Ok(unsafe { stat.assume_init_ref() })
 }
 
-/// Why it could not be seen: a filter forbids that, the kernel is older (before 4.11), or the descriptor is not valid.
+/// [`look`] after statx(2) failed: a filter forbids it, the kernel is older than 4.11, or the descriptor is invalid.
 #[cold]
-fn unseen(fd: i32, errno: Errno) -> File {
+fn without_statx(fd: i32, errno: Errno) -> File {
     match errno.0 {
-        libc::EPERM | libc::ENOSYS | libc::EACCES => look_plainly(fd),
+        libc::EPERM | libc::ENOSYS | libc::EACCES => look_by_fstat(fd),
         _ => NONE,
     }
 }
 
-/// Among the file systems on block devices, FUSE alone knows of no file whether it is immutable.
+/// Whether this is a regular file on a block device, and not on FUSE. Of the file systems on block devices, only FUSE
+/// does not support the attribute.
 #[inline(always)]
 fn is_on_disk(stat: &libc::statx) -> bool {
     const IMMUTABLE: u64 = libc::STATX_ATTR_IMMUTABLE as u64;
@@ -88,8 +89,8 @@ fn is_on_disk(stat: &libc::statx) -> bool {
     regular && stat.stx_dev_major != 0 && stat.stx_attributes_mask & IMMUTABLE != 0
 }
 
-/// The same with fstat(2), and without: what has no positions is no disk.
-fn look_plainly(fd: i32) -> File {
+/// [`look`] with fstat(2). If a filter forbids that too, a descriptor that refuses offsets is a stream.
+fn look_by_fstat(fd: i32) -> File {
     // SAFETY: statx is plain data.
     let mut seen: libc::statx = unsafe { std::mem::zeroed() };
     match rw::stat(fd) {
@@ -154,7 +155,7 @@ fn is_generated(fd: i32) -> bool {
     answer.is_ok() && magic.contains(&filesystem.f_type)
 }
 
-/// What the kernel calls the file of a descriptor (proc_pid_fd(5)); None without /proc.
+/// The kernel's name of a descriptor's file (proc_pid_fd(5)); None without /proc.
 fn name(fd: i32) -> Option<PathBuf> {
     super::thread::keeping_errno(|| std::fs::read_link(format!("/proc/self/fd/{fd}"))).ok()
 }
@@ -163,20 +164,21 @@ fn is_named(fd: i32, names: &[&str]) -> bool {
     name(fd).is_some_and(|name| names.iter().any(|one| name.as_os_str() == *one))
 }
 
-/// Whether a descriptor may be an eventfd, whose writes wait for room. Other kernel objects that poll(2) never reports ready
-/// for writing answer at once, as fanotify(7) does.
+/// Whether a descriptor may be an eventfd, whose writes may wait for room. A write to another kernel object that
+/// poll(2) never reports ready for writing returns immediately, as with fanotify(7).
 pub fn may_be_eventfd(fd: i32) -> bool {
     const EVENTFD: &str = "anon_inode:[eventfd]";
     name(fd).is_none_or(|name| name.as_os_str() == EVENTFD || !name.to_string_lossy().starts_with("anon_inode:"))
 }
 
-/// Whether reading 0 bytes waits until there is something to read.
-pub fn waits_for_nothing(fd: i32) -> bool {
+/// Whether a read of 0 bytes waits until there is data.
+pub fn waits_for_empty_read(fd: i32) -> bool {
     is_named(fd, &["anon_inode:inotify", "anon_inode:[fanotify]", "anon_inode:[userfaultfd]", "/dev/kmsg"])
 }
 
-/// Whether a descriptor that knows no RWF_NOWAIT takes the other flags of preadv2(2): its file has vectored calls.
-pub fn knows_flags(fd: i32) -> bool {
+/// Whether a descriptor without RWF_NOWAIT supports the other flags of preadv2(2), since its file implements vectored
+/// calls.
+pub fn supports_flags(fd: i32) -> bool {
     is_terminal(fd) || is_pipe(fd) || is_named(fd, &["anon_inode:[userfaultfd]", "/dev/fuse"])
 }
 

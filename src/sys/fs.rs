@@ -16,14 +16,14 @@ pub fn fsync(fd: i32) -> Result<u64> {
     check(unsafe { libc::fsync(fd) }.into())
 }
 
-/// Without fdatasync(2), fsync(2) does more than that.
+/// Where a filter forbids fdatasync(2), calls fsync(2), which does at least as much.
 pub fn fdatasync(fd: i32) -> Result<u64> {
     // SAFETY: takes no memory.
     let call = |fd| check(unsafe { libc::fdatasync(fd) }.into());
     or_else(|| call(fd), || call(BAD), || fsync(fd))
 }
 
-/// Without sync_file_range(2), fdatasync(2) does more than that.
+/// Where a filter forbids sync_file_range(2), calls fdatasync(2), which does at least as much.
 pub fn sync_file_range(fd: i32, offset: u64, len: u64, flags: u32) -> Result<u64> {
     const ALL: u32 = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
     // SAFETY: takes no memory.
@@ -43,20 +43,21 @@ pub fn ftruncate(fd: i32, size: u64) -> Result<u64> {
     check(unsafe { libc::ftruncate64(fd, size as i64) }.into())
 }
 
-/// The result is the new descriptor, which the caller owns. Without openat(2), openat2(2) or open(2) does it.
+/// The result is the new descriptor, which the caller owns. Where a filter forbids openat(2), calls openat2(2) or
+/// open(2).
 pub fn openat(dir: i32, path: &CStr, flags: u32, mode: u32) -> Result<u64> {
     // SAFETY: the path is NUL-terminated and outlives the call.
     let call = |dir, path: &CStr| check(unsafe { libc::openat(dir, path.as_ptr(), flags as i32, mode) }.into());
     // SAFETY: as above.
     let open = || check(unsafe { libc::open(path.as_ptr(), flags as i32, mode) }.into());
     let without = || match openat2(dir, path, flags, mode) {
-        Err(errno) if errno.is_forbidden() && is_plain(dir, path) => open(),
+        Err(errno) if errno.is_forbidden() && needs_no_directory(dir, path) => open(),
         answer => answer,
     };
     or_else(|| call(dir, path), || call(BAD, c"x"), without)
 }
 
-/// openat2(2) with the meaning of openat(2), which ignores flags and a mode that it does not use.
+/// openat2(2) with the meaning of openat(2), which ignores unknown flags and an unused mode.
 fn openat2(dir: i32, path: &CStr, flags: u32, mode: u32) -> Result<u64> {
     const PATH: i32 = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     const CREATES: i32 = libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY);
@@ -80,12 +81,12 @@ fn openat2(dir: i32, path: &CStr, flags: u32, mode: u32) -> Result<u64> {
     check(unsafe { libc::syscall(libc::SYS_openat2, dir, path.as_ptr(), how.as_ptr(), size_of_val(&how)) } as i64)
 }
 
-/// Whether calls without a directory mean the same path.
-fn is_plain(dir: i32, path: &CStr) -> bool {
+/// Whether a path needs no directory, so that calls without that argument mean the same file.
+fn needs_no_directory(dir: i32, path: &CStr) -> bool {
     dir == libc::AT_FDCWD || path.to_bytes().first() == Some(&b'/')
 }
 
-/// Without close(2), close_range(2) closes it, but reports no error of writing back.
+/// Where a filter forbids close(2), calls close_range(2), which reports no error of writing back.
 pub fn close(fd: i32) -> Result<u64> {
     // SAFETY: takes no memory; the number is the operation's to close.
     let call = |fd| check(unsafe { libc::close(fd) }.into());
@@ -102,7 +103,7 @@ pub fn statx(dir: i32, path: &CStr, flags: u32, mask: u32, to: Memory) -> Result
     check(unsafe { libc::syscall(libc::SYS_statx, dir, path.as_ptr(), flags, mask, to.address()) } as i64)
 }
 
-/// Without renameat2(2), renameat(2) does it if there are no flags.
+/// Where a filter forbids renameat2(2), calls renameat(2) if there are no flags.
 pub fn renameat2(dir: i32, from: &CStr, to: &CStr, flags: u32) -> Result<u64> {
     let call = |dir: i32, from: &CStr, to: &CStr| {
         // SAFETY: both paths are NUL-terminated and outlive the call.
@@ -116,25 +117,25 @@ pub fn renameat2(dir: i32, from: &CStr, to: &CStr, flags: u32) -> Result<u64> {
     or_else(|| call(dir, from, to), || call(BAD, c"x", c"x"), without)
 }
 
-/// Without unlinkat(2), unlink(2) or rmdir(2) does it for a path that needs no directory.
+/// Where a filter forbids unlinkat(2), calls unlink(2) or rmdir(2) for a path that needs no directory.
 pub fn unlinkat(dir: i32, path: &CStr, flags: u32) -> Result<u64> {
     // SAFETY: the path is NUL-terminated and outlives the call.
     let call = |dir, path: &CStr| check(unsafe { libc::unlinkat(dir, path.as_ptr(), flags as i32) }.into());
     let without = || match flags as i32 {
         // SAFETY: as above.
-        0 if is_plain(dir, path) => check(unsafe { libc::unlink(path.as_ptr()) }.into()),
+        0 if needs_no_directory(dir, path) => check(unsafe { libc::unlink(path.as_ptr()) }.into()),
         // SAFETY: as above.
-        libc::AT_REMOVEDIR if is_plain(dir, path) => check(unsafe { libc::rmdir(path.as_ptr()) }.into()),
+        libc::AT_REMOVEDIR if needs_no_directory(dir, path) => check(unsafe { libc::rmdir(path.as_ptr()) }.into()),
         _ => call(dir, path),
     };
     or_else(|| call(dir, path), || call(BAD, c"x"), without)
 }
 
-/// Without mkdirat(2), mkdir(2) does it for a path that needs no directory.
+/// Where a filter forbids mkdirat(2), calls mkdir(2) for a path that needs no directory.
 pub fn mkdirat(dir: i32, path: &CStr, mode: u32) -> Result<u64> {
     // SAFETY: the path is NUL-terminated and outlives the call.
     let call = |dir, path: &CStr| check(unsafe { libc::mkdirat(dir, path.as_ptr(), mode) }.into());
-    let without = || match is_plain(dir, path) {
+    let without = || match needs_no_directory(dir, path) {
         // SAFETY: as above.
         true => check(unsafe { libc::mkdir(path.as_ptr(), mode) }.into()),
         false => call(dir, path),

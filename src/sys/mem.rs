@@ -90,7 +90,7 @@ pub struct IovecBuf(Vec<libc::iovec>);
 unsafe impl Send for IovecBuf {}
 
 impl IovecBuf {
-    /// The parts of `bytes` with these lengths, one behind the other. They stay where they are, or are used no more.
+    /// Consecutive parts of `bytes` with these lengths. Do not use them after `bytes` was moved or freed.
     pub fn of(bytes: &mut [u8], lengths: impl ExactSizeIterator<Item = usize>) -> Result<Self> {
         let (mut parts, mut rest) = (room(lengths.len())?, bytes);
         for length in lengths {

@@ -1,4 +1,4 @@
-//! Filters that forbid what the library likes to use: an operation is made with the calls that are left.
+//! Filters that forbid a system call that the library prefers: it runs the operation with other calls.
 
 use super::seccomp::deny;
 use super::support::case::Case;
@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 
 const CURRENT: u64 = CAIO_OFFSET_CURRENT;
 
-/// Terminals, inotify, eventfds, pipes and sockets work by read and write.
+/// If the socket calls are forbidden, READ and WRITE on terminals, inotify, eventfds, pipes and sockets still work.
 fn without_socket_calls(case: &Case, errno: i32) {
     let (controller, terminal) = sys::terminal();
     let (event, pipe, sockets) = (sys::eventfd(0), sys::pipe(), sys::socketpair());
@@ -43,7 +43,7 @@ pub fn socket_calls_enosys(case: &Case) {
     without_socket_calls(case, libc::ENOSYS);
 }
 
-/// As in a chroot without /dev.
+/// A pipe READ works without getrandom(2), in a chroot without /dev.
 pub fn no_random_source(case: &Case) {
     let (reader, writer) = sys::pipe();
     let empty = case.dir.join("empty");
@@ -59,7 +59,7 @@ pub fn no_random_source(case: &Case) {
     assert_eq!(ctx.collect(1)[0].result, 1);
 }
 
-/// An open needs the number that it yields and no other, through a directory too.
+/// OPENAT needs no descriptor number but the one that it yields, also with a directory descriptor.
 pub fn the_last_descriptor(case: &Case) {
     let folder = case.dir.open();
     drop(case.dir.file("file", b"content"));

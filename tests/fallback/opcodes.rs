@@ -1,5 +1,5 @@
-//! Rings that refuse single opcodes with EACCES, as filters can from Linux 7.0. Here the ring's own restrictions do
-//! (IORING_REGISTER_RESTRICTIONS), set by a preloaded library between setup and the first call that enters the ring.
+//! Rings that refuse single opcodes with EACCES, as filters can from Linux 7.0. Here, a preloaded library sets
+//! restrictions of the ring (IORING_REGISTER_RESTRICTIONS) between its setup and its first use.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -33,14 +33,14 @@ fn preloaded(body: impl FnOnce(&Dir)) {
     );
 }
 
-/// Built once: tests run at the same time.
+/// The preloaded library, which is built once, because tests run at the same time.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| c::preload("restrict_rings"))
 }
 
 fn set(variable: &str, value: &str) {
-    // SAFETY: in a process of its own, whose other threads do not look at the environment.
+    // SAFETY: in a process of its own, whose other threads do not read the environment.
     unsafe { std::env::set_var(variable, value) };
 }
 
@@ -81,7 +81,7 @@ fn a_ring_that_refuses_writes_is_not_available() {
     not_available_without(WRITE);
 }
 
-/// The file, and the opcode's operation on it with the result that it has to have.
+/// Calls `body` with an operation of this opcode, and its expected result.
 fn operations(opcode: u8, dir: &Dir, body: impl FnOnce(caio_op, i64)) {
     let file = dir.file("refused", &pattern(sys::PAGE));
     let fd = file.as_raw_fd();
@@ -97,12 +97,13 @@ fn operations(opcode: u8, dir: &Dir, body: impl FnOnce(caio_op, i64)) {
     }
 }
 
-/// The first operation that is refused runs on a worker with its true result. The context does not try the ring again.
+/// If the ring refuses an operation, a worker thread runs it with the right result. The context does not try the ring
+/// again.
 fn workers_run_what_the_ring_refuses(opcode: u8, flags: u32) {
     preloaded(|dir| {
         refuse(opcode);
         if flags & CAIO_CTX_SINGLE_THREAD != 0 {
-            // The ring that stands in for it at caio_ctx_new refuses nothing: a filter that comes later.
+            // The ring that caio_ctx_new tests refuses nothing, as with a filter that is installed later.
             set(ONLY_DISABLED, "1");
         }
         let ctx = Ctx::new(&uring(flags | CAIO_CTX_NO_INLINE));
@@ -113,7 +114,7 @@ fn workers_run_what_the_ring_refuses(opcode: u8, flags: u32) {
                 assert_eq!(ctx.one(op), result);
             }
             assert_eq!(ctx.run(&vec![op; 20]), vec![result; 20]);
-            assert_eq!(ctx.stats().retried, 1, "the ring is not asked again");
+            assert_eq!(ctx.stats().retried, 1, "the context does not try the ring again");
         });
         works(&ctx, dir);
     });
@@ -149,7 +150,7 @@ fn workers_run_write_if_the_ring_refuses_it_later() {
     workers_run_what_the_ring_refuses(WRITE, CAIO_CTX_SINGLE_THREAD);
 }
 
-/// EPERM that the plain call gives as well is the file's: the ring goes on with other files.
+/// If the plain call fails with EPERM too, the file is the cause, and the context still uses the ring for other files.
 #[test]
 fn a_sealed_file_does_not_stop_the_ring() {
     if !available(CAIO_BACKEND_URING) {

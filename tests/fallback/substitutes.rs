@@ -1,4 +1,4 @@
-//! Filters that forbid a system call whose work another one can do: the operation yields what it should.
+//! Filters that forbid a system call for which there is a substitute: the operation has the right result.
 
 use std::os::fd::AsRawFd;
 
@@ -7,7 +7,7 @@ use super::support::case::Case;
 use super::support::files::pattern;
 use super::support::*;
 
-/// Calls that have a substitute, all forbidden at once.
+/// Calls that have a substitute. All are forbidden at the same time.
 const CALLS: &[i64] = &[
     libc::SYS_fdatasync,
     libc::SYS_sync_file_range,
@@ -31,7 +31,7 @@ const CALLS: &[i64] = &[
 fn without(case: &Case, errno: i32) {
     let file = case.dir.file("file", &pattern(sys::PAGE));
     let (reader, writer) = sys::pipe();
-    // In a child: the test's own tidying up needs these calls.
+    // In a child process, because the test needs these calls to clean up.
     let child = process::fork(|| {
         deny(CALLS, errno);
         for flags in [0, CAIO_CTX_NO_INLINE] {
