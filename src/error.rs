@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Errno(pub i32);
 
-/// What everything in this crate that can fail returns.
+/// The result of each function that can fail.
 pub type Result<T> = std::result::Result<T, Errno>;
 
 impl Errno {

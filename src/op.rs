@@ -182,7 +182,7 @@ impl Code {
 /// The offset that means the file's current position.
 pub const CURRENT: u64 = u64::MAX;
 
-/// One operation, checked for form. Whether the file and the memory are good, its system call says.
+/// One well-formed operation. Its system call checks the file and the memory.
 #[derive(Clone, Copy)]
 pub struct Op {
     pub user_data: u64,
@@ -200,7 +200,7 @@ pub struct Op {
     pub mode: u32,
     pub timeout_ns: u64,
     pub buf2: Memory,
-    /// A write to the device itself (O_DIRECT), as far as somebody asked: it takes the device's time.
+    /// A write that is known to bypass the page cache (O_DIRECT), and so waits for the device.
     pub direct: bool,
     /// Its descriptor is known to be of a disk, so that the plain call waits for nothing else.
     pub storage: bool,
@@ -243,7 +243,7 @@ impl Op {
 pub struct SimpleTransfer {
     pub user_data: u64,
     pub reads: bool,
-    /// It has a priority or a timeout, which are for when it must wait.
+    /// It has a priority or a timeout, which matter only if it must wait.
     pub hurried: bool,
     pub fd: i32,
     pub buf: Memory,
@@ -252,13 +252,13 @@ pub struct SimpleTransfer {
 }
 
 impl SimpleTransfer {
-    /// io_uring takes it with the plain call's meaning, if it takes such ones of its file.
+    /// io_uring performs it as the plain call would, if it accepts the file.
     #[inline(always)]
     pub fn fits_the_kernel(&self) -> bool {
         !self.hurried && (1..=MAX_TRANSFER).contains(&self.len) && i64::try_from(self.offset).is_ok()
     }
 
-    /// In full; without its priority and timeout.
+    /// The whole operation, without its priority and timeout.
     #[inline(always)]
     pub fn op(self) -> Op {
         let Self { user_data, reads, hurried: _, fd, buf, len, offset } = self;

@@ -1,29 +1,29 @@
-//! What must be done after a change of the state, without its lock: system calls that may take long or wake somebody.
+//! System calls that follow a change of the state, and that must not run under its lock: they may take long or wake a thread.
 
 use super::Shared;
 use super::pool::Staffing;
 use super::state::State;
 use crate::backend::Flush;
 
-/// What is to be done once the lock is free.
+/// The system calls to make once the lock is free.
 pub struct Chores {
-    /// The descriptor must be told of events.
+    /// Signal the descriptor.
     signal: bool,
-    /// It is being told of them, by the caller.
+    /// Finish the signal that was begun.
     begun_signal: bool,
     staffing: Staffing,
     flush: Flush,
-    /// Look again afterwards: operations wait for the room that the flush makes.
+    /// Check again afterwards: operations wait for room that the flush makes.
     again: bool,
     poke: bool,
-    /// A worker waits busily for what was queued.
+    /// A worker spins for what was queued.
     nudge: bool,
-    /// The sentinel must look anew.
+    /// The sentinel must check again how long it may sleep.
     rouse: bool,
 }
 
 impl State {
-    /// Whether there may be something to do.
+    /// Whether there may be chores.
     #[inline(always)]
     pub fn has_chores(&mut self, silent: bool) -> bool {
         !(silent || self.done.is_empty())
@@ -33,7 +33,7 @@ impl State {
             || self.poke
     }
 
-    /// What the lock's holder must do after giving it back. Unless `silent`, the descriptor hears of new events.
+    /// The chores of the thread that holds the lock. Unless `silent`, it signals the descriptor for new events.
     pub fn chores(&mut self, silent: bool) -> Chores {
         self.refill();
         if silent && self.native.has_unsent() {
@@ -45,14 +45,14 @@ impl State {
         Chores { begun_signal, ..self.chores_beside(false, staffing, flush) }
     }
 
-    /// The same for a worker, which leaves the kernel's queue alone: io_uring finishes some operations in the thread that
-    /// submitted them, and a worker's next system call may be a long, uninterruptible sleep. Whoever pushed flushes.
+    /// The same for a worker, which does not flush: io_uring completes some operations in the thread that submitted them,
+    /// and the next system call of a worker may be a long, uninterruptible sleep. The thread that pushed flushes.
     pub fn worker_chores(&mut self) -> Chores {
         self.chores_of_worker(false)
     }
 
-    /// If somebody looks that it takes not long, the sentinel or the worker that `will_watch`, the descriptor does not hear
-    /// of each step of a chain that goes on.
+    /// If the sentinel or this worker (`will_watch`) checks again soon, this skips the signals for intermediate steps of a
+    /// chain.
     pub fn chores_of_worker(&mut self, will_watch: bool) -> Chores {
         let staffing = self.pool.staff();
         let signal = if will_watch || self.pool.has_sentinel() {
@@ -94,7 +94,7 @@ impl Chores {
 }
 
 impl Shared {
-    /// Works on the state under its lock, then does the chores that arose.
+    /// Changes the state under its lock, then does the chores.
     pub fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
         self.with_silence(false, work)
     }
@@ -109,7 +109,7 @@ impl Shared {
         answer
     }
 
-    /// As [`Self::with`], but if `silent` the descriptor is not told of new events: the caller takes them at once.
+    /// As [`Self::with`], but if `silent`, without signalling the descriptor: the caller takes the new events at once.
     pub fn with_silence<R>(&self, silent: bool, work: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.lock();
         let answer = work(&mut state);

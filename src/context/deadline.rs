@@ -6,22 +6,22 @@ use std::collections::BinaryHeap;
 use super::slab::{Slab, Token};
 use crate::error::{Errno, Result};
 
-/// Entries of operations that ended are skipped when their time comes, and swept when there is no more room.
+/// Entries of completed operations are skipped when they expire, and removed when there is no more room.
 #[derive(Default)]
 pub struct Deadlines {
     heap: BinaryHeap<(Reverse<u64>, u64)>,
 }
 
 impl Deadlines {
-    /// Makes room for the deadlines of so many operations, all that have one; or ENOMEM.
+    /// Makes room for the deadlines of so many operations. Fails with ENOMEM.
     pub fn make_room(&mut self, operations: usize) -> Result<()> {
         const SMALL: usize = 64;
-        // Twice as much, so that sweeping is worth it.
+        // Twice as much, so that removing entries is rare.
         let more = SMALL.max(2 * operations).saturating_sub(self.heap.len());
         self.heap.try_reserve(more).map_err(|_| Errno(libc::ENOMEM))
     }
 
-    /// Notes a deadline, in nanoseconds of the monotonic clock. There is room for it.
+    /// Adds a deadline, in nanoseconds of the monotonic clock. There must be room for it.
     pub fn add(&mut self, at: u64, token: Token, slab: &Slab) {
         if self.heap.len() == self.heap.capacity() {
             self.heap.retain(|(_, token)| slab.find(Token(*token)).is_some());
@@ -34,7 +34,7 @@ impl Deadlines {
         self.heap.peek().map(|(Reverse(at), _)| *at)
     }
 
-    /// An operation whose time is over at `now`.
+    /// An operation whose deadline has passed at `now`.
     pub fn expired(&mut self, now: u64) -> Option<Token> {
         let (Reverse(at), token) = *self.heap.peek()?;
         (at <= now).then(|| {

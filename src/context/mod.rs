@@ -1,4 +1,4 @@
-//! A context: what its operations are doing, and the calls that the C boundary makes.
+//! A context: its operations in flight, and the calls that the C boundary makes.
 
 mod calls;
 mod cancel;
@@ -37,14 +37,14 @@ use spin::EventCount;
 use state::State;
 use wake::Wake;
 
-/// What the C boundary needs of the system.
+/// The parts of `sys` that the C boundary needs.
 pub use crate::sys::{
     mem::{Memory, boxed},
     text::errno_text,
     thread::keeping_errno,
 };
 
-/// What a context is made from.
+/// The options of a new context.
 #[derive(Clone, Copy, Default)]
 pub struct Options {
     /// 0 for AUTO, else a `backend::Kind`.
@@ -58,12 +58,12 @@ pub struct Options {
     pub no_inline: bool,
 }
 
-/// Operations that somebody wants to submit.
+/// The operations of one submit.
 pub trait Source {
     fn count(&self) -> u32;
     /// The operation, or EINVAL if it is malformed.
     fn get(&self, index: u32) -> Result<Op>;
-    /// The operation if it is well-formed and no more than a read or write at an offset, which is what most are.
+    /// The operation, if it is well-formed and just a read or write at an offset. Most are.
     fn simple(&self, index: u32) -> Option<SimpleTransfer>;
 }
 
@@ -80,7 +80,7 @@ pub struct Counters {
     pub retried: u64,
 }
 
-/// The owner's handle.
+/// The handle of the caller.
 pub struct Context {
     shared: Arc<Shared>,
     max_requests: u32,
@@ -88,25 +88,25 @@ pub struct Context {
     eventfd: RawFd,
     /// The process that made it.
     process: u64,
-    /// With SINGLE_THREAD: the thread that came first, 0 before.
+    /// With SINGLE_THREAD: the thread that made the first call, 0 before.
     owner: Option<AtomicUsize>,
 }
 
-/// What the owner shares with workers and the poller.
+/// The part of a context that worker threads and the poller share.
 struct Shared {
-    /// Itself, for the threads that it starts.
+    /// A reference for new threads.
     this: Weak<Self>,
     state: Mutex<State>,
     /// Where idle workers sleep.
     work: Condvar,
-    /// Where the one sleeps that looks now and then.
+    /// Where the sentinel sleeps.
     watch: Condvar,
     /// Advanced when there is work for a spinning worker.
     queued: EventCount,
     /// Advanced when a worker completes an operation.
     finished: EventCount,
     notifier: Arc<Notifier>,
-    /// Held while the poller is started, so that there is one.
+    /// Held while the poller is started, so that only one is.
     poller_start: Mutex<()>,
     router: Router,
     wake: Wake,
@@ -159,7 +159,7 @@ impl Context {
         self.shared.submit(source)
     }
 
-    /// What submit says, and how many events were taken.
+    /// The result of submit, and how many events were taken.
     pub fn submit_poll(&self, source: &impl Source, sink: &mut impl Sink) -> Result<(Result<u32>, u32)> {
         self.enter()?;
         Ok(self.shared.submit_poll(source, sink))
@@ -223,19 +223,19 @@ impl Context {
             return std::mem::forget(self);
         }
         if self.is_anothers() {
-            // Leaked rather than touched: the owner may be using it.
+            // Leaked: the thread that owns it may be using it.
             return std::mem::forget(self);
         }
         self.shared.drain();
     }
 
-    /// What every call of the working kind checks first.
+    /// The checks of each call that SINGLE_THREAD restricts.
     fn enter(&self) -> Result<()> {
         self.check_process()?;
         self.owner.as_ref().map_or(Ok(()), Self::check_thread)
     }
 
-    /// Apart, so that contexts of many threads do not ask who the calling one is.
+    /// A function of its own, so that shared contexts do not ask for the thread.
     #[inline(never)]
     fn check_thread(owner: &AtomicUsize) -> Result<()> {
         // Relaxed: a thread always sees its own number here, and any other value means another thread.

@@ -12,30 +12,30 @@ pub const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Free,
-    /// A member of a chain whose turn has not come; `before` is the member it waits for.
+    /// A member of a chain that waits for the member `before`.
     Waiting,
-    /// In a worker queue.
+    /// In the queue of the workers.
     Queued(Class),
-    /// Waits for a sync that will serve it along with others.
+    /// Waits for a sync that serves several operations.
     Grouped,
-    /// In a worker's hands.
+    /// A worker runs it.
     Running,
-    /// In a thread's hands, inside a system call that touches the caller's descriptor at its beginning and then nothing of
-    /// the caller's. Once the thread sleeps there, it may be left behind.
+    /// A thread runs it in a system call that uses the caller's descriptor at its beginning only. Once the thread sleeps
+    /// there, `caio_ctx_free` does not wait for it.
     Detached,
-    /// In a worker's hands, inside openat(2), which touches nothing of the caller's.
+    /// A worker runs it in openat(2), which uses nothing of the caller's.
     Opening,
-    /// The same, and it waits for somebody else: a FIFO's other end. May be left behind.
+    /// The same, and it waits for the other end of a FIFO. `caio_ctx_free` does not wait for it.
     OpeningBlocked,
     /// On its way to the poller.
     Inbox,
     /// With the poller, until a pipe, socket or terminal is ready.
     Stream,
-    /// With the poller, which is to stop it.
+    /// With the poller, which must stop it.
     Stopping,
     /// Waits for room in the kernel's ring.
     Backlog,
-    /// In the kernel's hands.
+    /// In flight in the kernel.
     Native,
 }
 
@@ -51,11 +51,11 @@ pub struct Slot {
     pub behind: u32,
     /// Bytes that earlier attempts moved.
     pub moved: u64,
-    /// Somebody asked for it to stop, with this errno.
+    /// The errno with which a cancel or timeout asked it to stop.
     pub stop: Option<Errno>,
-    /// It is counted among those that hold its descriptor for the kernel's queue.
+    /// It counts in the registry of in-flight descriptors.
     pub held: bool,
-    /// A sync whose group knows that it will come once its write is complete.
+    /// A sync that its group expects once its write completes.
     pub coming: bool,
     /// A worker retries it.
     pub retried: bool,
@@ -63,7 +63,7 @@ pub struct Slot {
     pub native_errno: Option<Errno>,
     /// The thread that has it, by the system's number, while it is [`Place::Detached`].
     pub thread: i32,
-    /// It fails with this, found out when it was submitted.
+    /// An error from submit, with which it fails when its turn comes.
     pub refused: Option<Errno>,
     /// NUL-terminated paths, one behind the other.
     pub paths: Vec<u8>,
@@ -93,14 +93,14 @@ impl Slot {
         }
     }
 
-    /// A transfer that moved all that it was to move, and that nothing is linked to.
+    /// The result completes a transfer in one call, and no operation is linked to it.
     pub fn is_done_with(&self, result: i64) -> bool {
         let simple = self.next == NONE && self.moved == 0 && self.op.code.transfers() && !self.op.code.vectored();
         simple && u64::try_from(result) == Ok(self.op.len)
     }
 }
 
-/// A slot's number and which use of it: what the kernel and threads hold. Never `u64::MAX`.
+/// The number of a slot and of its use, as the kernel and threads keep it. Never `u64::MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token(pub u64);
 
@@ -110,10 +110,10 @@ impl Token {
     }
 }
 
-/// The slots of a context. They come into being as they are needed and stay; their place costs address space until then.
+/// The slots of a context. They are initialised when first needed, and take up only address space until then.
 pub struct Slab {
     slots: Vec<Slot>,
-    /// Each slot's user data, of its last operation if it is free: close together, for who looks for one.
+    /// The user data of each slot's last operation, close together for a fast search.
     tags: Vec<u64>,
     free: u32,
     used: u32,
@@ -146,7 +146,7 @@ impl Slab {
     }
 
     pub fn release(&mut self, index: u32) {
-        // A long path's buffer is not kept: a thousand slots would keep a thousand.
+        // The buffer of a long path is freed: a thousand slots would keep a thousand of them.
         const KEPT: usize = 512;
         let free = self.free;
         let slot = &mut self.slots[index as usize];
@@ -166,7 +166,7 @@ impl Slab {
         Token(u64::from(self[index].generation) << 32 | u64::from(index))
     }
 
-    /// The slot that a token speaks of, if that use of it is not over.
+    /// The slot of a token, unless that use of it is over.
     pub fn find(&self, token: Token) -> Option<u32> {
         let slot = self.slots.get(token.index() as usize)?;
         (slot.place != Place::Free && u64::from(slot.generation) == token.0 >> 32).then(|| token.index())
@@ -191,7 +191,7 @@ impl Slab {
         None
     }
 
-    /// The numbers of all slots that ever were in use.
+    /// The numbers of all slots that were ever in use.
     pub fn indexes(&self) -> std::ops::Range<u32> {
         0..self.slots.len() as u32
     }
@@ -210,7 +210,7 @@ impl std::ops::IndexMut<u32> for Slab {
     }
 }
 
-/// A queue through slots: no memory of its own, and leaving it from the middle costs nothing.
+/// A linked list through slots. It needs no memory of its own, and removing from the middle is cheap.
 pub struct List {
     head: u32,
     tail: u32,

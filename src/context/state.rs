@@ -1,5 +1,5 @@
-//! What a context's lock guards, and how an operation gets from place to place. No system call that can block is made
-//! here; what such a call is needed for leaves as [`super::chores::Chores`] and is done once the lock is free.
+//! The state under a context's lock, and how an operation gets from place to place. No system call that can block is made
+//! here: those follow as [`super::chores::Chores`] once the lock is free.
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -35,12 +35,12 @@ pub struct State {
     /// Operations that wait for room in the kernel's queue.
     pub backlog: List,
     pub deadlines: Deadlines,
-    /// Places that submits under way have set aside; part of `counters.inflight`.
+    /// Places that running submits have reserved. They count in `counters.inflight`.
     pub set_aside: u32,
-    /// Syncs that run or are queued, and who waits for them.
+    /// Syncs that run or are queued, and the operations that wait for them.
     pub syncs: Vec<Group>,
     pub sync_pace: SyncPace,
-    /// The poller, once there is one.
+    /// The poller, once it is started.
     pub poller: Option<Arc<PollerHandle>>,
     /// Stream operations on their way to the poller.
     pub inbox: List,
@@ -48,30 +48,30 @@ pub struct State {
     pub stopping: List,
     /// Descriptors to whose readers, if true, or writers a thread came back from a call that nothing can stop.
     pub returned: Vec<(RawFd, bool)>,
-    /// The poller has to look here.
+    /// The poller must check this state.
     pub poke: bool,
-    /// It was told so.
+    /// It was signalled to.
     pub poked: bool,
-    /// The time that the poller's timer is set to.
+    /// The time at which the timer of the poller fires.
     armed: Option<u64>,
     pub workers: Vec<Worker>,
-    /// How waiting busily for work went.
+    /// Whether spinning for work helps.
     pub idle_spin: Spin,
-    /// How waiting busily for events went.
+    /// Whether spinning for events helps.
     pub event_spin: Spin,
     pub worker_ids: u64,
     pub hit_rate: Arc<HitRate>,
     pub in_flight: Arc<InFlight>,
     /// The context is being freed.
     pub closing: bool,
-    /// Scratch memory of submits, used again.
+    /// Scratch memory for submits.
     #[allow(clippy::vec_box)] // moved in and out at every submit
     pub spare: Vec<Box<Batch>>,
-    /// Edge-triggered watchers of the descriptor, used again.
+    /// Edge-triggered watchers of the descriptor, for the next waiters.
     pub spare_epolls: Vec<Listed<Epoll>>,
 }
 
-/// Who finished an operation.
+/// Where an operation completed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum By {
     Submit,
@@ -114,7 +114,7 @@ impl State {
         })
     }
 
-    /// Notes an event, counts it, and frees the slot; then the chain goes on or breaks.
+    /// Adds an event, counts it, and frees the slot. Then the chain goes on or breaks.
     pub fn finish(&mut self, index: u32, result: i64, by: By) {
         let Slot { op, next, .. } = &self.slab[index];
         let (next, finished) = (*next, self.done.finished(op, result));
@@ -131,7 +131,7 @@ impl State {
         }
     }
 
-    /// The event of an operation that has no slot any more.
+    /// Adds the event of an operation without a slot.
     pub fn note(&mut self, op: &Op, result: i64, by: By) {
         let finished = self.done.finished(op, result);
         self.note_quietly(finished, by);
@@ -149,7 +149,7 @@ impl State {
         self.done.push(finished);
     }
 
-    /// `first`, a waiting member, and those behind it never start.
+    /// The waiting member `first` and those after it never start.
     fn break_chain(&mut self, first: u32, errno: Errno) {
         let (mut index, mut errno) = (first, errno);
         while index != NONE {
@@ -161,7 +161,7 @@ impl State {
         }
     }
 
-    /// A waiting member's turn has come. Workers run chains, so that they go on without anybody polling.
+    /// Starts a waiting member. Workers run chains, so that they go on while no thread polls.
     fn start(&mut self, index: u32) {
         self.slab[index].before = NONE;
         self.begin_deadline(index);
@@ -181,7 +181,7 @@ impl State {
         self.pool.queue(&mut self.slab, index, class);
     }
 
-    /// Sends an operation to a worker after another way said that it cannot.
+    /// Retries an operation on a worker.
     pub fn retry_on_worker(&mut self, index: u32) {
         self.slab[index].retried = true;
         self.counters.retried += 1;
@@ -215,7 +215,7 @@ impl State {
         }
     }
 
-    /// Stops the operations whose time is over.
+    /// Stops the operations whose deadline has passed.
     pub fn expire(&mut self) {
         let now = timerfd::now();
         while let Some(token) = self.deadlines.expired(now) {
@@ -232,7 +232,7 @@ impl State {
         let again = slot.stop.is_some();
         let errno = *slot.stop.get_or_insert(errno);
         match slot.place {
-            // Whoever has it was told, or will see.
+            // The thread that runs it was told, or checks later.
             Place::Free | Place::Running | Place::Detached | Place::Opening | Place::Stopping => {}
             Place::Waiting => {
                 let before = slot.before;
@@ -257,7 +257,7 @@ impl State {
                 self.inbox.remove(&mut self.slab, index);
                 self.finish_stopped(index, errno);
             }
-            // The poller was told: that often, and others could ask faster than it answers.
+            // The poller was told. More requests could come faster than it answers.
             Place::Stream if again => {}
             Place::Stream => {
                 slot.place = Place::Stopping;
@@ -274,11 +274,11 @@ impl State {
         self.finish(index, result, By::Worker);
     }
 
-    /// Moves events out as `caio_ctx_poll` does. The caller's chores tell the descriptor what is left.
+    /// Takes events as `caio_ctx_poll` does. The chores of the caller signal the descriptor for the rest.
     pub fn take(&mut self, sink: &mut impl Sink) -> u32 {
         let room = sink.room();
         if self.native.is_muted() {
-            // Of these the descriptor has not heard.
+            // These completions did not signal the descriptor.
             self.reap_into(sink);
             self.native.unmute();
         }
@@ -291,7 +291,7 @@ impl State {
         count
     }
 
-    /// How many events wait; with none, the descriptor is clear.
+    /// The number of pending events. If it is 0, the descriptor is not readable.
     pub fn collect(&mut self) -> usize {
         if self.native.has_completions() || self.done.is_empty() {
             self.clear_and_reap();
@@ -299,7 +299,7 @@ impl State {
         self.done.len()
     }
 
-    /// Drops all events and the descriptors in them.
+    /// Drops all events, and hands the descriptors in them to `close`.
     pub fn discard(&mut self, close: impl FnMut(RawFd)) {
         self.counters.inflight -= self.done.discard(close);
     }
@@ -314,7 +314,7 @@ impl Shared {
     }
 }
 
-/// The result of an operation that was stopped after `moved` bytes. Bytes that left a stream are not dropped.
+/// The result of an operation that was stopped after `moved` bytes. Bytes from a stream are never dropped.
 pub fn stopped_result(op: &Op, moved: u64, errno: Errno) -> i64 {
     if moved > 0 && op.at_current() { moved as i64 } else { errno.as_result() }
 }

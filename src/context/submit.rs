@@ -1,4 +1,4 @@
-//! Admission: operations are checked, tried inline, and put where they go on. Chains whole or not at all.
+//! Submission: operations are checked, tried inline, and routed. A chain is accepted as a whole or not at all.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -20,23 +20,23 @@ const EINVAL: Errno = Errno(libc::EINVAL);
 #[derive(Default)]
 pub struct Batch {
     checks: Checks,
-    /// The members of the chain at hand.
+    /// The members of the current chain.
     chain: Vec<Op>,
-    /// Operations that finished here.
+    /// Operations that completed inside submit.
     finished: Vec<(Op, i64)>,
-    /// Operations that go on elsewhere.
+    /// Operations that continue elsewhere.
     pending: Vec<Pending>,
-    /// SimpleTransfer ones that go to the kernel's queue.
+    /// Simple transfers for the kernel's queue.
     native: Vec<SimpleTransfer>,
-    /// The NUL-terminated paths of those.
+    /// The NUL-terminated paths of the pending operations.
     paths: Vec<u8>,
-    /// Room for events that need not be kept: their operations finished here, and the caller takes events.
+    /// How many events may go straight to the caller, as their operations complete inside submit.
     deliverable: u32,
-    /// Events that went that way.
+    /// How many did.
     delivered: u32,
-    /// Taking in what the kernel had finished may have left chores.
+    /// Reaping native completions may have left chores.
     reaped: bool,
-    /// How many operations it takes without allocating.
+    /// How many operations fit without an allocation.
     room: u32,
 }
 
@@ -45,7 +45,7 @@ struct Pending {
     to: To,
     moved: u64,
     paths: Range<usize>,
-    /// It fails with this, as a worker will say.
+    /// An error with which it fails on a worker.
     refused: Option<Errno>,
 }
 
@@ -54,7 +54,7 @@ enum To {
     Native,
     Worker,
     Stream,
-    /// Behind the one before, which it is linked to.
+    /// After the one before, which is linked to it.
     Chain,
 }
 
@@ -63,7 +63,7 @@ impl Shared {
         self.submit_batch(source, &mut Nowhere, false).0
     }
 
-    /// What submit says, and how many events were taken.
+    /// The result of submit, and how many events were taken.
     pub fn submit_poll(&self, source: &impl Source, sink: &mut impl Sink) -> (Result<u32>, u32) {
         if source.count() == 0 {
             return (Ok(0), self.poll(sink));
@@ -104,20 +104,20 @@ impl Shared {
             if !again {
                 return (accepted, delivered + taken);
             }
-            // Another submit has set aside what it will give back in a moment; the context is not full.
+            // Another submit reserved places that it returns in a moment. The context is not full.
             std::thread::yield_now();
         }
     }
 
-    /// Sends off what was published, and takes events if the caller wants some. The descriptor does not hear of those.
+    /// Does the chores of what was published, and takes events if the caller asked for some, without a signal for those.
     fn finish_submit(&self, mut state: MutexGuard<State>, sink: &mut impl Sink, polls: bool, delivered: u32) -> u32 {
-        // What the kernel is handed now may be done at once: then its events are taken after that.
+        // What the kernel gets now may complete immediately: then take the events after that.
         let early = polls && !state.has_unsent();
         let taken = if early { state.take(sink) } else { 0 };
         let silent = polls && !early;
         let chores = state.has_chores(silent).then(|| state.chores(silent));
-        // Of a write that a sync follows, the caller waits for the sync; and if it sleeps at once, the worker can have this
-        // processor, and wakes it there when that has ended.
+        // If a sync follows a write, the caller waits for the sync. If it sleeps at once, the worker can have this processor,
+        // and wakes it there when the sync completes.
         let short_running = state.pool.short_running() > 0 && state.syncs.is_empty();
         drop(state);
         if let Some(chores) = chores {
@@ -127,7 +127,7 @@ impl Shared {
         if short_running && taken + delivered == 0 && polls && sink.room() > 0 { self.linger(sink) } else { taken }
     }
 
-    /// While a worker runs short-running operations, its next event comes sooner than the caller could sleep and wake: spins for it.
+    /// Spins for the event of a short-running operation: it comes sooner than the caller could sleep and wake.
     fn linger(&self, sink: &mut impl Sink) -> u32 {
         const LONGEST: Duration = Duration::from_micros(20);
         // Several at once are worth a few microseconds more.
@@ -149,20 +149,20 @@ impl Shared {
         })
     }
 
-    /// Sets places aside for up to `count` operations, before it is known how many are accepted.
+    /// Reserves places for up to `count` operations, before it is known how many are accepted.
     fn admit(&self, count: u32, events: u32) -> Result<(Box<Batch>, u32)> {
         let mut state = self.state.lock();
         let room = count.min(self.max_requests - state.counters.inflight);
         state.counters.inflight += room;
         state.set_aside += room;
-        // What waits goes first, so that no event waits for ever behind what each submit finishes anew.
+        // So that pending completions are not starved by new ones.
         let reaped = state.reap();
         let deliverable = events.saturating_sub(u32::try_from(state.done.len()).unwrap_or(u32::MAX));
         let batch = state.spare.pop();
         drop(state);
         let ready = batch.map_or_else(Batch::new, Ok).and_then(|batch| batch.with_room(room));
         let Ok(mut batch) = ready else {
-            // What was taken in may have left chores.
+            // Reaping may have left chores.
             self.with(|state| state.settle_places(room, 0));
             return Err(Errno(libc::ENOMEM));
         };
@@ -173,7 +173,7 @@ impl Shared {
 }
 
 impl Route {
-    /// Where an operation that is not done goes, and the bytes it has moved.
+    /// Where an operation continues, and the bytes that it has moved.
     fn onward(self) -> (To, u64) {
         match self {
             Self::Native(moved) => (To::Native, moved),
@@ -185,19 +185,19 @@ impl Route {
 }
 
 impl State {
-    /// Nothing waits to be taken or told.
+    /// No event is pending, and no signal is due.
     fn is_quiet(&mut self) -> bool {
         self.done.is_empty() && !self.done.clear_is_due(1) && !self.native.has_completions()
     }
 
-    /// Events that went to the caller as their operations finished inside submit.
+    /// Counts events that went straight to the caller.
     fn note_delivered(&mut self, count: u32) {
         self.counters.inflight -= count;
         self.counters.completed += u64::from(count);
         self.counters.done_inline += u64::from(count);
     }
 
-    /// Of `room` places that were set aside, `accepted` are taken and the rest given back.
+    /// Of `room` reserved places, keeps `accepted` and returns the rest.
     fn settle_places(&mut self, room: u32, accepted: u32) {
         self.set_aside -= room;
         self.counters.inflight -= room - accepted;
@@ -211,12 +211,12 @@ impl State {
         }
     }
 
-    /// Room for the deadlines of all operations, so many new ones among them.
+    /// Makes room for the deadlines of all operations and of so many new ones.
     fn make_room_for_deadlines(&mut self, new: usize) -> Result<()> {
         self.deadlines.make_room(self.slab.used() as usize + new)
     }
 
-    /// Places of operations that were accepted.
+    /// How many places accepted operations take.
     fn firmly_held(&self) -> u64 {
         u64::from(self.counters.inflight - self.set_aside)
     }
@@ -230,7 +230,7 @@ impl Batch {
         boxed(batch)?.with_room(EARLY)
     }
 
-    /// With room for so many operations, which may finish here or go on; or ENOMEM.
+    /// With room for so many operations. Fails with ENOMEM.
     fn with_room(mut self: Box<Self>, count: u32) -> Result<Box<Self>> {
         if count > self.room {
             let count = count as usize;
@@ -241,7 +241,7 @@ impl Batch {
         Ok(self)
     }
 
-    /// Takes in as many chains as are well-formed and have room; the error is the first one's.
+    /// Accepts chains up to the first that is malformed or does not fit. Fails if that is the first of all.
     fn fill(&mut self, shared: &Shared, source: &impl Source, room: u32, sink: &mut impl Sink) -> Result<u32> {
         let mut accepted = 0;
         self.chain.clear();
@@ -271,7 +271,7 @@ impl Batch {
         Ok(accepted)
     }
 
-    /// Copies the chain that begins at `first`; a single operation is a chain of one.
+    /// Copies the chain that begins at `first`. A single operation is a chain of one.
     fn read_chain(&mut self, source: &impl Source, first: u32, max_requests: u32) -> Result<u32> {
         self.chain.clear();
         let mut index = first;
@@ -294,8 +294,8 @@ impl Batch {
         if length > max_requests { Err(Errno(libc::E2BIG)) } else { Ok(length) }
     }
 
-    /// Reads what is in the page cache straight into the caller's hands, and sends on what is io_uring's, for as long as that
-    /// goes on; returns how many, and what became of the next one.
+    /// The fast path: completes cached reads, and queues simple transfers for io_uring, up to the first operation that is
+    /// neither. Returns how many, and what it found out about that one.
     #[inline(always)]
     fn take_simple(
         &mut self,
@@ -337,7 +337,7 @@ impl Batch {
         }
     }
 
-    /// Runs the chain inline as far as that goes without blocking; the rest becomes pending.
+    /// Runs the chain inline as far as possible without blocking. The rest becomes pending.
     fn run_chain(&mut self, shared: &Shared) {
         for at in 0..self.chain.len() {
             let op = self.chain[at];
@@ -367,7 +367,7 @@ impl Batch {
         (route, paths, refused)
     }
 
-    /// The members from `at` on wait for those before.
+    /// The members from `at` on wait for the one before.
     fn queue_behind(&mut self, shared: &Shared, at: usize) {
         for at in at..self.chain.len() {
             let op = self.chain[at];
@@ -396,7 +396,7 @@ impl Batch {
         (start..self.paths.len(), copied.err())
     }
 
-    /// The caller has all events already, and nothing goes on.
+    /// All operations completed, and the caller has their events.
     fn is_all_delivered(&self) -> bool {
         self.pending.is_empty() && self.native.is_empty() && self.finished.is_empty() && !self.reaped
     }
@@ -409,12 +409,12 @@ impl Batch {
         self.pending.iter().any(|pending| pending.op.timeout_ns > 0)
     }
 
-    /// No thread can be had: what needs one fails, once, with EAGAIN.
+    /// The poller cannot start: each operation that needs it fails with EAGAIN, once.
     fn do_without_poller(&mut self) {
         self.refuse(|pending| pending.to == To::Stream || pending.op.timeout_ns > 0, Errno(libc::EAGAIN));
     }
 
-    /// Those fail, when their turn comes, and nobody waits for the time of any.
+    /// The selected operations fail when their turn comes. No operation has a timeout any more.
     fn refuse(&mut self, whom: impl Fn(&Pending) -> bool, errno: Errno) {
         for pending in &mut self.pending {
             if whom(pending) {
@@ -427,7 +427,7 @@ impl Batch {
         }
     }
 
-    /// Hands all to the state; returns how many events the caller has already.
+    /// Moves the operations into the state. Returns how many events the caller has already.
     fn publish(&mut self, state: &mut State) -> u32 {
         state.note_delivered(self.delivered);
         for (op, result) in self.finished.drain(..) {
@@ -464,7 +464,7 @@ impl Batch {
         self.delivered
     }
 
-    /// Without what an unusually large submit made it hold.
+    /// Without the memory that an unusually large submit needed.
     fn retired(mut self: Box<Self>) -> Box<Self> {
         const KEPT: usize = 1024;
         const KEPT_BYTES: usize = 64 * 1024;

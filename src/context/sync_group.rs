@@ -1,16 +1,16 @@
-//! Group commit: one fsync(2) or fdatasync(2) at a time per descriptor and kind, which serves everybody who asked before
-//! it started.
+//! Group commit: one fsync(2) or fdatasync(2) at a time per descriptor and kind. It serves all operations that were submitted
+//! before it started.
 //!
-//! A request joins only once the writes it is linked to are complete, so a sync that starts now covers them. Only
-//! requests on the same descriptor number share one: the kernel reports a write-back error once per open file
-//! description (fsync(2)), and the number stays with that description while its operations are in flight. Its result,
-//! good or bad, is the result of all that it served.
+//! An operation joins once the write that is linked to it is complete, so a sync that starts now covers that. Only operations
+//! on the same descriptor number share one: the kernel reports a write-back error once per open file description (fsync(2)),
+//! and the number stays with that description while its operations are in flight. All served operations get the result
+//! of the sync.
 //!
-//! A sync that would start while writes are under way that others of its group are linked to lets those go first, so
-//! that it serves them too: else it serves the first of a batch, and the next one all the others. If some wait already
-//! when a sync ends, those whom it served are given time to come again: else callers that go on as soon as they are
-//! answered stay in two parties for ever, each of which waits for the other's sync. It waits for no more requests than
-//! there are, not while they get nowhere ([`PATIENCE`]), and not where that does not pay ([`super::sync_pace`]).
+//! A sync that could start while linked writes of its group are in flight waits for them, to serve their syncs too. Else it
+//! would serve the first sync of a batch, and the next one all others. If syncs wait when a sync ends, those that it served
+//! get time to be submitted again. Else callers that continue at once would split into two parties for ever, each of which
+//! waits for the other's sync. A sync does not wait for more operations than there are, nor while they make no progress
+//! ([`PATIENCE`]), nor where waiting does not help ([`super::sync_pace`]).
 
 use std::time::{Duration, Instant};
 
@@ -18,27 +18,26 @@ use super::slab::{Class, List, NONE, Place, Slab};
 use super::state::{By, State};
 use crate::op::{Code, Op};
 
-/// The requests for one kind of sync of one descriptor.
+/// The operations for one kind of sync of one descriptor.
 pub struct Group {
     fd: i32,
     code: Code,
-    /// The request that a worker runs, or will, for all; none while all are still to come.
+    /// The operation that a worker runs, or will run, for all. NONE while all are still expected.
     leader: u32,
-    /// Served by the sync that runs.
+    /// Served by the running sync.
     served: List,
-    /// Asked since it started, or before the first one has: the next one's.
+    /// Served by the next sync.
     waiting: List,
-    /// Requests whose linked writes are under way.
+    /// Syncs whose linked writes are in flight.
     coming: u32,
-    /// So many of those the leader lets go first; it is in no worker's queue meanwhile.
+    /// How many of those the leader waits for. It is in no queue while it does.
     awaited: u32,
-    /// When one of them came last, and how long the next one may take.
+    /// When one of them joined last, and how long the next one may take.
     since: Instant,
     patience: Duration,
 }
 
-/// A sync that lets writes go first waits so long for the next of them to end. The sleep of a worker that looks after
-/// this is as long.
+/// How long a sync waits for the next write to complete. The sentinel sleeps as long.
 pub const PATIENCE: Duration = Duration::from_millis(1);
 
 impl State {
@@ -50,7 +49,7 @@ impl State {
         self.syncs.iter().position(|group| group.leader == index)
     }
 
-    /// The group that an operation belongs to; None without memory for a new one.
+    /// The group of an operation. None without memory for a new one.
     fn group_for(&mut self, op: &Op) -> Option<usize> {
         if let Some(at) = self.group(op) {
             return Some(at);
@@ -63,7 +62,7 @@ impl State {
         Some(self.syncs.len() - 1)
     }
 
-    /// A chain's member waits; `before` is the one that it waits for. If it is a sync after a write, its group hears of it.
+    /// A member of a chain waits for `before`. If it is a sync after a write, its group expects it.
     pub fn sync_is_coming(&mut self, index: u32, before: u32) {
         let (op, write) = (&self.slab[index].op, &self.slab[before].op);
         let writes = write.code.writes() && !write.at_current() && write.fd == op.fd;
@@ -77,7 +76,7 @@ impl State {
         }
     }
 
-    /// A sync that was coming waits no longer for its write; after it has joined, or when it never will.
+    /// An expected sync has joined its group, or never will.
     pub fn sync_came(&mut self, index: u32, op: &Op) {
         if !std::mem::take(&mut self.slab[index].coming) {
             return;
@@ -89,7 +88,7 @@ impl State {
             group.awaited -= 1;
             group.since = Instant::now();
             if group.awaited == 0 {
-                self.sync_pace.waited_well();
+                self.sync_pace.wait_helped();
                 return self.lets_go(at);
             }
         }
@@ -98,14 +97,14 @@ impl State {
         }
     }
 
-    /// True if the operation waits for a sync that will serve it, or leads one that waits; else a worker must run it.
+    /// True if the operation waits for a sync to serve it, or leads one that waits. Else a worker must run it.
     pub fn joins_sync(&mut self, index: u32) -> bool {
         let slot = &self.slab[index];
         let op = slot.op;
         if !op.code.syncs() || slot.refused.is_some() {
             return false;
         }
-        // Without memory for it, a sync of its own.
+        // Without memory for a group, it runs alone.
         let Some(at) = self.group_for(&op) else { return false };
         let own = u32::from(self.slab[index].coming);
         let group = &mut self.syncs[at];
@@ -118,7 +117,8 @@ impl State {
         true
     }
 
-    /// True if the leader lets others go first: those that are coming, of which `own` is itself, and so many that may.
+    /// True if the leader waits: for the expected syncs, of which `own` is itself, and for `returning` ones that may be
+    /// submitted.
     fn waits_for_more(&mut self, at: usize, own: u32, returning: u32) -> bool {
         let group = &mut self.syncs[at];
         if group.coming + returning == own || !self.sync_pace.together() {
@@ -135,7 +135,7 @@ impl State {
         true
     }
 
-    /// The leader waits no longer for others.
+    /// The leader does not wait any longer.
     fn lets_go(&mut self, at: usize) {
         let group = &mut self.syncs[at];
         group.awaited = 0;
@@ -143,23 +143,23 @@ impl State {
         self.pool.queue_first(&mut self.slab, group.leader, Class::Slow);
     }
 
-    /// How long a worker may sleep that looks after what waits.
+    /// How long the sentinel may sleep.
     pub fn patience(&self) -> Duration {
         let waits = self.syncs.iter().filter(|group| group.awaited > 0);
         waits.map(|group| group.patience).min().unwrap_or(PATIENCE)
     }
 
-    /// Leaders that waited for writes that get nowhere, or do not come, wait no longer.
+    /// Leaders stop waiting for writes that make no progress.
     pub fn lose_patience(&mut self) {
         for at in 0..self.syncs.len() {
             if self.syncs[at].awaited > 0 && self.syncs[at].since.elapsed() >= self.syncs[at].patience {
                 self.lets_go(at);
-                self.sync_pace.waited_in_vain();
+                self.sync_pace.wait_failed();
             }
         }
     }
 
-    /// A worker is about to run a sync: whoever waits is served by it.
+    /// A worker is about to run a sync, which serves all waiting operations.
     pub fn sync_starts(&mut self, leader: u32) {
         if let Some(at) = self.led_by(leader) {
             let group = &mut self.syncs[at];
@@ -168,7 +168,7 @@ impl State {
         }
     }
 
-    /// A sync ended: its result is that of all whom it served.
+    /// A sync ended. All operations that it served get its result.
     pub fn sync_ends(&mut self, leader: u32, result: i64, took: Duration, now: Instant) {
         let Some(at) = self.led_by(leader) else { return };
         self.sync_pace.ended(self.syncs[at].served.len() + 1, took, now);
@@ -180,15 +180,15 @@ impl State {
         }
     }
 
-    /// The operation that a worker was to run for its group never will be.
+    /// A worker will not run the leader.
     pub fn sync_is_off(&mut self, leader: u32) {
         if let Some(at) = self.led_by(leader) {
             self.next_sync(at, 0);
         }
     }
 
-    /// The first who waits is run for the rest, unless it waits for those who may come again; nobody waits or comes: the
-    /// group is gone.
+    /// The first waiting operation leads the next sync, at once or after waiting for others. A group without operations is
+    /// removed.
     fn next_sync(&mut self, at: usize, returning: u32) {
         let group = &mut self.syncs[at];
         if std::mem::take(&mut group.awaited) > 0 {
@@ -205,7 +205,7 @@ impl State {
         }
     }
 
-    /// A waiting operation goes without being served.
+    /// A waiting operation is stopped.
     pub fn leaves_sync(&mut self, index: u32) {
         if let Some(at) = self.led_by(index) {
             return self.next_sync(at, 0);

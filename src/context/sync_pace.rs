@@ -1,49 +1,49 @@
-//! Whether syncs should wait for writes that they could serve: where a sync costs the same whatever it serves, that halves
-//! their number; where it costs by the page, the disk only idles meanwhile. Both ways are timed, and the cheaper one taken.
+//! Decides whether a sync should wait for writes that it could serve. Where a sync costs the same for any amount of data,
+//! waiting halves their number. Where it costs by the page, waiting leaves the disk idle. Both are timed.
 
 use std::time::{Duration, Instant};
 
 use crate::backoff::{Backoff, Schedule};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Way {
+enum Mode {
     AtOnce,
     Together,
 }
 
-/// Which way syncs go, and what a request cost on either.
+/// The mode in use, and what an operation cost in either.
 pub struct SyncPace {
-    way: Way,
-    /// Nanoseconds for each request served, of late; 0: not known.
+    mode: Mode,
+    /// A moving average of the nanoseconds for each operation served. 0 if unknown.
     costs: [u64; 2],
-    /// Syncs until the way is chosen anew.
+    /// Syncs until the next choice.
     left: u32,
-    /// The other way is being tried.
+    /// The other mode is being tried.
     trying: bool,
-    /// The trials that did not pay.
+    /// The trials that did not help.
     backoff: Backoff,
-    /// Waits in vain in a row.
-    in_vain: u32,
+    /// Failed waits in a row.
+    failed_waits: u32,
     /// When the last sync ended.
     ended: Option<Instant>,
 }
 
-/// Syncs after a change of way that are not counted, and those that are.
+/// After a change of mode: the syncs that do not count, and those that do.
 const SETTLING: u32 = 2;
 const TRIAL: u32 = 8;
-/// Syncs until the other way is tried.
+/// Syncs until the other mode is tried.
 const RETRY: Schedule = Schedule { tolerated: 0, first: 64, most: 64 << 5 };
 
 impl Default for SyncPace {
     fn default() -> Self {
         let left = SETTLING + TRIAL;
         Self {
-            way: Way::Together,
+            mode: Mode::Together,
             costs: [0, 0],
             left,
             trying: false,
             backoff: Backoff::default(),
-            in_vain: 0,
+            failed_waits: 0,
             ended: None,
         }
     }
@@ -51,37 +51,37 @@ impl Default for SyncPace {
 
 impl SyncPace {
     pub fn together(&self) -> bool {
-        self.way == Way::Together
+        self.mode == Mode::Together
     }
 
-    /// A sync waited in vain. After a few in a row, which no hiccup explains, none waits again soon.
-    pub fn waited_in_vain(&mut self) {
+    /// A sync waited and served no more for it. After a few in a row, syncs start at once for a while.
+    pub fn wait_failed(&mut self) {
         const FEW: u32 = 4;
-        self.in_vain += 1;
-        if self.in_vain < FEW {
+        self.failed_waits += 1;
+        if self.failed_waits < FEW {
             return;
         }
-        (self.way, self.trying, self.left) = (Way::AtOnce, false, self.backoff.interval(&RETRY));
+        (self.mode, self.trying, self.left) = (Mode::AtOnce, false, self.backoff.interval(&RETRY));
         self.backoff.failed();
-        self.in_vain = 0;
+        self.failed_waits = 0;
     }
 
-    /// A sync waited, and not in vain.
-    pub fn waited_well(&mut self) {
-        self.in_vain = 0;
+    /// A sync waited and served more for it.
+    pub fn wait_helped(&mut self) {
+        self.failed_waits = 0;
     }
 
-    /// A sync that took `took` ended and served `served` requests.
+    /// A sync ended after `took` and served `served` operations.
     pub fn ended(&mut self, served: u32, took: Duration, now: Instant) {
         let since = self.ended.replace(now).map(|before| now.duration_since(before));
-        // A longer pause is the caller's. Who is alone is served alone either way.
+        // A longer pause is the caller's. A single caller is served alone in either mode.
         let Some(since) = since.filter(|since| *since < took * 4) else { return };
-        if served < 2 && self.way == Way::Together {
+        if served < 2 && self.mode == Mode::Together {
             return;
         }
         self.left = self.left.saturating_sub(1);
         if !self.trying || self.left < TRIAL {
-            let cost = &mut self.costs[self.way as usize];
+            let cost = &mut self.costs[self.mode as usize];
             let new = since.as_nanos() as u64 / u64::from(served);
             *cost = if *cost == 0 { new } else { (*cost * 7 + new) / 8 };
         }
@@ -91,20 +91,20 @@ impl SyncPace {
     }
 
     fn choose(&mut self) {
-        let other = if self.way == Way::Together { Way::AtOnce } else { Way::Together };
-        let (here, there) = (self.costs[self.way as usize], self.costs[other as usize]);
+        let other = if self.mode == Mode::Together { Mode::AtOnce } else { Mode::Together };
+        let (here, there) = (self.costs[self.mode as usize], self.costs[other as usize]);
         if !self.trying {
-            // What it cost once may be long ago.
+            // The cost may have changed since.
             self.costs[other as usize] = 0;
-            (self.way, self.trying, self.left) = (other, true, SETTLING + TRIAL);
+            (self.mode, self.trying, self.left) = (other, true, SETTLING + TRIAL);
             return;
         }
-        let paid = here < there;
-        if paid {
+        let helped = here < there;
+        if helped {
             self.backoff.succeeded();
         } else {
             self.backoff.failed();
-            self.way = other;
+            self.mode = other;
         }
         (self.trying, self.left) = (false, self.backoff.interval(&RETRY));
     }
@@ -114,7 +114,7 @@ impl SyncPace {
 mod tests {
     use super::*;
 
-    /// Runs syncs whose requests cost what `cost` says; returns how many of the last hundred went together.
+    /// Runs syncs at the given cost. Returns how many of the last hundred waited for others.
     fn run(cost: impl Fn(bool) -> u64) -> usize {
         let mut pace = SyncPace::default();
         let mut now = Instant::now();
@@ -130,19 +130,19 @@ mod tests {
     }
 
     #[test]
-    fn the_cheaper_way_wins() {
+    fn the_cheaper_mode_wins() {
         assert!(run(|together| if together { 10 } else { 15 }) > 80);
         assert!(run(|together| if together { 15 } else { 10 }) < 20);
     }
 
     #[test]
-    fn after_waiting_often_in_vain_syncs_start_at_once() {
+    fn after_several_failed_waits_syncs_start_at_once() {
         let mut pace = SyncPace::default();
         for _ in 0..3 {
-            pace.waited_in_vain();
+            pace.wait_failed();
         }
         assert!(pace.together(), "that may have been a hiccup");
-        pace.waited_in_vain();
+        pace.wait_failed();
         assert!(!pace.together());
     }
 }

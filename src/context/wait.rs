@@ -13,7 +13,7 @@ use crate::sys::{eventfd, timerfd};
 impl Shared {
     pub fn poll(&self, sink: &mut impl Sink) -> u32 {
         self.with(|state| match state.take(sink) {
-            // What woke the caller may be the late signal of a completion that was taken before it came.
+            // The signal that woke the caller may be a late one, of a completion that was already taken.
             0 if sink.room() > 0 && state.native.works() => {
                 state.clear_and_reap();
                 state.take(sink)
@@ -42,7 +42,7 @@ impl Shared {
                 return Ok(took);
             }
             if waiting > 0 && sleeper.edges.is_none() {
-                // Readable already, so sleep on what comes on top; and look once more, as some may have come meanwhile.
+                // The descriptor is readable already, so sleep on its edges. Check once more: events may have been added.
                 enough = !sleeper.watch_edges();
                 continue;
             }
@@ -64,12 +64,12 @@ impl Shared {
 /// One thread in `caio_ctx_wait`.
 struct Sleeper<'a> {
     shared: &'a Shared,
-    /// Watches the context's descriptor for news while it is readable anyway.
+    /// Watches the descriptor of the context for further signals while it is readable.
     edges: Option<Listed<Epoll>>,
 }
 
 impl Sleeper<'_> {
-    /// False if that cannot be had.
+    /// False without memory or a descriptor for it.
     fn watch_edges(&mut self) -> bool {
         let spare = self.shared.with(|state| {
             state.done.edge_sleeper_comes();
@@ -88,7 +88,7 @@ impl Sleeper<'_> {
         Ok(epoll)
     }
 
-    /// What comes after this makes a new edge; what came before must be looked for.
+    /// A later signal makes a new edge. After this, check for earlier events.
     fn forget_edges(&self) {
         if let Some(edges) = &self.edges {
             edges.drain();
