@@ -318,6 +318,8 @@ impl Batch {
         (range.end - range.start, FastPath::Undecided)
     }
 
+    /// Out of line, so that the fast path keeps its values in registers.
+    #[inline(never)]
     fn run_single(&mut self, shared: &Shared, op: Op, so_far: FastPath, sink: &mut impl Sink) {
         let (route, paths, refused) = match so_far {
             FastPath::Answered(answer) => (shared.router.decide_after(&op, answer, &mut self.checks), 0..0, None),
