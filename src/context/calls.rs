@@ -60,9 +60,8 @@ fn suits_the_ring(op: &Op) -> bool {
     flags_suit && !is_empty(op)
 }
 
-/// Whether the plain call returns immediately, even if the descriptor is not ready. It does so for flags that the
-/// descriptor does not support, for most transfers of 0 bytes, and for a write to a file that is never ready for
-/// writing.
+/// Whether the plain call returns immediately, even if the descriptor is not ready. It does for unsupported flags, for
+/// most transfers of 0 bytes, and for a write to a file that is never ready for writing.
 pub fn returns_at_once(op: &Op) -> bool {
     if is_empty(op) {
         return !op.code.reads() || !file_kind::waits_for_empty_read(op.fd);

@@ -201,8 +201,8 @@ impl State {
     }
 }
 
-/// Whether a worker retries the operation: the error may be the kernel interface's own, because the submitting thread
-/// ended, the transfer would have blocked, a filter refuses the opcode. Errors of the disk are not retried.
+/// Whether a worker thread retries the operation, because the error may be the kernel interface's own. For example, the
+/// submitting thread exited, or a filter refuses the opcode. Errors of the disk are not retried.
 fn worth_a_worker(errno: Errno) -> bool {
     !matches!(errno.0, libc::EIO | libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::EROFS)
 }

@@ -60,8 +60,8 @@ struct Watch {
 #[derive(Default)]
 struct Side {
     queue: VecDeque<Waiting>,
-    /// Detached calls, which nothing can stop. Until they return or the descriptor becomes ready again, no other
-    /// operation is tried: it could take the data that such a call was started for.
+    /// Detached calls, which nothing can stop. The next operation is tried when they return or the descriptor becomes
+    /// ready again. Before that, it could take the data that such a call was started for.
     detached: u32,
 }
 

@@ -122,7 +122,8 @@ impl Method {
         Err(Errno(libc::EOPNOTSUPP))
     }
 
-    /// For a transfer of 0 bytes, which only the plain call checks in full. On inotify and some devices it waits.
+    /// [`Self::find`] for a transfer of 0 bytes. Only the plain call checks it in full, but waits on inotify and some
+    /// devices.
     fn find_empty(&mut self, t: &Transfer) -> Result<u64> {
         if refuses_offset(t) {
             return rw::transfer(t);
@@ -156,12 +157,12 @@ fn exceeds_address_space(t: &Transfer) -> bool {
     !t.vectored && t.flags == 0 && (t.memory.address().addr() as u64).saturating_add(t.count) >= ALL
 }
 
-/// Whether the plain call fails at once because of the offset.
+/// Whether the plain call fails immediately because of the offset.
 fn refuses_offset(t: &Transfer) -> bool {
     t.offset != CURRENT && (i64::try_from(t.offset).is_err() || rw::positional_check(t.fd, t.reads).is_err())
 }
 
-/// Sending an empty datagram may wait; reading 0 bytes from a socket never does.
+/// A transfer of 0 bytes on a socket. Sending an empty datagram may wait; reading 0 bytes never does.
 fn empty_socket_transfer(t: &Transfer) -> Result<u64> {
     let sends = !t.reads && t.offset == CURRENT;
     match if sends { rw::socket_attempt(t) } else { Err(Errno(libc::ENOSYS)) } {

@@ -141,8 +141,8 @@ pub fn read_cached_unasked(fd: i32, memory: Memory, count: u64, offset: u64) -> 
 /// ESPIPE.
 ///
 /// A transfer of one empty iovec passes the kernel's checks of the descriptor and its mode, and moves nothing.
-/// (Emulators do not pass a transfer of no iovecs to the kernel.) lseek(2) would wait for the lock of the file
-/// position, which a slow read(2) holds.
+/// (Emulators do not pass a transfer of no iovecs to the kernel.) This is not lseek(2), which would wait for a slow
+/// read(2), as both take the lock of the file position.
 pub fn positional_check(fd: i32, reads: bool) -> Result<()> {
     match move_nothing(fd, reads, 0) {
         // A filter forbids preadv(2) or pwritev(2).

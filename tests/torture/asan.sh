@@ -9,8 +9,8 @@ mkdir -p "$out"
 export RUSTC_BOOTSTRAP=1 ASAN_OPTIONS=quarantine_size_mb=4 CAIO_MODEL_SECONDS=${CAIO_MODEL_SECONDS:-60}
 
 suites=(alloc concurrency fallback fuzz_corpus hostile model security submit_stall)
-# Not run here: tests that limit the address space, which the sanitizer needs too; and one without process_vm_readv(2), where
-# write(2) reads a path page by page, and so beyond the end of its buffer.
+# Not run here: tests that limit the address space, as the sanitizer needs it too. Another one forbids process_vm_readv(2).
+# Then write(2) reads a path page by page, and so beyond the end of its buffer.
 skipped_tests=(huge_numbers_in_options little_memory no_process_vm_readv)
 RUSTFLAGS=-Zsanitizer=address "$CARGO" test --locked --no-fail-fast --target "$host" --target-dir "$out" --lib "${suites[@]/#/--test=}" \
     -- "${skipped_tests[@]/#/--skip=}" >"$out/log" 2>&1 || {

@@ -1,5 +1,5 @@
-//! File systems that lose unsynced data in a crash: that of `tests/faultfs`; or one at CAIO_FLAKY, on device-mapper's
-//! flakey target, which then drops all writes (`tests/torture/oldkernel/flaky`, in the virtual machine).
+//! File systems that lose unsynced data in a crash. One is that of `tests/faultfs`. The other is mounted at CAIO_FLAKY,
+//! on device-mapper's flakey target, which then drops all writes (`tests/torture/oldkernel/flaky`).
 
 use super::support::faultfs::FaultFs;
 use super::support::files::{Dir, Folder};
