@@ -20,6 +20,8 @@ pub struct DetachedCall {
     parts: Vec<(Memory, usize)>,
     /// The same parts, in `bytes`: a device may treat each part of a vectored call as a call of its own.
     own_parts: Option<IovecBuf>,
+    /// A pipe or terminal that is ready has room for so many bytes: a write moves what fits, piece by piece.
+    piece: Option<usize>,
 }
 
 impl DetachedCall {
@@ -32,7 +34,8 @@ impl DetachedCall {
             parts.push((memory, most(count)));
         }
         let total: usize = parts.iter().map(|(_, length)| length).sum();
-        let total = total.min(most_at_once(op, fd));
+        let total = total.min(most(u64::MAX));
+        let piece = if reads { None } else { room_when_ready(fd) };
         let mut bytes = room(total)?;
         bytes.resize(total, 0);
         let mut done = 0;
@@ -40,9 +43,12 @@ impl DetachedCall {
             *length = (*length).min(total - done);
             done += *length;
         }
-        let own_parts =
-            if vectored { Some(IovecBuf::of(&mut bytes, parts.iter().map(|(_, length)| *length))?) } else { None };
-        let mut call = Self { fd, reads, offset, flags, bytes, parts, own_parts };
+        let own_parts = if vectored && piece.is_none() {
+            Some(IovecBuf::of(&mut bytes, parts.iter().map(|(_, length)| *length))?)
+        } else {
+            None
+        };
+        let mut call = Self { fd, reads, offset, flags, bytes, parts, own_parts, piece };
         if !reads {
             call.each_part(total, |bytes, memory| copy::from_caller(memory, bytes))?;
         }
@@ -51,12 +57,34 @@ impl DetachedCall {
 
     /// Makes the call, which may never return.
     pub fn run(&mut self) -> Result<u64> {
+        if let Some(piece) = self.piece {
+            return self.write_pieces(piece);
+        }
         let Self { fd, reads, offset, flags, .. } = *self;
         let (vectored, memory, count) = match &self.own_parts {
             Some(parts) => (true, parts.as_memory(), parts.count()),
             None => (false, mem::of_bytes(&mut self.bytes), self.bytes.len() as u64),
         };
         rw::transfer(&Transfer { fd, reads, vectored, memory, count, offset, flags })
+    }
+
+    /// Writes until there is no more room.
+    fn write_pieces(&mut self, piece: usize) -> Result<u64> {
+        let Self { fd, reads, offset, flags, .. } = *self;
+        let mut done = 0;
+        for part in self.bytes.chunks_mut(piece) {
+            let (memory, count) = (mem::of_bytes(part), part.len() as u64);
+            let answer = rw::transfer(&Transfer { fd, reads, vectored: false, memory, count, offset, flags });
+            match answer {
+                Err(errno) if done == 0 => return Err(errno),
+                Err(_) => break,
+                Ok(more) => done += more,
+            }
+            if answer != Ok(count) || !rw::is_ready(fd, false) {
+                break;
+            }
+        }
+        Ok(done)
     }
 
     /// Copies the bytes of a read to the caller's memory.
@@ -83,9 +111,9 @@ fn most(count: u64) -> usize {
     count.min(MAX_TRANSFER) as usize
 }
 
-/// A terminal that is ready takes at least some characters. A longer write would wait for the rest, so that is left to
-/// the next call.
-fn most_at_once(op: &Op, fd: i32) -> usize {
-    const FITS: usize = 256;
-    if !op.code.reads() && file_kind::is_terminal(fd) { FITS } else { most(u64::MAX) }
+/// How many bytes a write moves without waiting once poll(2) reports room: PIPE_BUF of a pipe (pipe(7)), some characters of
+/// a terminal. None where a write is one record.
+fn room_when_ready(fd: i32) -> Option<usize> {
+    const CHARACTERS: usize = 256;
+    if file_kind::is_pipe(fd) { Some(libc::PIPE_BUF) } else { file_kind::is_terminal(fd).then_some(CHARACTERS) }
 }
