@@ -1,6 +1,7 @@
 //! Runs each file of the fuzzer's corpus, `fuzz/corpus/calls`, once. It needs no fuzzer.
 
-#![cfg(target_os = "linux")]
+// The programs need an address range of more than 4 GiB.
+#![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
 #[path = "../fuzz/fuzz_targets/program.rs"]
 mod program;

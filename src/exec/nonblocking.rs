@@ -154,7 +154,8 @@ fn is_unusable(errno: Errno) -> bool {
 /// descriptor's state. The other calls shorten it first, or return another errno.
 fn exceeds_address_space(t: &Transfer) -> bool {
     const ALL: u64 = i64::MAX as u64;
-    !t.vectored && t.flags == 0 && (t.memory.address().addr() as u64).saturating_add(t.count) >= ALL
+    let end = (t.memory.address().addr() as u64).saturating_add(t.count);
+    rw::REFUSES_LONG_BUFFERS && !t.vectored && t.flags == 0 && end >= ALL
 }
 
 /// Whether the plain call fails immediately because of the offset.

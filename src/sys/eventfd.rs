@@ -126,8 +126,7 @@ pub fn sleep_until_readable<const N: usize>(fds: [RawFd; N], timeout: Option<Dur
 }
 
 pub(super) fn timespec(duration: Duration) -> libc::timespec {
-    libc::timespec {
-        tv_sec: duration.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        tv_nsec: duration.subsec_nanos() as _,
-    }
+    // 68 years fit into the seconds of every system.
+    const MAX_SECONDS: u64 = i32::MAX as u64;
+    libc::timespec { tv_sec: duration.as_secs().min(MAX_SECONDS) as _, tv_nsec: duration.subsec_nanos() as _ }
 }

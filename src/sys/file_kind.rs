@@ -151,8 +151,9 @@ fn is_generated(fd: i32) -> bool {
     let mut filesystem: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: `filesystem` is live and large enough.
     let answer = unsafe { in_place!(libc::SYS_fstatfs, fd, &raw mut filesystem) };
-    let magic = [libc::PROC_SUPER_MAGIC, libc::TRACEFS_MAGIC, libc::DEBUGFS_MAGIC];
-    answer.is_ok() && magic.contains(&filesystem.f_type)
+    // The field and the constants have different types in each C library.
+    let magic = [libc::PROC_SUPER_MAGIC as u32, libc::TRACEFS_MAGIC as u32, libc::DEBUGFS_MAGIC as u32];
+    answer.is_ok() && magic.contains(&(filesystem.f_type as u32))
 }
 
 /// The kernel's name of a descriptor's file (proc_pid_fd(5)); None without /proc.

@@ -43,13 +43,13 @@ pub fn ftruncate(fd: i32, size: u64) -> Result<u64> {
     check(unsafe { libc::ftruncate64(fd, size as i64) }.into())
 }
 
-/// The result is the new descriptor, which the caller owns. Where a filter forbids openat(2), calls openat2(2) or
-/// open(2).
+/// The result is the new descriptor, which the caller owns. The file may be larger than 2 GiB, also on a 32-bit system.
+/// Where a filter forbids openat(2), calls openat2(2) or open(2).
 pub fn openat(dir: i32, path: &CStr, flags: u32, mode: u32) -> Result<u64> {
     // SAFETY: the path is NUL-terminated and outlives the call.
-    let call = |dir, path: &CStr| check(unsafe { libc::openat(dir, path.as_ptr(), flags as i32, mode) }.into());
+    let call = |dir, path: &CStr| check(unsafe { libc::openat64(dir, path.as_ptr(), flags as i32, mode) }.into());
     // SAFETY: as above.
-    let open = || check(unsafe { libc::open(path.as_ptr(), flags as i32, mode) }.into());
+    let open = || check(unsafe { libc::open64(path.as_ptr(), flags as i32, mode) }.into());
     let without = || match openat2(dir, path, flags, mode) {
         Err(errno) if errno.is_forbidden() && needs_no_directory(dir, path) => open(),
         answer => answer,
@@ -74,9 +74,10 @@ fn openat2(dir: i32, path: &CStr, flags: u32, mode: u32) -> Result<u64> {
         | libc::O_DIRECT
         | libc::O_NOATIME;
     let flags = flags as i32 & if flags as i32 & libc::O_PATH != 0 { PATH } else { ALL };
+    let large = if flags & libc::O_PATH != 0 { 0 } else { libc::O_LARGEFILE };
     let mode = if flags & CREATES != 0 { mode & 0o7777 } else { 0 };
     // struct open_how: flags, mode, resolve.
-    let how = [flags as u64, u64::from(mode), 0];
+    let how = [(flags | large) as u64, u64::from(mode), 0];
     // SAFETY: the path is NUL-terminated; both outlive the call.
     check(unsafe { libc::syscall(libc::SYS_openat2, dir, path.as_ptr(), how.as_ptr(), size_of_val(&how)) } as i64)
 }

@@ -14,6 +14,17 @@ pub const MAX_TRANSFER: u64 = 0x7fff_f000;
 /// One iovec more than any system call accepts (IOV_MAX, readv(2)).
 const TOO_MANY_PARTS: u64 = libc::UIO_MAXIOV as u64 + 1;
 
+/// read(2) and write(2) compare the end of a buffer with the end of the address space, at least 2^63. Other kernels compare with
+/// something else, and may wait: a 64-bit kernel does so for a 32-bit program.
+pub const REFUSES_LONG_BUFFERS: bool =
+    cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"));
+
+/// The length of one buffer for a system call. A 32-bit kernel refuses an iovec of 2 GiB, of which a plain call moves
+/// MAX_TRANSFER.
+fn length(count: u64) -> usize {
+    if usize::BITS == 32 { count.min(MAX_TRANSFER) as usize } else { count as usize }
+}
+
 /// `offset` as the two arguments of preadv2(2) and pwritev2(2), where -1 means the current position.
 fn halves(offset: u64) -> (c_long, c_long) {
     // The kernel builds `pos_high << 32 << 32 | pos_low` on 64-bit: only the low half counts there (readv(2)).
@@ -26,8 +37,7 @@ pub fn transfer(t: &Transfer) -> Result<u64> {
     let Transfer { fd, reads, vectored, memory, count, offset, flags } = *t;
     let address = memory.address();
     // The kernel refuses one iovec too many, but cuts a larger count to 32 bits.
-    let most = if vectored { TOO_MANY_PARTS } else { u64::MAX };
-    let count = usize::try_from(count.min(most)).unwrap_or(usize::MAX);
+    let count = if vectored { count.min(TOO_MANY_PARTS) as usize } else { length(count) };
     if flags != 0 && !vectored {
         let part = libc::iovec { iov_base: address, iov_len: count };
         return vector_transfer(fd, reads, (&raw const part).cast(), 1, offset, flags);
@@ -79,7 +89,11 @@ fn vector_transfer(fd: i32, reads: bool, parts: *const c_void, count: usize, off
     };
     // SAFETY: the kernel checks every address, that of the array too; what lies there is lent to this operation
     // (Memory). Calls that take fewer arguments ignore the rest.
-    unsafe { in_place!(call, fd, parts, count, low, high, flags) }
+    match unsafe { in_place!(call, fd, parts, count, low, high, flags) } {
+        // As preadv2(3) of the C library: a kernel without the call supports no flag.
+        Err(Errno(libc::ENOSYS)) if flags != 0 => Err(Errno(libc::EOPNOTSUPP)),
+        answer => answer,
+    }
 }
 
 /// The arguments of [`transfer`].
@@ -101,8 +115,7 @@ pub struct Transfer {
 /// file system does not support that.
 #[inline(always)]
 pub fn read_cached(fd: i32, memory: Memory, count: u64, offset: u64) -> Result<u64> {
-    let length = usize::try_from(count).unwrap_or(usize::MAX);
-    read_parts_cached(fd, &[libc::iovec { iov_base: memory.address(), iov_len: length }], offset)
+    read_parts_cached(fd, &[libc::iovec { iov_base: memory.address(), iov_len: length(count) }], offset)
 }
 
 /// The parts are lent to the operation (Memory), or outlive the call.
@@ -199,7 +212,7 @@ pub fn socket_attempt(t: &Transfer) -> Result<u64> {
         // recvmsg(2) and sendmsg(2) would fail with EMSGSIZE.
         return Err(Errno(libc::EINVAL));
     }
-    let mut part = libc::iovec { iov_base: memory.address(), iov_len: count as usize };
+    let mut part = libc::iovec { iov_base: memory.address(), iov_len: length(count) };
     let (parts, parts_count) = if vectored { (memory.address().cast(), count as usize) } else { (&raw mut part, 1) };
     // SAFETY: msghdr is plain data; all zero is an empty one.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };

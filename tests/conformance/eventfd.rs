@@ -122,7 +122,7 @@ fn select(fd: RawFd, seconds: u64) -> i32 {
         // The number is too large for select(2): use poll(2).
         return sys::readable(fd, Some(Duration::from_secs(seconds))).into();
     }
-    let mut timeout = libc::timeval { tv_sec: seconds as libc::time_t, tv_usec: 0 };
+    let mut timeout = libc::timeval { tv_sec: seconds as _, tv_usec: 0 };
     // SAFETY: a live set and a live timeout; the descriptor fits the set.
     unsafe {
         let mut set: libc::fd_set = std::mem::zeroed();

@@ -1,23 +1,19 @@
-//! Promise 13: offsets_above_4_gib_work and lengths over 2 and 4 GiB.
+//! Promise 13: offsets over 2 and 4 GiB, and vectors of more than 2 GiB.
 
 use crate::support::case::Case;
 use crate::support::files::pattern;
 use crate::support::sys::Map;
 use crate::support::*;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 crate::promises! {
-    Plan::EVERY => { offsets_above_4_gib_work, lengths_above_4_gib_work }
-    Plan::DEFAULT => {
-        reads_above_the_limit_of_one_call,
-        writes_above_the_limit_of_one_call,
-        vectors_above_the_limit_of_one_call,
-    }
+    Plan::EVERY => { offsets_above_4_gib_work, opened_files_take_offsets_above_4_gib }
+    Plan::DEFAULT => { vectors_above_the_limit_of_one_call }
 }
 
-const GIB: u64 = 1 << 30;
+pub const GIB: u64 = 1 << 30;
 /// The kernel moves at most this many bytes in one call.
-const ONE_CALL: i64 = 0x7fff_f000;
+pub const ONE_CALL: i64 = 0x7fff_f000;
 
 fn offsets_above_4_gib_work(case: &Case) {
     let file = case.dir.sparse("file", 0);
@@ -51,71 +47,14 @@ fn offsets_above_4_gib_work(case: &Case) {
     assert_eq!(file.metadata().expect("fstat").len(), 5 * GIB + 1);
 }
 
-/// A length above 32 bits is not truncated.
-fn lengths_above_4_gib_work(case: &Case) {
-    let file = case.dir.file("file", &pattern(5000));
-    let map = Map::new(6 * GIB as usize);
+/// On a 32-bit system, this takes O_LARGEFILE.
+fn opened_files_take_offsets_above_4_gib(case: &Case) {
+    let name = case.dir.c("opened");
     let ctx = case.ctx();
-    for len in [2 * GIB, 4 * GIB - 1, 4 * GIB, 4 * GIB + 10, 5 * GIB] {
-        let read = op(CAIO_OP_READ, file.as_raw_fd()).buf(map.start()).len(len);
-        let vector = [libc::iovec { iov_base: map.start().cast(), iov_len: len as usize }];
-        let readv = ops::readv(file.as_raw_fd(), &vector, 0);
-        assert_eq!(ctx.run(&[read, read.full(), readv, readv.full()]), [5000; 4], "{len}");
-    }
-}
-
-/// An address range of `len` bytes that maps the same 2 MiB again and again.
-struct Mirror {
-    map: Map,
-}
-
-impl Mirror {
-    const PIECE: usize = 2 << 20;
-
-    fn new(len: usize) -> Self {
-        let (map, piece) = (Map::new(len.next_multiple_of(Self::PIECE)), memfd(Self::PIECE as u64));
-        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
-        for at in (0..map.len()).step_by(Self::PIECE) {
-            let place = map.address(at).cast();
-            // SAFETY: replaces a part of this mapping, and is unmapped with it.
-            let got = unsafe { libc::mmap(place, Self::PIECE, protection, flags, piece.as_raw_fd(), 0) };
-            assert_eq!(got, place, "mmap: {}", sys::errno());
-        }
-        Self { map }
-    }
-}
-
-/// A file in memory that is one hole.
-fn memfd(len: u64) -> OwnedFd {
-    // SAFETY: a live string; fresh from the kernel.
-    let file = unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"caio".as_ptr(), libc::MFD_CLOEXEC)) };
-    assert_eq!(sys::plain(&ops::truncate(file.as_raw_fd(), len)), 0);
-    file
-}
-
-fn reads_above_the_limit_of_one_call(case: &Case) {
-    let len = 2 * GIB + 12_345;
-    let mirror = Mirror::new(len as usize);
-    let (zero, file) = (sys::open(c"/dev/zero", libc::O_RDONLY), memfd(len - 1000));
-    let ctx = case.ctx();
-    for (fd, offset, all) in [(zero.as_raw_fd(), CAIO_OFFSET_CURRENT, len), (file.as_raw_fd(), 0, len - 1000)] {
-        let read = op(CAIO_OP_READ, fd).buf(mirror.map.start()).len(len).at(offset);
-        assert_eq!(ctx.one(read), ONE_CALL, "what the kernel moves in one call");
-        assert_eq!(ctx.one(read.full()), all as i64, "with FULL, all or up to the end of the file");
-    }
-}
-
-fn writes_above_the_limit_of_one_call(case: &Case) {
-    let len = 5 * GIB + 1;
-    let mirror = Mirror::new(len as usize);
-    let null = sys::open(c"/dev/null", libc::O_WRONLY);
-    let ctx = case.ctx();
-    for offset in [0, CAIO_OFFSET_CURRENT] {
-        let write = op(CAIO_OP_WRITE, null.as_raw_fd()).buf(mirror.map.start()).len(len).at(offset);
-        assert_eq!(ctx.run(&[write, write.full()]), [ONE_CALL, len as i64]);
-        assert_eq!(ctx.run(&ops::chain(&[write, ops::nop()])), [ONE_CALL, -ECANCELED], "a part of the length is short");
-        assert_eq!(ctx.run(&ops::chain(&[write.full(), ops::nop()])), [len as i64, 0]);
-    }
+    let fd = ctx.one(ops::openat(libc::AT_FDCWD, &name, libc::O_CREAT | libc::O_RDWR, 0o600)) as i32;
+    assert!(fd >= 0, "openat: {fd}");
+    assert_eq!(ctx.run(&ops::chain(&[ops::write(fd, b"far", 5 * GIB), ops::close(fd)])), [3, 0]);
+    assert_eq!(std::fs::metadata(case.dir.join("opened")).expect("stat").len(), 5 * GIB + 3);
 }
 
 fn vectors_above_the_limit_of_one_call(case: &Case) {

@@ -25,6 +25,8 @@ mod free;
 mod full;
 mod ioprio;
 mod large;
+#[cfg(target_pointer_width = "64")]
+mod large_lengths;
 mod links;
 mod polling;
 mod sizes;

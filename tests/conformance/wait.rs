@@ -235,14 +235,13 @@ fn install_handler(flags: i32) {
 
 /// Sends signals until wait returns: a signal before wait sleeps proves nothing.
 fn waits_under_signals(ctx: &Ctx, min: u32) -> Result<Vec<Event>, i32> {
-    // SAFETY: no memory involved.
-    let waiter = unsafe { libc::pthread_self() };
+    let (process, waiter) = (std::process::id(), process::this_thread());
     let back = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !back.load(Ordering::SeqCst) {
                 // SAFETY: the thread lives until this one is joined.
-                unsafe { libc::pthread_kill(waiter, libc::SIGUSR1) };
+                unsafe { libc::syscall(libc::SYS_tgkill, process, waiter, libc::SIGUSR1) };
                 std::thread::sleep(Duration::from_millis(2));
             }
         });

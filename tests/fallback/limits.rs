@@ -190,7 +190,7 @@ pub fn little_memory(case: &Case) {
         }
         sync_under_pressure(&existing, file.as_raw_fd());
     }
-    process::limit(libc::RLIMIT_AS, libc::RLIM_INFINITY);
+    process::limit(libc::RLIMIT_AS, process::UNLIMITED);
     works(&existing, &case.dir);
     works(&case.ctx(), &case.dir);
 }

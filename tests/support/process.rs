@@ -163,14 +163,21 @@ pub fn resident() -> usize {
     line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<usize>().ok()).expect("a number") * 1024
 }
 
+#[cfg(target_env = "gnu")]
+pub type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+pub type Resource = libc::c_int;
+
+pub const UNLIMITED: u64 = u64::MAX;
+
 /// Sets the soft limit of a resource. Only for a test in [`alone`].
-pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) {
+pub fn limit(resource: Resource, soft: u64) {
     // SAFETY: a struct of integers.
-    let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
+    let mut limit: libc::rlimit64 = unsafe { std::mem::zeroed() };
     // SAFETY: a live struct.
     unsafe {
-        assert_eq!(libc::getrlimit(resource, &mut limit), 0);
-        limit.rlim_cur = soft as libc::rlim_t;
-        assert_eq!(libc::setrlimit(resource, &limit), 0, "setrlimit: {}", sys::errno());
+        assert_eq!(libc::getrlimit64(resource, &mut limit), 0);
+        limit.rlim_cur = soft;
+        assert_eq!(libc::setrlimit64(resource, &limit), 0, "setrlimit: {}", sys::errno());
     }
 }

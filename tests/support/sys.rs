@@ -21,15 +21,22 @@ pub fn owned(fd: i64) -> OwnedFd {
 
 /// Makes the plain system call of an operation. Ignores FULL and LINK.
 pub fn plain(op: &caio_op) -> i64 {
-    let (fd, buf, len) = (i64::from(op.fd), op.buf, op.len);
-    let (at, flags, mode) = (op.offset, op.sys_flags, op.mode);
-    let current = at == CAIO_OFFSET_CURRENT;
-    let one = libc::iovec { iov_base: buf, iov_len: len as usize };
-    let vector = |number: i64, iovecs: *const libc::iovec, count: u64| {
+    let (fd, buf, path) = (op.fd, op.buf, op.buf.cast_const().cast());
+    let (at, flags, mode) = (op.offset as i64, op.sys_flags as i32, op.mode);
+    let current = op.offset == CAIO_OFFSET_CURRENT;
+    let len = usize::try_from(op.len).unwrap_or(usize::MAX);
+    let one = libc::iovec { iov_base: buf, iov_len: len };
+    let vector = |number: libc::c_long, iovecs: *const libc::iovec, count: usize| {
         // The kernel counts in 32 bits; one too many is refused, however many that is.
-        let count = count.min(libc::UIO_MAXIOV as u64 + 1);
+        let count = count.min(libc::UIO_MAXIOV as usize + 1);
+        // The kernel takes the offset in two halves; on 64-bit systems the low one is all of it.
+        let (low, high) = (at as libc::c_long, (at >> 32) as libc::c_long);
         // SAFETY: the kernel checks every pointer.
-        unsafe { libc::syscall(number, fd, iovecs, count, at, 0u64, flags) }
+        match ret(unsafe { libc::syscall(number, fd, iovecs, count, low, high, flags) } as i64) {
+            // As preadv2(3) of the C library: a kernel without the call supports no flag.
+            result if flags != 0 && result == -i64::from(libc::ENOSYS) => -i64::from(libc::EOPNOTSUPP),
+            result => result,
+        }
     };
     // Without flags, use the older call: not every emulator has the newer one.
     let (readv, writev) = match (flags != 0, current) {
@@ -38,32 +45,31 @@ pub fn plain(op: &caio_op) -> i64 {
         (false, false) => (libc::SYS_preadv, libc::SYS_pwritev),
     };
     // SAFETY: the kernel checks every pointer.
-    let result = unsafe {
+    unsafe {
         match op.opcode {
             CAIO_OP_NOP => 0,
             CAIO_OP_READ if flags != 0 => vector(readv, &one, 1),
-            CAIO_OP_READ if current => libc::syscall(libc::SYS_read, fd, buf, len),
-            CAIO_OP_READ => libc::syscall(libc::SYS_pread64, fd, buf, len, at),
+            CAIO_OP_READ if current => ret(libc::read(fd, buf, len) as i64),
+            CAIO_OP_READ => ret(libc::pread64(fd, buf, len, at) as i64),
             CAIO_OP_WRITE if flags != 0 => vector(writev, &one, 1),
-            CAIO_OP_WRITE if current => libc::syscall(libc::SYS_write, fd, buf, len),
-            CAIO_OP_WRITE => libc::syscall(libc::SYS_pwrite64, fd, buf, len, at),
+            CAIO_OP_WRITE if current => ret(libc::write(fd, buf, len) as i64),
+            CAIO_OP_WRITE => ret(libc::pwrite64(fd, buf, len, at) as i64),
             CAIO_OP_READV => vector(readv, buf.cast(), len),
             CAIO_OP_WRITEV => vector(writev, buf.cast(), len),
-            CAIO_OP_FSYNC => libc::syscall(libc::SYS_fsync, fd),
-            CAIO_OP_FDSYNC => libc::syscall(libc::SYS_fdatasync, fd),
-            CAIO_OP_SYNC_RANGE => libc::syscall(libc::SYS_sync_file_range, fd, at, len, flags),
-            CAIO_OP_ALLOCATE => libc::syscall(libc::SYS_fallocate, fd, flags, at, len),
-            CAIO_OP_TRUNCATE => libc::syscall(libc::SYS_ftruncate, fd, at),
-            CAIO_OP_OPENAT => libc::syscall(libc::SYS_openat, fd, buf, flags, mode),
-            CAIO_OP_CLOSE => libc::syscall(libc::SYS_close, fd),
-            CAIO_OP_STATX => libc::syscall(libc::SYS_statx, fd, buf, flags, mode, op.buf2),
-            CAIO_OP_RENAMEAT => libc::syscall(libc::SYS_renameat2, fd, buf, fd, op.buf2, flags),
-            CAIO_OP_UNLINKAT => libc::syscall(libc::SYS_unlinkat, fd, buf, flags),
-            CAIO_OP_MKDIRAT => libc::syscall(libc::SYS_mkdirat, fd, buf, mode),
+            CAIO_OP_FSYNC => ret(libc::fsync(fd).into()),
+            CAIO_OP_FDSYNC => ret(libc::fdatasync(fd).into()),
+            CAIO_OP_SYNC_RANGE => ret(libc::sync_file_range(fd, at, op.len as i64, op.sys_flags).into()),
+            CAIO_OP_ALLOCATE => ret(libc::fallocate64(fd, flags, at, op.len as i64).into()),
+            CAIO_OP_TRUNCATE => ret(libc::ftruncate64(fd, at).into()),
+            CAIO_OP_OPENAT => ret(libc::openat64(fd, path, flags, mode).into()),
+            CAIO_OP_CLOSE => ret(libc::close(fd).into()),
+            CAIO_OP_STATX => ret(libc::syscall(libc::SYS_statx, fd, buf, flags, mode, op.buf2) as i64),
+            CAIO_OP_RENAMEAT => ret(libc::syscall(libc::SYS_renameat2, fd, buf, fd, op.buf2, flags) as i64),
+            CAIO_OP_UNLINKAT => ret(libc::unlinkat(fd, path, flags).into()),
+            CAIO_OP_MKDIRAT => ret(libc::mkdirat(fd, path, mode).into()),
             other => panic!("no such opcode: {other}"),
         }
-    };
-    ret(result)
+    }
 }
 
 /// poll(2) for reading. `None` waits up to [`PATIENCE`] and panics if nothing comes.

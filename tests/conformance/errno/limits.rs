@@ -42,7 +42,7 @@ fn files_above_the_size_limit(case: &Case) {
         assert_eq!((ctx.one(op), sys::plain(&op)), (-EFBIG, -EFBIG), "opcode {}", op.opcode);
     }
     assert_eq!(case.dir.content("file"), data[..LIMIT as usize]);
-    process::limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY);
+    process::limit(libc::RLIMIT_FSIZE, process::UNLIMITED);
 }
 
 /// SIGXFSZ reaches the submitting thread or no thread of the application, at most once.
@@ -73,7 +73,7 @@ fn sigxfsz_reaches_only_the_submitting_thread(case: &Case) {
         assert_eq!(ctx.one(ops::write(file.as_raw_fd(), &data, 0)), 512, "the next operation works");
     }
     assert_eq!(ELSEWHERE.load(Ordering::Relaxed), 0, "raised in a thread that did not submit");
-    process::limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY);
+    process::limit(libc::RLIMIT_FSIZE, process::UNLIMITED);
     bystander.thread().unpark();
     bystander.join().expect("no panic");
 }

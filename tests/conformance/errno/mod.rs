@@ -2,6 +2,8 @@
 //! call, on every backend.
 
 mod descriptors;
+#[cfg(target_pointer_width = "64")]
+mod lengths;
 mod limits;
 mod memory;
 mod paths;
