@@ -211,15 +211,20 @@ fn after(op: &Op, moved: &mut u64, result: Result<u64>) -> After {
 }
 
 impl Shared {
+    /// Starts a thread for a call that nothing can interrupt. False if that fails.
+    pub fn spawn_detached(&self, token: Token, op: Op, moved: u64) -> bool {
+        let shared = self.this.clone();
+        // Dropping the handle detaches the thread: no thread joins it.
+        thread::spawn(c"caio-call", move || run_detached(&shared, token, op, moved)).is_ok()
+    }
+
     /// Starts a detached call, which nothing can stop, on a thread of its own.
     pub fn call_detached(&self, waiting: Waiting) {
         let Waiting { token, op, moved, .. } = waiting;
         if !self.with(|state| state.take_from_poller(token)) {
             return;
         }
-        let shared = self.this.clone();
-        // Dropping the handle detaches the thread: no thread joins it.
-        if thread::spawn(c"caio-call", move || run_detached(&shared, token, op, moved)).is_err() {
+        if !self.spawn_detached(token, op, moved) {
             self.with(|state| {
                 state.tell_poller_of_return(&op);
                 if let Some(index) = state.slab.find(token) {
@@ -296,7 +301,7 @@ impl State {
             }
             (After::More | After::Nothing, None) => {
                 self.slab[index].moved = moved;
-                self.send_to_poller(index);
+                if self.poller.is_some() { self.send_to_poller(index) } else { self.send_to_worker(index) }
             }
         }
     }

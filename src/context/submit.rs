@@ -411,9 +411,10 @@ impl Batch {
         self.pending.iter().any(|pending| pending.op.timeout_ns > 0)
     }
 
-    /// The poller cannot start: each operation that needs it fails with EAGAIN, once.
+    /// The poller cannot start: each operation with a timeout fails with EAGAIN, once. The others need no descriptor.
     fn do_without_poller(&mut self) {
-        self.refuse(|pending| pending.to == To::Stream || pending.op.timeout_ns > 0, Errno(libc::EAGAIN));
+        self.refuse(|pending| pending.op.timeout_ns > 0, Errno(libc::EAGAIN));
+        self.pending.iter_mut().filter(|pending| pending.to == To::Stream).for_each(|pending| pending.to = To::Worker);
     }
 
     /// The selected operations fail when their turn comes. No operation has a timeout any more.

@@ -149,9 +149,11 @@ impl Shared {
             return Outcome::Result(errno.as_result());
         }
         if task.op.code.transfers() && !task.op.storage && nonblocking::may_wait(&task.op) {
-            let watched = self.ensure_poller();
-            return if watched {
+            return if self.ensure_poller() {
                 Outcome::Stream(task.moved)
+            } else if self.spawn_detached(task.token, task.op, task.moved) {
+                // No descriptor is left for a poller, but this operation needs none.
+                Outcome::Detached
             } else {
                 Outcome::Result(Errno(libc::EAGAIN).as_result())
             };
@@ -171,6 +173,8 @@ enum Outcome {
     Result(i64),
     /// The transfer may wait for another process, after this many bytes. It goes to the poller.
     Stream(u64),
+    /// A thread of its own has taken it.
+    Detached,
 }
 
 /// The body of a worker thread.
@@ -371,6 +375,7 @@ impl State {
                 self.sync_ends(index, result, now - task.begun, now);
                 self.finish(index, result, By::Worker);
             }
+            Outcome::Detached => {}
             Outcome::Stream(moved) => {
                 self.slab[index].moved = moved;
                 match self.slab[index].stop {

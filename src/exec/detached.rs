@@ -5,7 +5,7 @@ use super::blocking::{Scratch, remaining};
 use crate::error::Result;
 use crate::op::Op;
 use crate::sys::file_kind;
-use crate::sys::mem::{IovecBuf, Memory, room};
+use crate::sys::mem::{IovecBuf, Memory, room, zeroed};
 use crate::sys::rw::{self, MAX_TRANSFER, Transfer};
 use crate::sys::{copy, mem};
 
@@ -36,8 +36,7 @@ impl DetachedCall {
         let total: usize = parts.iter().map(|(_, length)| length).sum();
         let total = total.min(most(u64::MAX));
         let piece = if reads { None } else { room_when_ready(fd) };
-        let mut bytes = room(total)?;
-        bytes.resize(total, 0);
+        let mut bytes = zeroed(total)?;
         let mut done = 0;
         for (_, length) in &mut parts {
             *length = (*length).min(total - done);

@@ -1,5 +1,6 @@
 //! The caller's memory, which is lent to an operation until its event, and allocation that reports ENOMEM.
 
+use std::alloc::{Layout, alloc_zeroed};
 use std::ffi::c_void;
 
 use crate::error::{Errno, Result};
@@ -9,6 +10,21 @@ pub fn room<T>(count: usize) -> Result<Vec<T>> {
     let mut room = Vec::new();
     room.try_reserve_exact(count).map_err(|_| Errno(libc::ENOMEM))?;
     Ok(room)
+}
+
+/// Zeroed bytes, of which the kernel makes the pages as they are used; or ENOMEM.
+pub fn zeroed(count: usize) -> Result<Vec<u8>> {
+    let layout = Layout::array::<u8>(count).map_err(|_| Errno(libc::ENOMEM))?;
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the size is not 0.
+    let bytes = unsafe { alloc_zeroed(layout) };
+    if bytes.is_null() {
+        return Err(Errno(libc::ENOMEM));
+    }
+    // SAFETY: allocated just now by the global allocator, with this length and alignment, and initialised.
+    Ok(unsafe { Vec::from_raw_parts(bytes, count, count) })
 }
 
 /// `Box::new`, or ENOMEM.
