@@ -26,7 +26,10 @@ use std::os::fd::AsRawFd;
 use filters::{no_random_source, socket_calls_enosys, socket_calls_eperm, the_last_descriptor};
 use limits::{little_memory, no_descriptors, no_locked_memory, no_threads};
 use seccomp::{Above, deny, deny_above};
-use substitutes::{substitutes_for_eacces, substitutes_for_enosys, substitutes_for_eperm};
+use substitutes::{
+    eventfd_without_read_and_write, substitutes_for_eacces, substitutes_for_enosys, substitutes_for_eperm,
+    transfers_by_the_newest_calls, transfers_by_vectored_calls,
+};
 use support::case::Case;
 use support::files::{Dir, Folder, pattern};
 use support::*;
@@ -368,5 +371,6 @@ promises! {
         no_descriptors, no_threads, no_locked_memory, little_memory,
         no_random_source, socket_calls_enosys, socket_calls_eperm, the_last_descriptor,
         substitutes_for_eperm, substitutes_for_enosys, substitutes_for_eacces,
+        transfers_by_vectored_calls, transfers_by_the_newest_calls, eventfd_without_read_and_write,
     }
 }

@@ -3,8 +3,11 @@
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use super::{check, in_place, own};
+use super::mem::Memory;
+use super::rw::{self, Transfer};
+use super::{check, own};
 use crate::error::{Errno, Result};
+use crate::op::CURRENT;
 
 /// A counter that is readable for poll(2) while it is not 0. Non-blocking, close-on-exec.
 pub struct EventFd(OwnedFd);
@@ -80,10 +83,9 @@ impl AsRawFd for EventFd {
 }
 
 /// Adds to an eventfd's counter; false if that fails.
-pub fn add(fd: RawFd, count: u64) -> bool {
+pub fn add(fd: RawFd, mut count: u64) -> bool {
     loop {
-        // SAFETY: 8 live bytes.
-        match check(unsafe { libc::write(fd, (&raw const count).cast(), 8) } as i64) {
+        match transfer(fd, false, &mut count) {
             Err(Errno(libc::EINTR)) => {}
             answer => return answer.is_ok(),
         }
@@ -97,13 +99,20 @@ pub fn clear(fd: RawFd) {
 
 fn read(fd: RawFd) -> Option<u64> {
     let mut count = 0u64;
-    // SAFETY: 8 live bytes.
-    match unsafe { in_place!(libc::SYS_read, fd, &raw mut count, 8) } {
+    match transfer(fd, true, &mut count) {
         Ok(_) => Some(count),
         // It was clear already.
         Err(Errno(libc::EAGAIN)) => Some(0),
         Err(_) => None,
     }
+}
+
+/// Reads or writes 8 bytes.
+#[inline(always)]
+fn transfer(fd: RawFd, reads: bool, count: &mut u64) -> Result<u64> {
+    // SAFETY: 8 live bytes, which the kernel changes only in a read.
+    let memory = unsafe { Memory::new(std::ptr::from_mut(count).cast()) };
+    rw::transfer(&Transfer { fd, reads, vectored: false, memory, count: 8, offset: CURRENT, flags: 0 })
 }
 
 /// Sleeps in ppoll(2) until a descriptor is readable, the timeout expires (None: no limit), or a signal handler ran

@@ -32,18 +32,43 @@ fn halves(offset: u64) -> (c_long, c_long) {
 }
 
 /// One transfer, by the oldest system call that has all its arguments: read(2), pread(2), readv(2), preadv(2),
-/// preadv2(2), or their counterparts for writing.
+/// preadv2(2), or their counterparts for writing. If a filter forbids that one, by a newer one.
 pub fn transfer(t: &Transfer) -> Result<u64> {
+    match transfer_once(t) {
+        Err(errno) if errno.is_forbidden() => substitute(t, errno),
+        answer => answer,
+    }
+}
+
+/// The transfer that failed with `errno`, by the vectored calls, if a filter gave that error.
+#[cold]
+fn substitute(t: &Transfer, errno: Errno) -> Result<u64> {
+    let Transfer { fd, reads, vectored, memory, count, offset, flags } = *t;
+    // The error is about the file unless the call fails with it on a bad descriptor too.
+    if flags != 0 || transfer_once(&Transfer { fd: -1, ..*t }) != Err(errno) {
+        return Err(errno);
+    }
+    let part = libc::iovec { iov_base: memory.address(), iov_len: usize::try_from(count).unwrap_or(usize::MAX) };
+    let (parts, parts_count) = match vectored {
+        true => (memory.address().cast_const(), count.min(TOO_MANY_PARTS) as usize),
+        false => ((&raw const part).cast(), 1),
+    };
+    let by = |newest| vector_transfer(fd, reads, parts, parts_count, offset, 0, newest);
+    let answers = [false, true].into_iter().map(by);
+    answers.into_iter().find(|answer| !answer.is_err_and(Errno::is_forbidden)).unwrap_or(Err(errno))
+}
+
+fn transfer_once(t: &Transfer) -> Result<u64> {
     let Transfer { fd, reads, vectored, memory, count, offset, flags } = *t;
     let address = memory.address();
     // The kernel refuses one iovec too many, but cuts a larger count to 32 bits.
     let count = if vectored { count.min(TOO_MANY_PARTS) as usize } else { length(count) };
     if flags != 0 && !vectored {
         let part = libc::iovec { iov_base: address, iov_len: count };
-        return vector_transfer(fd, reads, (&raw const part).cast(), 1, offset, flags);
+        return vector_transfer(fd, reads, (&raw const part).cast(), 1, offset, flags, true);
     }
     if vectored {
-        return vector_transfer(fd, reads, address, count, offset, flags);
+        return vector_transfer(fd, reads, address, count, offset, flags, flags != 0);
     }
     plain_transfer(fd, reads, address, count, offset)
 }
@@ -77,11 +102,19 @@ fn plain_transfer(fd: i32, reads: bool, address: *mut c_void, count: usize, offs
     check(moved as i64)
 }
 
-/// The array at `parts` is the user's, or outlives the call.
-fn vector_transfer(fd: i32, reads: bool, parts: *const c_void, count: usize, offset: u64, flags: u32) -> Result<u64> {
+/// The array at `parts` is the user's, or outlives the call. `newest` takes preadv2(2) or pwritev2(2), which flags need.
+fn vector_transfer(
+    fd: i32,
+    reads: bool,
+    parts: *const c_void,
+    count: usize,
+    offset: u64,
+    flags: u32,
+    newest: bool,
+) -> Result<u64> {
     let (low, high) = halves(offset);
     let either = |positional, current| if offset == CURRENT { current } else { positional };
-    let call = match (reads, flags != 0) {
+    let call = match (reads, newest) {
         (true, true) => libc::SYS_preadv2,
         (false, true) => libc::SYS_pwritev2,
         (true, false) => either(libc::SYS_preadv, libc::SYS_readv),

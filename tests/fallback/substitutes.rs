@@ -48,6 +48,56 @@ fn without(case: &Case, errno: i32) {
     assert_eq!(child.code(), 0);
 }
 
+/// READ and WRITE with one form of their system calls left, at an offset and at the current position.
+fn transfers(case: &Case, forbidden: &[i64], errno: i32) {
+    let file = case.dir.file("transfers", &pattern(sys::PAGE));
+    let child = process::fork(|| {
+        deny(forbidden, errno);
+        for flags in [0, CAIO_CTX_NO_INLINE] {
+            let ctx = Ctx::new(&caio_options { flags, ..case.options() });
+            let mut back = vec![0; sys::PAGE];
+            assert_eq!(ctx.one(ops::read(file.as_raw_fd(), &mut back, 0)), sys::PAGE as i64);
+            assert_eq!(back, pattern(sys::PAGE));
+            let iovecs = [ops::iovec(&back)];
+            for transfer in [
+                ops::write(file.as_raw_fd(), &back, 0),
+                ops::readv(file.as_raw_fd(), &iovecs, 0),
+                ops::writev(file.as_raw_fd(), &iovecs, 0),
+            ] {
+                assert_eq!(ctx.one(transfer), sys::PAGE as i64, "opcode {}", transfer.opcode);
+            }
+        }
+        0
+    });
+    assert_eq!(child.code(), 0);
+}
+
+pub fn transfers_by_vectored_calls(case: &Case) {
+    transfers(case, &[libc::SYS_pread64, libc::SYS_pwrite64], libc::EPERM);
+}
+
+pub fn transfers_by_the_newest_calls(case: &Case) {
+    let older = [libc::SYS_pread64, libc::SYS_pwrite64, libc::SYS_preadv, libc::SYS_pwritev];
+    transfers(case, &older, libc::EACCES);
+}
+
+/// The descriptor shows events, and is not readable after they were taken.
+pub fn eventfd_without_read_and_write(case: &Case) {
+    let child = process::fork(|| {
+        deny(&[libc::SYS_read, libc::SYS_write], libc::EPERM);
+        let ctx = case.ctx();
+        for _ in 0..3 {
+            ctx.accept(&[ops::fsync(-1)]);
+            assert!(sys::readable(ctx.eventfd(), None));
+            assert_eq!(ctx.collect(1)[0].result, -i64::from(libc::EBADF));
+            assert!(ctx.poll(1).is_empty());
+            assert!(!sys::readable(ctx.eventfd(), Some(Duration::ZERO)));
+        }
+        0
+    });
+    assert_eq!(child.code(), 0);
+}
+
 fn operations(ctx: &Ctx, case: &Case, fd: i32) {
     let here = libc::AT_FDCWD;
     let (mut back, path) = (vec![0; sys::PAGE], |name: &str| case.dir.c(name));
