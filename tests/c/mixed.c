@@ -1,6 +1,6 @@
 /* Runs every kind of operation, in rounds, on one context. For tests in which system calls fail.
  *
- *   mixed BACKEND FLAGS FOLDER ROUNDS [NUMBER ERRNO]
+ *   mixed BACKEND FLAGS FOLDER ROUNDS [NUMBER ERRNO [compare]]
  *
  * With NUMBER, a seccomp filter makes that system call fail with ERRNO. Every operation must yield exactly one event: the right
  * result with the right bytes, or a negative errno. Exit codes:
@@ -33,7 +33,7 @@ enum { PAGE = 4096, PAGES = 64, OPS = 17, PATIENCE_S = 600, NO_CONTEXT = 3 };
 enum { CACHED, VECTORED, COLD, DIRECT, DIRECT_WRITE, WRITE, CHAIN_WRITE, CHAIN_SYNC, CHAIN_READ, OPEN, STAT, FED, BLOCKED,
        TIMED, NOTHING, SYNC, CLOSE };
 
-static int buffered, direct, cold, fed[2], dry[2];
+static int compares, buffered, direct, cold, fed[2], dry[2];
 static unsigned char content[PAGES * PAGE], *memory;
 static char path[4096];
 
@@ -194,6 +194,56 @@ static void make_round(caio_op *ops, struct iovec *parts, struct statx *stat, un
         ops[at].user_data = (uint64_t)at;
 }
 
+/* 1 if a plain call that does the operation succeeds, whatever else the filter forbids. */
+static int plain_call_succeeds(const caio_op *op)
+{
+    long low = (long)op->offset, high = sizeof(long) == 8 ? 0 : (long)(op->offset >> 32);
+    int reads = op->opcode == CAIO_OP_READ || op->opcode == CAIO_OP_READV;
+    int vectored = op->opcode == CAIO_OP_READV, current = op->offset == CAIO_OFFSET_CURRENT;
+    struct iovec part, *parts = vectored ? op->buf : &part;
+    unsigned long count = vectored ? (unsigned long)op->len : 1;
+    struct statx stat;
+    struct { uint64_t flags, mode, resolve; } how = {op->sys_flags, 0, 0};
+    long fd;
+    part.iov_base = op->buf;
+    part.iov_len = (size_t)op->len;
+    switch (op->opcode) {
+    case CAIO_OP_NOP:
+        return 1;
+    case CAIO_OP_READ:
+    case CAIO_OP_WRITE:
+    case CAIO_OP_READV:
+        if (!vectored && current && syscall(reads ? SYS_read : SYS_write, op->fd, op->buf, op->len) > 0)
+            return 1;
+        if (!vectored && !current && (reads ? pread(op->fd, op->buf, (size_t)op->len, low)
+                                            : pwrite(op->fd, op->buf, (size_t)op->len, low)) > 0)
+            return 1;
+        if (current ? syscall(reads ? SYS_readv : SYS_writev, op->fd, parts, count) > 0
+                    : syscall(reads ? SYS_preadv : SYS_pwritev, op->fd, parts, count, low, high) > 0)
+            return 1;
+        return syscall(reads ? SYS_preadv2 : SYS_pwritev2, op->fd, parts, count, low, high, 0) > 0;
+    case CAIO_OP_FSYNC:
+        return fsync(op->fd) == 0;
+    case CAIO_OP_FDSYNC:
+        return fdatasync(op->fd) == 0 || fsync(op->fd) == 0;
+    case CAIO_OP_OPENAT:
+        fd = syscall(SYS_openat, op->fd, op->buf, op->sys_flags, 0);
+        if (fd < 0)
+            fd = syscall(437 /* openat2 */, op->fd, op->buf, &how, sizeof how);
+        if (fd < 0)
+            fd = open(op->buf, (int)op->sys_flags);
+        if (fd >= 0)
+            close((int)fd);
+        return fd >= 0;
+    case CAIO_OP_STATX:
+        return syscall(SYS_statx, op->fd, op->buf, op->sys_flags, op->mode, &stat) == 0;
+    case CAIO_OP_CLOSE:
+        return close(op->fd) == 0 || syscall(436 /* close_range */, op->fd, op->fd, 0) == 0;
+    default:
+        return 0;
+    }
+}
+
 /* Returns 1 if the operation failed with a negative errno. */
 static int judge(const caio_op *op, int64_t result)
 {
@@ -204,6 +254,8 @@ static int judge(const caio_op *op, int64_t result)
             broken("bytes from an empty pipe", result);
         return result != (at == BLOCKED ? -ECANCELED : -ETIMEDOUT);
     }
+    if (result < 0 && result != -ECANCELED && compares && plain_call_succeeds(op))
+        broken("a plain call does it", (long)(at * 1000 - result));
     if (result < 0)
         return 1;
     if (at == FED ? result != 1 : at <= WRITE || at == CHAIN_WRITE || at == CHAIN_READ ? result != PAGE : 0)
@@ -290,6 +342,7 @@ int main(int argc, char **argv)
     alarm(PATIENCE_S);
     if (argc > 6)
         forbid(atoi(argv[5]), atoi(argv[6]));
+    compares = argc > 7;
     limit_memory();
     if (write(-1, "begin", 5) == 5)
         broken("begin", 0);
