@@ -11,6 +11,7 @@ crate::promises! {
         files_above_the_size_limit,
         sigxfsz_reaches_only_the_submitting_thread,
         opens_above_the_descriptor_limit,
+        a_waiting_read_needs_no_descriptor,
         operations_use_the_current_credentials,
     }
     Plan::DEFAULT => { writes_to_a_full_disk }
@@ -98,6 +99,22 @@ fn opens_above_the_descriptor_limit(case: &Case) {
     assert!(opened >= 0, "the open works again: {opened}");
     assert_eq!(sys::plain(&ops::close(opened as i32)), 0);
     drop(taken);
+}
+
+/// With no number left, a READ of an empty pipe waits for data as read(2) does.
+fn a_waiting_read_needs_no_descriptor(case: &Case) {
+    let (reader, writer) = sys::pipe();
+    let mut room = [0; 8];
+    let ctx = case.ctx();
+    process::limit(libc::RLIMIT_NOFILE, 3);
+    let accepted = ctx.submit(&[ops::read(reader.as_raw_fd(), &mut room, CAIO_OFFSET_CURRENT)]);
+    let early = ctx.wait(1, 1, 20_000_000);
+    sys::write_all(&writer, b"data");
+    let events = ctx.collect(1);
+    process::limit(libc::RLIMIT_NOFILE, 1024);
+    assert_eq!((accepted, early.map(|events| events.len())), (1, Ok(0)), "it waits");
+    assert_eq!(events[0].result, 4);
+    assert_eq!(&room[..4], b"data");
 }
 
 /// An operation runs with the credentials that the process has then, not with those at the creation of the context.
