@@ -1,14 +1,14 @@
-//! Tells a forked child from its parent without a system call per question.
+//! Detects fork(2) without a system call per check.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use super::mem::PAGE;
 
-/// Numbers given out; a child goes on counting from its parent's, so that it never meets one of them again.
+/// The last number given. A child continues its parent's count, so that numbers never repeat.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// This process's number: another one in every child of fork(2).
+/// This process's number. Every child of fork(2) has another one.
 pub fn process() -> u64 {
     let number = marker();
     // Relaxed: the value guards nothing but itself; fork(2) orders parent and child.
@@ -34,7 +34,7 @@ fn marker() -> &'static AtomicU64 {
     // Acquire pairs with the exchange below.
     let known = MARKER.load(Ordering::Acquire);
     if !known.is_null() {
-        // SAFETY: what is in that place is mapped for good, and only atomics touch it.
+        // SAFETY: never unmapped after it was stored, and only accessed atomically.
         return unsafe { &*known };
     }
     make_marker()
@@ -46,11 +46,11 @@ fn make_marker() -> &'static AtomicU64 {
     let new = page.unwrap_or((&raw const FALLBACK).cast_mut());
     // SAFETY: the handlers touch atomics only. If there is no memory for them, the page is enough on a kernel that wipes it.
     unsafe { libc::pthread_atfork(Some(before_fork), None, Some(in_child)) };
-    // AcqRel pairs with the loads: release of ours, acquire of another thread's, which was first.
+    // AcqRel pairs with the loads: release of ours, acquire of another thread's that was first.
     let kept = match MARKER.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => new,
         Err(first) => {
-            // SAFETY: the mapping made above, which nobody has seen.
+            // SAFETY: the mapping made above, which is not shared.
             page.map(|page| unsafe { libc::munmap(page.cast(), PAGE) });
             first
         }
@@ -60,7 +60,7 @@ fn make_marker() -> &'static AtomicU64 {
 }
 
 fn wiped_page() -> Option<*mut AtomicU64> {
-    // SAFETY: a new private mapping, asked for nowhere in particular.
+    // SAFETY: a new private mapping, at an address that the kernel chooses.
     let page = unsafe {
         let (read_write, private) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
         libc::mmap(ptr::null_mut(), PAGE, read_write, private, -1, 0)
@@ -70,7 +70,7 @@ fn wiped_page() -> Option<*mut AtomicU64> {
     }
     // SAFETY: the mapping made above; old kernels (before 4.14) refuse.
     if unsafe { libc::madvise(page, PAGE, libc::MADV_WIPEONFORK) } != 0 {
-        // SAFETY: the mapping made above, which nobody has seen.
+        // SAFETY: the mapping made above, which is not shared.
         unsafe { libc::munmap(page, PAGE) };
         return None;
     }

@@ -156,5 +156,5 @@ pub fn copy_parts(array: Memory, count: u64) -> Result<Vec<(Memory, usize)>> {
 /// The smallest page size. Other page sizes are multiples of it.
 pub const PAGE: usize = 4096;
 
-/// No memory.
+/// The NULL pointer.
 pub const NULL: Memory = Memory(std::ptr::null_mut());

@@ -1,14 +1,14 @@
-//! Copies path strings from the caller, whose pointer may be wild.
+//! Copies path strings from the caller. The pointer may be invalid.
 
 use super::copy;
 use super::mem::{Memory, PAGE};
 use crate::error::{Errno, Result};
 
-/// Where system calls stop reading a path (with its NUL).
+/// The longest path that system calls read, with its NUL.
 pub const PATH_MAX: usize = libc::PATH_MAX as usize;
 
-/// Appends the NUL-terminated path at `from` to `to`; EFAULT if it is NULL or not readable, ENOMEM as the system call. Of a path that is too long,
-/// so much that the system call finds it too long.
+/// Appends the NUL-terminated path at `from` to `to`. Fails with EFAULT if it is NULL or not readable, or ENOMEM. A path that
+/// is too long is cut where the system call still fails with ENAMETOOLONG.
 pub fn copy_path(from: Memory, to: &mut Vec<u8>) -> Result<()> {
     if from.address().is_null() {
         return Err(Errno(libc::EFAULT));
@@ -17,7 +17,7 @@ pub fn copy_path(from: Memory, to: &mut Vec<u8>) -> Result<()> {
     let mut done = 0;
     while done < PATH_MAX {
         let address = from.advanced(done as u64);
-        // Page by page: the string may end just before memory that is not there. Short first: most paths are.
+        // Page by page: the string may end just before an unmapped page. The first step is short, as most paths are.
         let to_page_end = PAGE - address.address().addr() % PAGE;
         let step = to_page_end.min(PATH_MAX - done).min(if done == 0 { 256 } else { PAGE });
         to.try_reserve(step + 1).map_err(|_| Errno(libc::ENOMEM))?;

@@ -1,4 +1,4 @@
-//! Words from the system: errno texts, the environment, small files.
+//! Texts of the system: errors, environment variables.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::mem;
 
-/// The text of an errno of either sign. Static, so that threads and languages need not care who frees it.
+/// The text of an errno of either sign. Static, so that no thread or binding has to free it.
 pub fn errno_text(error: i32) -> &'static CStr {
-    // No lock that is taken once: fork(2) may leave it taken for good, in a child.
+    // Without a lock: if another thread held it during fork(2), it would stay locked in the child.
     static TEXTS: AtomicPtr<[Text; MAX_ERRNO]> = AtomicPtr::new(ptr::null_mut());
     let texts = once(&TEXTS, || std::array::from_fn(describe));
     let text = texts.and_then(|texts| texts.get(error.unsigned_abs() as usize));
     text.and_then(|text| CStr::from_bytes_until_nul(text).ok()).unwrap_or(c"Unknown error")
 }
 
-/// What is made when it is first asked for, if there is memory; if two threads make it at a time, the first one's stays.
+/// A value that the first call makes, or None without memory. If two threads make it at the same time, the first one's is
+/// kept.
 fn once<T: Sync>(place: &'static AtomicPtr<T>, make: impl FnOnce() -> T) -> Option<&'static T> {
-    // Acquire pairs with the exchange below: what is seen is whole.
+    // Acquire pairs with the exchange below, so that the value is complete.
     let mut made = place.load(Ordering::Acquire);
     if made.is_null() {
         let new = Box::into_raw(mem::boxed(make()).ok()?);
@@ -25,19 +26,19 @@ fn once<T: Sync>(place: &'static AtomicPtr<T>, make: impl FnOnce() -> T) -> Opti
         made = match place.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => new,
             Err(first) => {
-                // SAFETY: made above, and seen by nobody.
+                // SAFETY: made above, and not shared.
                 drop(unsafe { Box::from_raw(new) });
                 first
             }
         };
     }
-    // SAFETY: never freed once it is in its place.
+    // SAFETY: never freed after it was stored.
     Some(unsafe { &*made })
 }
 
 const MAX_ERRNO: usize = 134;
 
-/// NUL-terminated; of a longer one the beginning.
+/// NUL-terminated, and cut to size.
 type Text = [u8; 128];
 
 fn describe(errno: usize) -> Text {
@@ -47,23 +48,23 @@ fn describe(errno: usize) -> Text {
     text
 }
 
-/// An environment variable; none in a set-uid program (secure_getenv(3)), which its caller must not steer.
+/// An environment variable; None in a set-uid program, as secure_getenv(3).
 pub fn trusted_env(name: &CStr) -> Option<Word> {
-    // SAFETY: getauxval takes no memory. AT_SECURE is what secure_getenv looks at; musl's headers lack that call.
+    // SAFETY: getauxval takes no memory. secure_getenv(3), which musl lacks, checks AT_SECURE as well.
     if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
         return None;
     }
-    // SAFETY: a NUL-terminated name. As for every reader of the environment, a program must not change it meanwhile.
+    // SAFETY: a NUL-terminated name. As for every getenv(3), the program must not change the environment meanwhile.
     let value = unsafe { libc::getenv(name.as_ptr()) };
     if value.is_null() {
         return None;
     }
-    // SAFETY: getenv gives a NUL-terminated string.
+    // SAFETY: getenv returns a NUL-terminated string.
     let value = unsafe { CStr::from_ptr(value) };
     Some(Word::new(value.to_str().unwrap_or("(not UTF-8)")))
 }
 
-/// A short text without memory of its own; of a longer one the beginning.
+/// A short text that needs no allocation. Longer ones are cut.
 pub struct Word {
     text: [u8; Self::MOST],
     length: usize,
