@@ -10,7 +10,7 @@ use loom::thread;
 
 use crate::error::Result;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sys::eventfd::{EventFd, Signal};
+use crate::sys::pollable::{Pollable, Signal};
 
 /// Set while a signal is requested and no thread has begun it. The first thread that does makes it for all.
 const REQUESTED: u64 = 1;
@@ -20,7 +20,7 @@ const BEGUN: u64 = 2;
 /// What one signal adds to the eventfd's counter. The kernel adds ones of its own for native completions.
 const OURS: u64 = 1 << 32;
 
-pub struct Notifier<D = EventFd> {
+pub struct Notifier<D = Pollable> {
     stage: AtomicU64,
     /// Signals that are on the descriptor, or were.
     made: AtomicU64,
@@ -31,7 +31,7 @@ pub struct Notifier<D = EventFd> {
 
 impl Notifier {
     pub fn new() -> Result<Self> {
-        Ok(Self::of(EventFd::new()?))
+        Ok(Self::of(Pollable::new()?))
     }
 }
 
@@ -115,7 +115,7 @@ impl AsRawFd for Notifier {
 #[cfg(all(test, loom))]
 mod tests {
     use super::*;
-    use crate::sys::eventfd::model::Counter;
+    use crate::sys::pollable::model::Counter;
     use loom::sync::{Arc, Mutex};
 
     /// The state under a context's lock.

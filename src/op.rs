@@ -1,7 +1,7 @@
 //! The opcodes, as one table, and a validated operation with the memory that it borrows.
 
 use crate::sys::mem::{Memory, NULL};
-use crate::sys::rw::MAX_TRANSFER;
+use crate::sys::rw::{MAX_TRANSFER, flags};
 
 /// What the library knows of an opcode, apart from its system call.
 pub struct Spec {
@@ -219,8 +219,7 @@ impl Op {
 
     /// Writes that wait for the device are slow.
     pub fn class(&self) -> Class {
-        const SYNCED: u32 = (libc::RWF_DSYNC | libc::RWF_SYNC) as u32;
-        let waits = self.code.writes() && (self.sys_flags & SYNCED != 0 || self.direct);
+        let waits = self.code.writes() && (self.sys_flags & flags::SYNCED != 0 || self.direct);
         if waits { Class::Slow } else { self.code.spec().class }
     }
 
@@ -326,7 +325,7 @@ mod tests {
     #[test]
     fn only_writes_that_wait_for_the_device_are_slow_transfers() {
         let write = Op { code: Code::Write, ..Op::nop(0) };
-        let synced = libc::RWF_DSYNC as u32;
+        let synced = flags::SYNCED;
         assert_eq!(write.class(), Class::Fast);
         assert_eq!(Op { sys_flags: synced, ..write }.class(), Class::Slow);
         assert_eq!(Op { direct: true, ..write }.class(), Class::Slow);

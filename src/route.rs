@@ -348,12 +348,12 @@ impl Router {
 
     /// Whether the kernel's queue does what the plain system call does, without waiting inside its submission.
     fn native_can(&self, op: &Op, checks: &mut Checks) -> bool {
-        let flags = (libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_APPEND) as u32;
+        let flags = rw::flags::SYNCED | rw::flags::APPEND;
         // A plain call checks the file even for 0 bytes, and the whole address range even beyond MAX_TRANSFER.
         let form = i64::try_from(op.offset).is_ok()
             && (1..=rw::MAX_TRANSFER).contains(&op.len)
             && op.sys_flags & !flags == 0
-            && (!op.code.vectored() || op.len <= libc::UIO_MAXIOV as u64)
+            && (!op.code.vectored() || op.len <= rw::MOST_PARTS)
             && priority_is_common(op.ioprio);
         form && match self.kind {
             Kind::Thread => false,

@@ -46,7 +46,7 @@ impl Aio {
         let context = if config.reuse { take_context(entries) } else { new_context(entries) }?;
         let (entries, id) = (context.entries(), context.id());
         let mut aio = Self {
-            eventfd: config.eventfd,
+            eventfd: config.events_fd,
             batch: AioBatch::default(),
             context: Some(context),
             spare,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Config, Kind, Native};
 use crate::error::{Errno, Result};
-use crate::sys::eventfd::EventFd;
+use crate::sys::pollable::Pollable;
 use crate::sys::text::{self, Word};
 
 /// The file that sets the default backend for all programs. Its directory is fixed when the library is built.
@@ -52,10 +52,10 @@ pub fn probe(backend: u32) -> Probe {
 
 /// Opens a backend as [`choose`] does, but without kernel contexts that the process kept.
 fn try_open(kind: Kind) -> Result<()> {
-    let descriptor = EventFd::new()?;
-    let eventfd = std::os::fd::AsRawFd::as_raw_fd(&descriptor);
+    let descriptor = Pollable::new()?;
+    let events_fd = std::os::fd::AsRawFd::as_raw_fd(&descriptor);
     let (single_thread, sqpoll, reuse) = (false, false, false);
-    let config = Config { max_requests: 8, workers: 1, single_thread, sqpoll, eventfd, reuse };
+    let config = Config { max_requests: 8, workers: 1, single_thread, sqpoll, events_fd, reuse };
     Native::open(kind, &config).map(drop)
 }
 

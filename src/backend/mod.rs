@@ -48,7 +48,7 @@ pub struct Config {
     pub single_thread: bool,
     pub sqpoll: bool,
     /// Every native completion signals it. Nothing else uses it while the backend is opened.
-    pub eventfd: RawFd,
+    pub events_fd: RawFd,
     /// Kernel contexts that the process kept may be reused. Without, the kernel is asked for new ones.
     pub reuse: bool,
 }

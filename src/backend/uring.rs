@@ -93,8 +93,8 @@ impl Uring {
             iowq_workers: [config.workers, IOWQ_UNBOUNDED],
         };
         let mut ring = IoUring::new(setup)?;
-        ring.check_transfers(config.eventfd)?;
-        ring.register_eventfd(config.eventfd)?;
+        ring.check_transfers(config.events_fd)?;
+        ring.register_eventfd(config.events_fd)?;
         let (entries, most) = (ring.entries(), ring.completion_entries() / 2);
         let mut pushed = room(entries as usize)?;
         pushed.resize(entries as usize, NOBODY);

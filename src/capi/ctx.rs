@@ -105,7 +105,7 @@ pub unsafe extern "C" fn caio_ctx_free(ctx: *mut caio_ctx) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn caio_ctx_eventfd(ctx: *const caio_ctx) -> c_int {
     // SAFETY: the caller's promise.
-    ret(unsafe { get(ctx) }.and_then(Context::eventfd))
+    ret(unsafe { get(ctx) }.and_then(Context::events_fd))
 }
 
 /// Returns the `CAIO_BACKEND_*` of the context, never AUTO.

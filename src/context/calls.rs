@@ -17,7 +17,7 @@ use crate::exec::interruptible::{CallRing, Ended};
 use crate::exec::nonblocking::Method;
 use crate::fork_list::{ForkList, Listed};
 use crate::op::Op;
-use crate::sys::rw::{self, Transfer};
+use crate::sys::rw::{self, Transfer, flags};
 use crate::sys::{file_kind, thread};
 
 /// The calls that io_uring makes for one poller.
@@ -49,14 +49,11 @@ pub enum Next {
     Detach(Waiting),
 }
 
-/// Flags that have no effect on streams. Files that do not implement vectored calls refuse all of them but RWF_HIPRI.
-const HARMLESS_FLAGS: u32 = (libc::RWF_HIPRI | libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_APPEND) as u32;
-
 /// Whether io_uring does what the plain call does. It skips a transfer of 0 bytes, and ignores the harmless flags where
 /// the plain call refuses them.
 fn suits_the_ring(op: &Op) -> bool {
-    let flags = op.sys_flags & !libc::RWF_HIPRI as u32;
-    let flags_suit = flags == 0 || flags & !HARMLESS_FLAGS == 0 && file_kind::supports_flags(op.fd);
+    let flags = op.sys_flags & !flags::POLLED;
+    let flags_suit = flags == 0 || flags & !flags::HARMLESS == 0 && file_kind::supports_flags(op.fd);
     flags_suit && !is_empty(op)
 }
 
@@ -66,7 +63,7 @@ pub fn returns_at_once(op: &Op) -> bool {
     if is_empty(op) {
         return !op.code.reads() || !file_kind::waits_for_empty_read(op.fd);
     }
-    !suits_the_ring(op) || !op.code.reads() && !rw::is_ready(op.fd, false) && !file_kind::may_be_eventfd(op.fd)
+    !suits_the_ring(op) || !op.code.reads() && !rw::is_ready(op.fd, false) && !file_kind::waits_to_write(op.fd)
 }
 
 fn is_empty(op: &Op) -> bool {
@@ -110,7 +107,7 @@ impl Calls {
         };
         // RWF_HIPRI has no effect on streams, but a ring without IORING_SETUP_IOPOLL refuses it.
         let rest = remaining(&waiting.op, waiting.moved, scratch)
-            .map(|rest| Transfer { flags: rest.flags & !libc::RWF_HIPRI as u32, ..rest });
+            .map(|rest| Transfer { flags: rest.flags & !flags::POLLED, ..rest });
         let Ok(rest) =
             rest.and_then(|rest| self.running.try_reserve(1).map(|()| rest).map_err(|_| Errno(libc::ENOMEM)))
         else {

@@ -8,7 +8,7 @@ use super::Shared;
 use super::cancel::CancelTarget;
 use super::slab::Place;
 use super::state::State;
-use crate::sys::{eventfd, fs, thread};
+use crate::sys::{fs, pollable, thread};
 
 impl Shared {
     /// Stops all operations that can be stopped, waits for the rest, and ends the threads.
@@ -27,7 +27,7 @@ impl Shared {
                 Left::InFlight => None,
             };
             // After EINTR, checks again.
-            eventfd::sleep_until_readable([self.eventfd], timeout).ok();
+            pollable::sleep_until_readable([self.events_fd], timeout).ok();
         }
         self.work.notify_all();
         self.watch.notify_all();

@@ -85,7 +85,7 @@ pub struct Context {
     shared: Arc<Shared>,
     max_requests: u32,
     kind: backend::Kind,
-    eventfd: RawFd,
+    events_fd: RawFd,
     /// The process that made it.
     process: u64,
     /// With SINGLE_THREAD: the thread that made the first call, 0 before.
@@ -110,7 +110,7 @@ struct Shared {
     poller_start: Mutex<()>,
     router: Router,
     wake: Wake,
-    eventfd: RawFd,
+    events_fd: RawFd,
     max_requests: u32,
     /// All descriptors that the context holds.
     fds: Arc<ForkList>,
@@ -126,11 +126,11 @@ impl Context {
         let fds = Arc::new(ForkList::new());
         let done = Completions::new(max_requests as usize, fds.clone())?;
         let wake = Wake::new()?;
-        let (eventfd, notifier) = (done.fd(), done.notifier());
-        let config = Config { max_requests, workers, single_thread, sqpoll, eventfd, reuse: true };
+        let (events_fd, notifier) = (done.fd(), done.notifier());
+        let config = Config { max_requests, workers, single_thread, sqpoll, events_fd, reuse: true };
         let native = backend::choose(backend, &config)?;
         let kind = native.kind();
-        for fd in [Some(eventfd), Some(wake.as_raw_fd()), native.fd()].into_iter().flatten() {
+        for fd in [Some(events_fd), Some(wake.as_raw_fd()), native.fd()].into_iter().flatten() {
             fds.add(fd)?;
         }
         let router = Router::new(kind, backend == 0, no_inline);
@@ -146,12 +146,12 @@ impl Context {
             notifier,
             poller_start: Mutex::new(()),
             wake,
-            eventfd,
+            events_fd,
             max_requests,
             fds,
         });
         let owner = single_thread.then(AtomicUsize::default);
-        Ok(Self { shared, max_requests, kind, eventfd, process: fork::process(), owner })
+        Ok(Self { shared, max_requests, kind, events_fd, process: fork::process(), owner })
     }
 
     pub fn submit(&self, source: &impl Source) -> Result<u32> {
@@ -196,9 +196,9 @@ impl Context {
         Ok(self.shared.cancel(CancelTarget::All))
     }
 
-    pub fn eventfd(&self) -> Result<u32> {
+    pub fn events_fd(&self) -> Result<u32> {
         self.check_process()?;
-        Ok(self.eventfd as u32)
+        Ok(self.events_fd as u32)
     }
 
     pub fn backend(&self) -> Result<u32> {

@@ -16,18 +16,18 @@ use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::sync::Mutex;
-use crate::sys::epoll::{Epoll, Ready};
-use crate::sys::eventfd::EventFd;
 use crate::sys::mem::room;
-use crate::sys::timerfd::TimerFd;
+use crate::sys::pollable::Pollable;
+use crate::sys::readiness::{Readiness, Ready};
+use crate::sys::timer::Timer;
 use crate::sys::{rw, thread};
 
 const NO_MEMORY: Errno = Errno(libc::ENOMEM);
 
 /// How other threads reach the poller.
 pub struct PollerHandle {
-    pub timer: Listed<TimerFd>,
-    poke: Listed<EventFd>,
+    pub timer: Listed<Timer>,
+    poke: Listed<Pollable>,
     thread: Mutex<Option<thread::Handle>>,
 }
 
@@ -49,8 +49,8 @@ impl Shared {
     }
 
     fn start_poller(&self) -> Result<()> {
-        let watches = Watches::new(self.fds.hold(Epoll::new()?)?);
-        let (timer, poke) = (self.fds.hold(TimerFd::new()?)?, self.fds.hold(EventFd::new()?)?);
+        let watches = Watches::new(self.fds.hold(Readiness::new()?)?);
+        let (timer, poke) = (self.fds.hold(Timer::new()?)?, self.fds.hold(Pollable::new()?)?);
         let handle = Arc::new(PollerHandle { timer, poke, thread: Mutex::new(None) });
         for fd in [handle.timer.as_raw_fd(), handle.poke.as_raw_fd()] {
             watches.add_own(fd)?;

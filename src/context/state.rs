@@ -20,9 +20,9 @@ use crate::error::{Errno, Result};
 use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::route::{HitRate, InFlight, Router};
-use crate::sys::epoll::Epoll;
 use crate::sys::mem::room;
-use crate::sys::timerfd;
+use crate::sys::readiness::Readiness;
+use crate::sys::timer;
 
 pub const CANCELED: Errno = Errno(libc::ECANCELED);
 
@@ -68,7 +68,7 @@ pub struct State {
     #[allow(clippy::vec_box)] // moved in and out at every submit
     pub spare: Vec<Box<Batch>>,
     /// Edge-triggered watchers of the descriptor, for the next waiters.
-    pub spare_epolls: Vec<Listed<Epoll>>,
+    pub spare_readiness: Vec<Listed<Readiness>>,
 }
 
 /// Where an operation completed.
@@ -110,7 +110,7 @@ impl State {
             in_flight: router.in_flight(),
             closing: false,
             spare,
-            spare_epolls: Vec::new(),
+            spare_readiness: Vec::new(),
         })
     }
 
@@ -200,7 +200,7 @@ impl State {
         if timeout == 0 || !code.may_time_out() {
             return;
         }
-        let at = timerfd::now().saturating_add(timeout);
+        let at = timer::now().saturating_add(timeout);
         self.deadlines.add(at, self.slab.token(index), &self.slab);
         if self.armed.is_none_or(|armed| at < armed) {
             self.arm();
@@ -217,7 +217,7 @@ impl State {
 
     /// Stops the operations whose deadline has passed.
     pub fn expire(&mut self) {
-        let now = timerfd::now();
+        let now = timer::now();
         while let Some(token) = self.deadlines.expired(now) {
             if let Some(index) = self.slab.find(token) {
                 self.stop(index, Errno(libc::ETIMEDOUT));

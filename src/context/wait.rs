@@ -7,8 +7,8 @@ use super::Shared;
 use crate::completion::Sink;
 use crate::error::{Errno, Result};
 use crate::fork_list::Listed;
-use crate::sys::epoll::Epoll;
-use crate::sys::{eventfd, timerfd};
+use crate::sys::readiness::Readiness;
+use crate::sys::{pollable, timer};
 
 impl Shared {
     pub fn poll(&self, sink: &mut impl Sink) -> u32 {
@@ -26,12 +26,12 @@ impl Shared {
         if min > sink.room() {
             return Err(Errno(libc::EINVAL));
         }
-        let deadline = u64::try_from(timeout_ns).ok().map(|timeout| timerfd::now().saturating_add(timeout));
+        let deadline = u64::try_from(timeout_ns).ok().map(|timeout| timer::now().saturating_add(timeout));
         let mut sleeper = Sleeper { shared: self, edges: None };
         let mut enough = self.wake.consume() || min == 0;
         loop {
             sleeper.forget_edges();
-            let left = deadline.map(|deadline| deadline.saturating_sub(timerfd::now()));
+            let left = deadline.map(|deadline| deadline.saturating_sub(timer::now()));
             enough |= left == Some(0);
             let (took, waiting) = self.with(|state| {
                 let waiting = state.collect();
@@ -65,7 +65,7 @@ impl Shared {
 struct Sleeper<'a> {
     shared: &'a Shared,
     /// Watches the descriptor of the context for further signals while it is readable.
-    edges: Option<Listed<Epoll>>,
+    edges: Option<Listed<Readiness>>,
 }
 
 impl Sleeper<'_> {
@@ -73,7 +73,7 @@ impl Sleeper<'_> {
     fn watch_edges(&mut self) -> bool {
         let spare = self.shared.with(|state| {
             state.done.edge_sleeper_comes();
-            state.spare_epolls.pop()
+            state.spare_readiness.pop()
         });
         self.edges = spare.or_else(|| self.new_edges().ok());
         if self.edges.is_none() {
@@ -82,10 +82,10 @@ impl Sleeper<'_> {
         self.edges.is_some()
     }
 
-    fn new_edges(&self) -> Result<Listed<Epoll>> {
-        let epoll = self.shared.fds.hold(Epoll::new()?)?;
-        epoll.add_edges(self.shared.eventfd)?;
-        Ok(epoll)
+    fn new_edges(&self) -> Result<Listed<Readiness>> {
+        let edges = self.shared.fds.hold(Readiness::new()?)?;
+        edges.add_edges(self.shared.events_fd)?;
+        Ok(edges)
     }
 
     /// A later signal makes a new edge. After this, check for earlier events.
@@ -97,8 +97,8 @@ impl Sleeper<'_> {
 
     /// True if a wake was used up; EINTR if a signal handler ran.
     fn sleep(&self, timeout: Option<Duration>) -> Result<bool> {
-        let events = self.edges.as_ref().map_or(self.shared.eventfd, |edges| edges.as_raw_fd());
-        let [_, wake] = eventfd::sleep_until_readable([events, self.shared.wake.as_raw_fd()], timeout)?;
+        let events = self.edges.as_ref().map_or(self.shared.events_fd, |edges| edges.as_raw_fd());
+        let [_, wake] = pollable::sleep_until_readable([events, self.shared.wake.as_raw_fd()], timeout)?;
         if !wake {
             return Ok(false);
         }
@@ -115,8 +115,8 @@ impl Drop for Sleeper<'_> {
         if let Some(edges) = self.edges.take() {
             self.shared.with(|state| {
                 state.done.edge_sleeper_goes();
-                if state.spare_epolls.try_reserve(1).is_ok() {
-                    state.spare_epolls.push(edges);
+                if state.spare_readiness.try_reserve(1).is_ok() {
+                    state.spare_readiness.push(edges);
                 }
             });
         }

@@ -4,18 +4,18 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use crate::error::Result;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sys::eventfd::{EventFd, Signal};
+use crate::sys::pollable::{Pollable, Signal};
 
 /// Wakes without a waiter count as one. While a wake is pending the descriptor is readable, or a thread that cleared it is
 /// about to use the wake up. A descriptor that is readable without a pending wake is left from one that was used up.
-pub struct Wake<S = EventFd> {
+pub struct Wake<S = Pollable> {
     pending: AtomicBool,
     descriptor: S,
 }
 
 impl Wake {
     pub fn new() -> Result<Self> {
-        Ok(Self { pending: AtomicBool::new(false), descriptor: EventFd::new()? })
+        Ok(Self { pending: AtomicBool::new(false), descriptor: Pollable::new()? })
     }
 }
 
@@ -56,7 +56,7 @@ impl AsRawFd for Wake {
 #[cfg(all(test, loom))]
 mod tests {
     use super::*;
-    use crate::sys::eventfd::model::Counter;
+    use crate::sys::pollable::model::Counter;
     use loom::sync::Arc;
     use loom::thread;
 

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::exec::nonblocking::Method;
 use crate::fork_list::Listed;
 use crate::op::Op;
-use crate::sys::epoll::{Epoll, Interest, Ready};
+use crate::sys::readiness::{Interest, Readiness, Ready};
 
 /// A hash table with integer keys. The standard library's hasher would abort the process where getrandom(2) is
 /// forbidden.
@@ -43,7 +43,7 @@ impl Hasher for NumberHasher {
 
 /// The waiting operations. The table and the queues are reused, so that no operation allocates after warm-up.
 pub struct Watches {
-    epoll: Listed<Epoll>,
+    readiness: Listed<Readiness>,
     watches: Table<RawFd, Watch>,
     spare: Vec<Watch>,
 }
@@ -80,17 +80,17 @@ impl Waiting {
 }
 
 impl Watches {
-    pub fn new(epoll: Listed<Epoll>) -> Self {
-        Self { epoll, watches: Table::default(), spare: Vec::new() }
+    pub fn new(readiness: Listed<Readiness>) -> Self {
+        Self { readiness, watches: Table::default(), spare: Vec::new() }
     }
 
     /// Watches one of the library's own descriptors for reading.
     pub fn add_own(&self, fd: RawFd) -> Result<()> {
-        self.epoll.add_own(fd)
+        self.readiness.add_own(fd)
     }
 
     pub fn wait(&self, ready: &mut Ready, timeout: Option<Duration>) {
-        self.epoll.wait(ready, timeout);
+        self.readiness.wait(ready, timeout);
     }
 
     /// Queues an operation for its descriptor. [`Self::settle`] then starts to watch the descriptor.
@@ -145,11 +145,11 @@ impl Watches {
         let answer = match (before == Interest::default(), interest == Interest::default()) {
             _ if before == interest => Ok(()),
             (_, true) => {
-                self.epoll.remove(fd);
+                self.readiness.remove(fd);
                 Ok(())
             }
-            (true, false) => self.epoll.add(fd, interest),
-            (false, false) => self.epoll.modify(fd, interest),
+            (true, false) => self.readiness.add(fd, interest),
+            (false, false) => self.readiness.modify(fd, interest),
         };
         if answer.is_err() {
             watch.interest = before;

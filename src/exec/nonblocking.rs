@@ -5,7 +5,7 @@ use super::blocking::{Scratch, failed_result, remaining};
 use crate::error::{Errno, Result};
 use crate::op::{CURRENT, Op};
 use crate::sys::file_kind::{self, FileKind};
-use crate::sys::rw::{self, Transfer};
+use crate::sys::rw::{self, Transfer, flags};
 
 /// The outcome of an attempt.
 pub enum Attempt {
@@ -44,7 +44,7 @@ pub fn attempt(op: &Op, mut moved: u64, scratch: &mut Scratch, method: &mut Meth
 /// The outcome on a descriptor that supports no method. The kernel does not support RWF_NOWAIT there, but an operation
 /// with that flag must not wait.
 fn unsupported(op: &Op, moved: u64) -> Attempt {
-    if op.sys_flags & libc::RWF_NOWAIT as u32 == 0 {
+    if op.sys_flags & flags::NOWAIT == 0 {
         return Attempt::MayWait(moved);
     }
     let errno = if rw::is_ready(op.fd, op.code.reads()) { libc::EOPNOTSUPP } else { libc::EAGAIN };
@@ -53,7 +53,7 @@ fn unsupported(op: &Op, moved: u64) -> Attempt {
 
 /// Whether the caller asked for EAGAIN instead of waiting.
 fn wants_eagain(op: &Op) -> bool {
-    op.sys_flags & libc::RWF_NOWAIT as u32 != 0 || is_nonblocking(op.fd)
+    op.sys_flags & flags::NOWAIT != 0 || is_nonblocking(op.fd)
 }
 
 fn is_nonblocking(fd: i32) -> bool {
@@ -141,8 +141,7 @@ impl Method {
 }
 
 /// The flags that preadv2(2) and pwritev2(2) accept for every socket; they have no effect there.
-const FLAGS_OF_SOCKETS: u32 =
-    (libc::RWF_HIPRI | libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_NOWAIT | libc::RWF_APPEND) as u32;
+const FLAGS_OF_SOCKETS: u32 = flags::HARMLESS | flags::NOWAIT;
 
 /// Whether the descriptor does not support this method, or a filter forbids the system call. A network may refuse a
 /// message with the same errno; then the next method reports it again.
@@ -173,5 +172,5 @@ fn empty_socket_transfer(t: &Transfer) -> Result<u64> {
 }
 
 fn no_wait(t: &Transfer) -> Result<u64> {
-    rw::transfer(&Transfer { flags: t.flags | libc::RWF_NOWAIT as u32, ..*t })
+    rw::transfer(&Transfer { flags: t.flags | flags::NOWAIT, ..*t })
 }

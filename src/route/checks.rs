@@ -81,7 +81,7 @@ impl Checks {
     }
 
     pub(super) fn is_direct(&mut self, fd: i32) -> bool {
-        self.status_flags(fd).is_some_and(|flags| flags & libc::O_DIRECT != 0)
+        self.status_flags(fd).is_some_and(rw::is_direct)
     }
 
     /// The file of a descriptor, for transfers at an offset.

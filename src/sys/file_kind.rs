@@ -167,7 +167,7 @@ fn is_named(fd: i32, names: &[&str]) -> bool {
 
 /// Whether a descriptor may be an eventfd, whose writes may wait for room. A write to another kernel object that
 /// poll(2) never reports ready for writing returns immediately, as with fanotify(7).
-pub fn may_be_eventfd(fd: i32) -> bool {
+pub fn waits_to_write(fd: i32) -> bool {
     const EVENTFD: &str = "anon_inode:[eventfd]";
     name(fd).is_none_or(|name| name.as_os_str() == EVENTFD || !name.to_string_lossy().starts_with("anon_inode:"))
 }

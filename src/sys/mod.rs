@@ -4,19 +4,19 @@
 pub mod aio;
 pub mod aio_abi;
 pub mod copy;
-pub mod epoll;
-pub mod eventfd;
 pub mod file_kind;
 mod filter;
 pub mod fork;
 pub mod fs;
 pub mod mem;
 pub mod path;
+pub mod pollable;
+pub mod readiness;
 pub mod rw;
 pub mod signal;
 pub mod text;
 pub mod thread;
-pub mod timerfd;
+pub mod timer;
 pub mod uring;
 
 use crate::error::{Errno, Result};

@@ -11,8 +11,21 @@ use crate::op::CURRENT;
 /// What one read or write system call moves at most (`MAX_RW_COUNT` of the kernel, read(2)).
 pub const MAX_TRANSFER: u64 = 0x7fff_f000;
 
-/// One iovec more than any system call accepts (IOV_MAX, readv(2)).
-const TOO_MANY_PARTS: u64 = libc::UIO_MAXIOV as u64 + 1;
+/// The `sys_flags` of a transfer (preadv2(2), pwritev2(2)).
+pub mod flags {
+    /// Fails with EAGAIN instead of waiting.
+    pub const NOWAIT: u32 = libc::RWF_NOWAIT as u32;
+    pub const POLLED: u32 = libc::RWF_HIPRI as u32;
+    /// A write is on the disk when it ends.
+    pub const SYNCED: u32 = (libc::RWF_DSYNC | libc::RWF_SYNC) as u32;
+    pub const APPEND: u32 = libc::RWF_APPEND as u32;
+    /// Flags without effect where a transfer may wait for another process.
+    pub const HARMLESS: u32 = POLLED | SYNCED | APPEND;
+}
+
+/// The most iovecs that a system call accepts (IOV_MAX, readv(2)).
+pub const MOST_PARTS: u64 = libc::UIO_MAXIOV as u64;
+const TOO_MANY_PARTS: u64 = MOST_PARTS + 1;
 
 /// read(2) and write(2) compare the end of a buffer with the end of the address space, at least 2^63. Other kernels compare with
 /// something else, and may wait: a 64-bit kernel does so for a 32-bit program.
@@ -230,6 +243,11 @@ pub fn reads_without_waiting(fd: i32) -> bool {
     let memory = unsafe { Memory::new((&raw mut byte).cast()) };
     let refusals = [libc::EBADF, libc::ESPIPE, libc::EOPNOTSUPP, libc::ENOSYS, libc::EPERM];
     read_cached(fd, memory, 1, FAR).map_or_else(|errno| !refusals.contains(&errno.0), |_| true)
+}
+
+/// Whether status flags are those of a file whose transfers bypass the page cache (open(2), O_DIRECT).
+pub fn is_direct(status_flags: i32) -> bool {
+    status_flags & libc::O_DIRECT != 0
 }
 
 /// The descriptor's status flags (fcntl(2) F_GETFL).

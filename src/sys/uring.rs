@@ -7,7 +7,7 @@ use io_uring::{Probe, opcode, squeue, types::Fd};
 
 use super::mem::Memory;
 use super::rw::{MAX_TRANSFER, Transfer};
-use super::{eventfd, in_place};
+use super::{in_place, pollable};
 use crate::error::{Errno, Result};
 
 /// One io_uring instance.
@@ -95,7 +95,7 @@ impl IoUring {
     /// Reads `eventfd` and writes to it through the ring.
     fn try_transfers(&mut self, eventfd: RawFd) -> Result<()> {
         // So that the read need not wait for the write, which may be refused.
-        if !eventfd::add(eventfd, 1) {
+        if !pollable::add(eventfd, 1) {
             return Err(Errno::last());
         }
         // Static: an error can return from here before the kernel is done with them. The value read is not used.
@@ -103,7 +103,7 @@ impl IoUring {
         static ONE: u64 = 1;
         let read = self.try_transfer(eventfd, true, COUNT.as_ptr());
         let written = read.and_then(|()| self.try_transfer(eventfd, false, (&raw const ONE).cast_mut()));
-        eventfd::clear(eventfd);
+        pollable::clear(eventfd);
         written
     }
 

@@ -3,14 +3,14 @@
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use super::eventfd::timespec;
+use super::pollable::timespec;
 use super::{check, own};
 use crate::error::Result;
 
 /// A timer that is readable for poll(2) once it has expired. Non-blocking, close-on-exec.
-pub struct TimerFd(OwnedFd);
+pub struct Timer(OwnedFd);
 
-impl TimerFd {
+impl Timer {
     pub fn new() -> Result<Self> {
         // SAFETY: takes no memory.
         let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) };
@@ -38,7 +38,7 @@ impl TimerFd {
     }
 }
 
-impl AsRawFd for TimerFd {
+impl AsRawFd for Timer {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }

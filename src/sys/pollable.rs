@@ -10,9 +10,9 @@ use crate::error::{Errno, Result};
 use crate::op::CURRENT;
 
 /// A counter that is readable for poll(2) while it is not 0. Non-blocking, close-on-exec.
-pub struct EventFd(OwnedFd);
+pub struct Pollable(OwnedFd);
 
-impl EventFd {
+impl Pollable {
     pub fn new() -> Result<Self> {
         // SAFETY: takes no memory.
         check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into()).map(|fd| Self(own(fd)))
@@ -67,7 +67,7 @@ pub mod model {
     }
 }
 
-impl Signal for EventFd {
+impl Signal for Pollable {
     fn add(&self, count: u64) -> bool {
         add(self.0.as_raw_fd(), count)
     }
@@ -76,7 +76,7 @@ impl Signal for EventFd {
     }
 }
 
-impl AsRawFd for EventFd {
+impl AsRawFd for Pollable {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }

@@ -7,7 +7,7 @@ use super::{check, own};
 use crate::error::{Errno, Result};
 
 /// An epoll instance; close-on-exec.
-pub struct Epoll(OwnedFd);
+pub struct Readiness(OwnedFd);
 
 /// The readiness that an epoll instance reports for a descriptor. It is edge-triggered (epoll(7)): a descriptor that
 /// stays hung up does not wake the poller again and again.
@@ -23,7 +23,7 @@ pub struct Ready {
     count: usize,
 }
 
-impl Epoll {
+impl Readiness {
     pub fn new() -> Result<Self> {
         // SAFETY: takes no memory.
         let epoll = Self(own(check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into())?));
@@ -97,7 +97,7 @@ impl Epoll {
     }
 }
 
-impl AsRawFd for Epoll {
+impl AsRawFd for Readiness {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
