@@ -28,12 +28,39 @@ fn check(answer: i64) -> Result<u64> {
 
 /// A system call without the C library's function, for calls that are made once per operation. Mitigations of
 /// speculative execution make the processor mispredict each return after a system call; this saves one return.
+#[cfg(any(
+    target_arch = "x86",
+    target_arch = "x86_64",
+    target_arch = "arm",
+    target_arch = "aarch64",
+    target_arch = "riscv64"
+))]
 macro_rules! in_place {
     ($($argument:expr),+) => { $crate::sys::answer(syscalls::raw_syscall!($($argument),+)) };
+}
+/// On other processors, by the C library, with the same result. The thread's errno does not change either.
+#[cfg(not(any(
+    target_arch = "x86",
+    target_arch = "x86_64",
+    target_arch = "arm",
+    target_arch = "aarch64",
+    target_arch = "riscv64"
+)))]
+macro_rules! in_place {
+    ($($argument:expr),+) => {
+        $crate::sys::thread::keeping_errno(|| $crate::sys::check(libc::syscall($($argument),+).into()))
+    };
 }
 use in_place;
 
 /// The result of a system call made [`in_place`], which holds the errno too.
+#[cfg(any(
+    target_arch = "x86",
+    target_arch = "x86_64",
+    target_arch = "arm",
+    target_arch = "aarch64",
+    target_arch = "riscv64"
+))]
 #[inline(always)]
 fn answer(value: usize) -> Result<u64> {
     const ERRORS: usize = 4095;

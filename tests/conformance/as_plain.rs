@@ -35,7 +35,7 @@ fn direct_writes_across_the_size_limit_are_short(case: &Case) {
     assert_eq!(ctx.one(write), LIMIT as i64);
     let parts = [ops::iovec(&data.bytes()[..PAGE]), ops::iovec(&data.bytes()[PAGE..])];
     assert_eq!(ctx.one(ops::writev(file.as_raw_fd(), &parts, 0)), LIMIT as i64, "of a vector");
-    process::limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY);
+    process::limit(libc::RLIMIT_FSIZE, process::UNLIMITED);
 }
 
 /// However many iovecs there are.

@@ -23,15 +23,25 @@ pub fn alone_with(variables: impl FnOnce() -> Vec<(&'static str, OsString)>, bod
         return body();
     }
     let name = std::thread::current().name().expect("a test's thread has its name").to_owned();
-    let program = std::env::current_exe().expect("this program");
     let arguments = ["--exact", &name, "--nocapture", "--test-threads=1"];
-    let mut command = Command::new(program);
+    let mut command = this_program();
     command.args(arguments).env(CHILD, "1").envs(variables()).stdin(Stdio::null());
     let output = command.output().expect("a child process");
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("1 passed") || !output.status.success(), "{name} did not run:\n{said}");
     said.lines().filter_map(|line| line.strip_prefix("skipped: ")).for_each(skipped);
     assert!(output.status.success(), "{name} in its own process: {}\n{said}", output.status);
+}
+
+/// The command that runs this test binary. `CAIO_TEST_RUNNER` is the command line of the emulator that it needs, if any.
+fn this_program() -> Command {
+    let program = std::env::current_exe().expect("this program");
+    let runner = std::env::var("CAIO_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let Some(emulator) = words.next() else { return Command::new(program) };
+    let mut command = Command::new(emulator);
+    command.args(words).arg(program);
+    command
 }
 
 /// fork(2). The child runs `child` and exits with its result, or with 101 after a panic. It dies with the thread of its parent.
