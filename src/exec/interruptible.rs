@@ -11,6 +11,8 @@ use crate::sys::uring::{self, IoUring, NOBODY, RingSetup};
 /// submits.
 pub struct CallRing {
     ring: IoUring,
+    /// The kernel refused to take what is in it. That must never start, so nothing is submitted any more.
+    broken: bool,
 }
 
 /// Set in the user data of a cancel request; no token has it.
@@ -35,7 +37,7 @@ impl CallRing {
             // As many threads as the kernel allows, because each call may wait for long.
             iowq_workers: [0, 0],
         };
-        IoUring::new(setup).map(|ring| Self { ring })
+        IoUring::new(setup).map(|ring| Self { ring, broken: false })
     }
 
     /// Starts a call. Its memory must stay valid until it ends.
@@ -80,18 +82,19 @@ impl CallRing {
 
     /// Hands what is in the ring to the kernel.
     fn submit(&mut self) -> Result<()> {
+        const BROKEN: Errno = Errno(libc::EBADFD);
         let mut tries = 64;
-        while self.ring.unsubmitted() > 0 {
+        while !self.broken && self.ring.unsubmitted() > 0 {
             match uring::enter(self.as_raw_fd(), self.ring.unsubmitted(), 0) {
                 Ok(_) | Err(Errno(libc::EINTR)) => {}
                 Err(Errno(libc::EAGAIN | libc::EBUSY | libc::ENOMEM)) if tries > 0 => {
                     tries -= 1;
                     std::thread::yield_now();
                 }
-                Err(errno) => return Err(errno),
+                Err(_) => self.broken = true,
             }
         }
-        Ok(())
+        if self.broken { Err(BROKEN) } else { Ok(()) }
     }
 }
 
