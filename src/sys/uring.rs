@@ -92,19 +92,14 @@ impl IoUring {
         Self { ring, sqpoll: false, deferred: false }.try_transfers(eventfd)
     }
 
-    /// Reads `eventfd` and writes to it through the ring.
+    /// Writes to `eventfd` and reads it through the ring.
     fn try_transfers(&mut self, eventfd: RawFd) -> Result<()> {
-        // So that the read need not wait for the write, which may be refused.
-        if !pollable::add(eventfd, 1) {
-            return Err(Errno::last());
-        }
         // Static: an error can return from here before the kernel is done with them. The value read is not used.
         static COUNT: AtomicU64 = AtomicU64::new(0);
         static ONE: u64 = 1;
-        let read = self.try_transfer(eventfd, true, COUNT.as_ptr());
-        let written = read.and_then(|()| self.try_transfer(eventfd, false, (&raw const ONE).cast_mut()));
-        pollable::clear(eventfd);
-        written
+        self.try_transfer(eventfd, false, (&raw const ONE).cast_mut())?;
+        // What was written is there, so this does not wait.
+        self.try_transfer(eventfd, true, COUNT.as_ptr()).inspect_err(|_| pollable::clear(eventfd))
     }
 
     /// Moves 8 bytes between `eventfd` and the static at `at`.
