@@ -58,12 +58,18 @@ fn suits_the_ring(op: &Op) -> bool {
 }
 
 /// Whether the plain call returns immediately, even if the descriptor is not ready. It does for unsupported flags, for
-/// most transfers of 0 bytes, and for a write to a file that is never ready for writing.
+/// most transfers of 0 bytes, for a write to a file that is never ready for writing, and for a read of a terminal with
+/// VMIN 0, where VTIME bounds the wait.
 pub fn returns_at_once(op: &Op) -> bool {
     if is_empty(op) {
         return !op.code.reads() || !file_kind::waits_for_empty_read(op.fd);
     }
-    !suits_the_ring(op) || !op.code.reads() && !rw::is_ready(op.fd, false) && !file_kind::waits_to_write(op.fd)
+    let without_readiness = if op.code.reads() {
+        file_kind::reads_without_input(op.fd)
+    } else {
+        !rw::is_ready(op.fd, false) && !file_kind::waits_to_write(op.fd)
+    };
+    without_readiness || !suits_the_ring(op)
 }
 
 fn is_empty(op: &Op) -> bool {

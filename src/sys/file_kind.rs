@@ -194,6 +194,19 @@ pub fn is_terminal(fd: i32) -> bool {
     super::thread::keeping_errno(|| check(unsafe { libc::isatty(fd) }.into()) == Ok(1))
 }
 
+/// Whether a read of a terminal returns without input, at once or after VTIME (termios(3), noncanonical mode).
+pub fn reads_without_input(fd: i32) -> bool {
+    let mut settings = MaybeUninit::<libc::termios>::uninit();
+    // SAFETY: a live structure, filled if this succeeds.
+    let answer = super::thread::keeping_errno(|| unsafe { libc::tcgetattr(fd, settings.as_mut_ptr()) });
+    if answer != 0 {
+        return false;
+    }
+    // SAFETY: filled by a call that succeeded.
+    let settings = unsafe { settings.assume_init_ref() };
+    settings.c_lflag & libc::ICANON == 0 && settings.c_cc[libc::VMIN] == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -136,6 +136,7 @@ pub const KINDS: &[Kind] = &[
     kind("terminal, raw, O_NONBLOCK", |_| nonblocking(terminals::raw())),
     kind("terminal, canonical", |_| terminals::canonical()),
     kind("terminal, VMIN of 5", |_| terminals::at_least(5)),
+    kind("terminal, VMIN of 0", |_| terminals::at_least(0)),
     kind("terminal, hung up", |_| terminals::hung_up()),
     kind("pty master", |_| terminals::controller()),
     kind("pty master, O_NONBLOCK", |_| nonblocking(terminals::controller())),
