@@ -27,7 +27,7 @@ struct slot {
 struct engine {
     const char *name;
     unsigned backend, flags; /* the engine's own */
-    unsigned batch;          /* at most so many operations in one submit; 0 = no limit */
+    unsigned batch;          /* operations in one submit at most; 0 = no limit */
     unsigned min_depth, max_depth; /* 0 = no limit */
     int cached_only;         /* runs only on rows whose file is cached */
     /* Returns NULL if this machine does not support the engine; `why` then has the reason. */

@@ -13,7 +13,7 @@ static const char usage_text[] =
     "Usage: caio-cp [OPTION]... SOURCE... DESTINATION\n"
     "Copies files and directory trees through one event loop.\n\n"
     "  -b, --backend=BACKEND  uring, linux, thread, or auto (the default)\n"
-    "  -j, --depth=DEPTH      at most so many operations in flight, 1 to 1024 (default 256)\n"
+    "  -j, --depth=DEPTH      operations in flight at most, 1 to 1024 (default 256)\n"
     "      --fsync            sync each file before it takes its final name\n"
     "      --direct           bypass the page cache (O_DIRECT) where the file system supports it\n"
     "  -q, --quiet            no progress bar and no summary\n"

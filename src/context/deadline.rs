@@ -13,7 +13,7 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
-    /// Makes room for the deadlines of so many operations. Fails with ENOMEM.
+    /// Makes room for the deadlines of that many operations. Fails with ENOMEM.
     pub fn make_room(&mut self, operations: usize) -> Result<()> {
         const SMALL: usize = 64;
         // Twice as much, so that removing entries is rare.

@@ -211,7 +211,7 @@ impl State {
         }
     }
 
-    /// Makes room for the deadlines of all operations and of so many new ones.
+    /// Makes room for the deadlines of all operations and of `new` more.
     fn make_room_for_deadlines(&mut self, new: usize) -> Result<()> {
         self.deadlines.make_room(self.slab.used() as usize + new)
     }
@@ -230,7 +230,7 @@ impl Batch {
         boxed(batch)?.with_room(EARLY)
     }
 
-    /// With room for so many operations. Fails with ENOMEM.
+    /// With room for `count` operations. Fails with ENOMEM.
     fn with_room(mut self: Box<Self>, count: u32) -> Result<Box<Self>> {
         if count > self.room {
             let count = count as usize;

@@ -20,7 +20,7 @@ pub struct DetachedCall {
     parts: Vec<(Memory, usize)>,
     /// The same parts, in `bytes`: a device may treat each part of a vectored call as a call of its own.
     own_parts: Option<IovecBuf>,
-    /// A pipe or terminal that is ready has room for so many bytes: a write moves what fits, piece by piece.
+    /// The room of a pipe or terminal that is ready. A write moves what fits, in pieces of this size.
     piece: Option<usize>,
 }
 

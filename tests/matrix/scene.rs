@@ -88,7 +88,7 @@ pub fn attempt(op: &caio_op) -> Option<i64> {
     (result != -i64::from(libc::EINTR)).then_some(result)
 }
 
-/// SIGALRM after so many microseconds, and again and again; 0 ends it.
+/// SIGALRM at this interval, in microseconds; 0 ends it.
 fn alarm(first: libc::suseconds_t) {
     let at = |micros| libc::timeval { tv_sec: 0, tv_usec: micros };
     let timer = libc::itimerval { it_interval: at(first / 2), it_value: at(first) };
@@ -257,7 +257,7 @@ fn one_read(fd: RawFd, room: &mut sys::Map) -> Read {
     if count < 0 { Err(count) } else { Ok(room.bytes()[..count as usize].to_vec()) }
 }
 
-/// What arrived: so many bytes at least, if they come late. A stream's bytes are one record.
+/// What arrived: at least this number of bytes, if they come late. A stream's bytes are one record.
 fn arrived(fd: RawFd, at_least: usize) -> Vec<Read> {
     let flags = nonblocking(fd);
     let (mut reads, mut got) = (Vec::new(), 0);

@@ -1,6 +1,6 @@
 """A context that is dropped, or whose loop ends, while operations are in flight: all of it is freed when they complete.
 
-Each case is forced. A pipe that nobody writes to keeps a read in flight, and the loop stops in the iteration that
+Each case is forced. A pipe without a writer keeps a read in flight, and the loop stops in the iteration that
 cancels the read, so that it never collects the completion. A gated file keeps a read in flight even when cancelled.
 """
 
@@ -169,7 +169,7 @@ def test_tasks_that_wait_still_get_their_results_after_close(native_asyncio: Any
 
 @pytest.mark.parametrize("events", ["in_flight", "polled"])
 def test_an_abandoned_low_level_context_is_freed(polled: Any, events: str, pipe: tuple[int, int]) -> None:
-    """Nobody can collect its completions any more. Callbacks do not run."""
+    """Its completions can no longer be collected. Callbacks do not run."""
     before = descriptors()
     called: list[int] = []
     context = polled.Context(8)

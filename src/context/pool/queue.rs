@@ -117,7 +117,7 @@ mod tests {
 
     const ALL: Limits = Limits { fast: u32::MAX, slow: u32::MAX };
 
-    /// A queue with so many operations of each class: first the fast ones' slots, then the slow ones'.
+    /// A queue with the given numbers of operations: first the fast ones' slots, then the slow ones'.
     fn queue(fast: u64, slow: u64) -> (Queue, Slab) {
         let (mut queue, mut slab) = (Queue::new(), Slab::new(16).unwrap());
         for user_data in 0..fast + slow {

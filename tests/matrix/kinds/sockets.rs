@@ -52,7 +52,7 @@ pub fn udp_shut() -> Made {
     Ok(Ends::of(one))
 }
 
-/// Nobody listens there: the next call says so.
+/// There is no listener: the next call fails with that.
 pub fn udp_refused() -> Made {
     let (one, other) = udp_pair();
     drop(other);
