@@ -280,7 +280,7 @@ impl Pool {
 mod tests {
     use super::*;
 
-    /// A pool with `count` slow operations queued.
+    /// A pool with `queued` slow operations in its queue.
     fn pool(limit: u32, queued: u64) -> (Pool, Slab) {
         let (mut pool, mut slab) = (Pool::new(limit), Slab::new(64).unwrap());
         for user_data in 0..queued {
