@@ -14,7 +14,7 @@ use crate::error::{Errno, Result};
 use crate::exec::blocking::{Scratch, failed_result, remaining};
 use crate::exec::detached::DetachedCall;
 use crate::exec::interruptible::{CallRing, Ended};
-use crate::exec::nonblocking::Method;
+use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::fork_list::{ForkList, Listed};
 use crate::op::Op;
 use crate::sys::rw::{self, Transfer, flags};
@@ -215,10 +215,28 @@ fn after(op: &Op, moved: &mut u64, result: Result<u64>) -> After {
 
 impl Shared {
     /// Starts a thread for a call that nothing can interrupt. False if that fails.
-    pub fn spawn_detached(&self, token: Token, op: Op, moved: u64) -> bool {
+    fn spawn_detached(&self, token: Token, op: Op, moved: u64) -> bool {
         let shared = self.this.clone();
         // Dropping the handle detaches the thread: no thread joins it.
         thread::spawn(c"caio-call", move || run_detached(&shared, token, op, moved)).is_ok()
+    }
+
+    /// Starts a thread that waits for an operation as the poller would, if the poller has no descriptors. False if that
+    /// fails.
+    pub fn wait_without_poller(&self, token: Token, op: Op, moved: u64) -> bool {
+        let shared = self.this.clone();
+        let wait = move || {
+            let mut moved = moved;
+            match wait_alone(&shared, token, &op, &mut moved) {
+                Waited::Call => run_detached(&shared, token, op, moved),
+                Waited::Done(result) => {
+                    if let Some(shared) = shared.upgrade() {
+                        shared.with_worker(|state| state.finish_waited(token, result));
+                    }
+                }
+            }
+        };
+        thread::spawn(c"caio-wait", wait).is_ok()
     }
 
     /// Starts a detached call, which nothing can stop, on a thread of its own.
@@ -235,6 +253,39 @@ impl Shared {
                 }
             });
         }
+    }
+}
+
+/// How a wait without the poller ends.
+enum Waited {
+    Done(i64),
+    /// Only a blocking call can tell more.
+    Call,
+}
+
+/// Waits with poll(2), which needs no descriptor. It wakes now and then, as nothing else tells it to stop.
+fn wait_alone(shared: &Weak<Shared>, token: Token, op: &Op, moved: &mut u64) -> Waited {
+    const TICK_MS: i32 = 50;
+    let (mut scratch, mut method, mut missed) = (Scratch::default(), Method::Unknown, 0);
+    loop {
+        let may_wait = match nonblocking::attempt(op, *moved, &mut scratch, &mut method) {
+            Attempt::Done(result) => return Waited::Done(result),
+            Attempt::NotReady(total) | Attempt::MayWait(total) => {
+                *moved = total;
+                method == Method::None
+            }
+        };
+        // As the poller does: an attempt may get nothing though the descriptor is ready.
+        missed = if rw::is_ready(op.fd, op.code.reads()) { missed + 1 } else { 0 };
+        if missed > 2 || may_wait && (missed > 0 || returns_at_once(op)) {
+            return Waited::Call;
+        }
+        let Some(shared) = shared.upgrade() else { return Waited::Call };
+        if let Some(errno) = shared.stop_errno(token) {
+            return Waited::Done(stopped_result(op, *moved, errno));
+        }
+        drop(shared);
+        rw::becomes_ready(op.fd, op.code.reads(), TICK_MS);
     }
 }
 
@@ -261,6 +312,12 @@ fn run_detached(shared: &Weak<Shared>, token: Token, op: Op, moved: u64) {
 }
 
 impl State {
+    fn finish_waited(&mut self, token: Token, result: i64) {
+        if let Some(index) = self.slab.find(token) {
+            self.finish(index, result, By::Worker);
+        }
+    }
+
     /// Moves an operation from the poller to a thread of its own. False if it has completed.
     fn take_from_poller(&mut self, token: Token) -> bool {
         let Some(index) = self.slab.find(token) else { return false };

@@ -151,7 +151,7 @@ impl Shared {
         if task.op.code.transfers() && !task.op.storage && nonblocking::may_wait(&task.op) {
             return if self.ensure_poller() {
                 Outcome::Stream(task.moved)
-            } else if self.spawn_detached(task.token, task.op, task.moved) {
+            } else if self.wait_without_poller(task.token, task.op, task.moved) {
                 // No descriptor is left for a poller, but this operation needs none.
                 Outcome::Detached
             } else {
@@ -162,7 +162,7 @@ impl Shared {
         Outcome::Result(blocking::run(&task.op, task.moved, &task.paths, scratch, stopped))
     }
 
-    fn stop_errno(&self, token: Token) -> Option<Errno> {
+    pub fn stop_errno(&self, token: Token) -> Option<Errno> {
         let state = self.state.lock();
         state.slab.find(token).and_then(|index| state.slab[index].stop)
     }

@@ -276,10 +276,15 @@ pub fn socket_attempt(t: &Transfer) -> Result<u64> {
 
 /// Whether poll(2) reports the descriptor ready for reading or writing, hung up, or in error.
 pub fn is_ready(fd: i32, reads: bool) -> bool {
+    becomes_ready(fd, reads, 0)
+}
+
+/// The same within that many milliseconds.
+pub fn becomes_ready(fd: i32, reads: bool, milliseconds: i32) -> bool {
     let events = if reads { libc::POLLIN | libc::POLLRDHUP } else { libc::POLLOUT };
     let mut watched = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one live pollfd.
-    unsafe { libc::poll(&raw mut watched, 1, 0) > 0 }
+    unsafe { libc::poll(&raw mut watched, 1, milliseconds) > 0 }
 }
 
 /// fstat(2).
