@@ -45,7 +45,7 @@ relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all install install-lib install-strip uninstall header demo check check-install check-cp check-loom check-valgrind check-python check-python-long wheels \
+.PHONY: all install install-lib install-strip uninstall header demo check check-install check-cp check-targets check-loom check-valgrind check-python check-python-long wheels \
 	torture bench bench-scaling bench-instructions stage stage-env fmt lint clean help FORCE
 
 all: $(BUILD)/libcaio.so $(BUILD)/caio-cp ## build the library and caio-cp (the default)
@@ -148,6 +148,9 @@ check-install: ## test C and C++ programs against a staged installation
 
 check-cp: ## test caio-cp
 	@MAKE='$(MAKE)' tests/shell/caio_cp.sh
+
+check-targets: ## build for other Linux systems, run the tests natively or under qemu, print a table (TARGETS=short: quick tests)
+	@CARGO='$(CARGO)' tests/shell/targets.sh
 
 check-loom: ## check every interleaving of the hand-written synchronization (loom)
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(TARGET_DIR)/loom' $(CARGO) test --release --lib $(CARGO_FLAGS)

@@ -152,8 +152,11 @@ fn is_generated(fd: i32) -> bool {
     // SAFETY: `filesystem` is live and large enough.
     let answer = unsafe { in_place!(libc::SYS_fstatfs, fd, &raw mut filesystem) };
     // The field and the constants have different types in each C library.
+    #[allow(clippy::unnecessary_cast)]
     let magic = [libc::PROC_SUPER_MAGIC as u32, libc::TRACEFS_MAGIC as u32, libc::DEBUGFS_MAGIC as u32];
-    answer.is_ok() && magic.contains(&(filesystem.f_type as u32))
+    #[allow(clippy::unnecessary_cast)]
+    let found = filesystem.f_type as u32;
+    answer.is_ok() && magic.contains(&found)
 }
 
 /// The kernel's name of a descriptor's file (proc_pid_fd(5)); None without /proc.

@@ -310,7 +310,7 @@ pub fn rereads_without_end() -> bool {
     if unsafe { libc::uname(&raw mut name) } != 0 {
         return false;
     }
-    let release = name.release.map(|byte| byte as u8);
+    let release = name.release.map(|byte| byte.to_ne_bytes()[0]);
     std::ffi::CStr::from_bytes_until_nul(&release).is_ok_and(|text| is_from_5_9_to_5_11(text.to_bytes()))
 }
 

@@ -1,0 +1,158 @@
+#!/bin/bash
+# `make check-targets`: builds for other Linux systems and runs what can run here, natively or under qemu-user. Prints a table.
+# tests/shell/targets.sh [TARGET...] does this for some. TARGETS=short runs the quick tests only, also natively.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+root=$PWD cargo=${CARGO:-cargo} out=${CARGO_TARGET_DIR:-$PWD/target}
+work=$out/targets log=$out/targets/log status=0 table=()
+mkdir -p "$work" && : >"$log" || exit 1
+# The io-uring crate refuses 32-bit and s390x; tests/kernel_abi.rs compares its structures with the kernel's.
+export RUSTFLAGS="${RUSTFLAGS:-} --cfg=io_uring_skip_arch_check" CARGO_PROFILE_RELEASE_DEBUG=0 RUST_BACKTRACE=0
+
+# target | C compiler and its Debian package | emulator, or "native"
+targets='i686-unknown-linux-gnu i686-linux-gnu-gcc gcc-i686-linux-gnu native
+x86_64-unknown-linux-musl musl-gcc musl-tools native
+s390x-unknown-linux-gnu s390x-linux-gnu-gcc gcc-s390x-linux-gnu s390x
+aarch64-unknown-linux-gnu aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu aarch64
+armv7-unknown-linux-gnueabihf arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf arm
+riscv64gc-unknown-linux-gnu riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu riscv64
+aarch64-unknown-linux-musl aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu aarch64
+x86_64-unknown-linux-gnu.2.17 cc gcc native'
+
+# Modules of the conformance suite that are quick under emulation.
+quick=(current full links sizes stats polling fork large submit errno::paths exactly_once)
+# qemu-user checks no descriptor in a transfer of no iovecs. In a child that creates threads, it hangs on a lock of its own.
+# It has neither preadv2(2) nor io_uring, so nothing stops a read when another one was faster.
+cannot=(gives_einval_for_full_without_a_transfer a_child_can_create_its_own_context count_submitted_completed_and_cancelled)
+
+have() { command -v "$1" >/dev/null 2>&1; }
+skip() { echo "skipped: $1 needs $2"; }
+passed() { sed -n 's/^test result: .* \([0-9]*\) passed; .*/\1/p' "$1" | awk '{ sum += $1 } END { print sum + 0 }'; }
+program() { find "$1" -maxdepth 1 -type f -executable -name "$2-*" ! -name '*.so' -printf '%T@ %p\n' | sort -n | sed -n '$s/^[^ ]* //p'; }
+
+# try WHAT COMMAND...: "yes", or "FAILED" and the end of the output.
+try() {
+    local what=$1
+    shift
+    if "$@" >"$work/output" 2>&1; then cat "$work/output" >>"$log"; answer=yes; return; fi
+    cat "$work/output" >>"$log"
+    echo "FAILED  $target: $what" && grep -aE 'error|FAILED|panicked|hung' "$work/output" | head -n 20 || tail -n 20 "$work/output"
+    answer=FAILED status=1
+    return 1
+}
+
+# The standard library of the target: rustup's, or compiled by Debian's rustc-web.
+choose_toolchain() {
+    build=(--locked --target "$triple")
+    [ -d "$(rustc --print target-libdir --target "$triple" 2>/dev/null)" ] && return
+    [ -d /usr/lib/rustlib/src/rust/library ] || [ -d /usr/src/rustc-*/library ] || return
+    export RUSTC_BOOTSTRAP=1 CARGO_PROFILE_DEV_PANIC=unwind PATH=/usr/bin:$PATH
+    build+=(-Zbuild-std)
+}
+
+# c_tests LIBRARY...: the C programs, linked with the library, on each backend that the system has.
+c_tests() {
+    local library=$1 backends=(1 2 3) name backend
+    [ "$emulator" = native ] || backends=(3)
+    for name in tour fork exit_live; do
+        $compile -std=gnu11 -O1 -Wall -Wextra -Werror -I include "tests/c/$name.c" -o "$work/$name" -pthread "$library" "${@:2}" || return
+        for backend in "${backends[@]}"; do
+            mkdir -p "$work/run" && (cd "$work/run" && $run "$work/$name" "$backend" main)
+            [ $? = "$([ $name = exit_live ] && echo 3 || echo 0)" ] || { echo "FAILED: $name on backend $backend"; return 1; }
+            echo "test result: ok. 1 passed; of tests/c"
+        done
+    done
+}
+
+rust_tests() {
+    local debug=$out/$triple/debug/deps filters=() module backend=thread:: skips=() unit
+    if [ "$emulator" = native ] && [ "${TARGETS:-}" != short ]; then filters=(); else
+        [ "$emulator" = native ] && backend=
+        for module in "${quick[@]}"; do filters+=("$module::$backend"); done
+    fi
+    [ "$emulator" = native ] || for module in "${cannot[@]}" aborts; do skips+=(--skip "$module"); done
+    unit=$(program "$debug" caio)
+    $run "$unit" "${skips[@]}" && $run "$(program "$debug" kernel_abi)" &&
+        $run "$(program "$debug" conformance)" --test-threads=4 "${skips[@]}" "${filters[@]}"
+}
+
+row() { table+=("$(printf '%-30s %-7s %-7s %-7s %-7s %s' "$@")"); }
+
+# An old C library: linked by zig, which knows the symbols of each version.
+old_glibc() {
+    have cargo-zigbuild || { skip "$target" "cargo-zigbuild and ziglang (PyPI)"; row "$target" - - - - -; return; }
+    try links "$cargo" zigbuild --locked --lib --target "$target" || { row "$target" - - FAILED - -; return; }
+    local library=$out/$triple/debug/libcaio.so newest
+    newest=$(objdump -T "$library" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
+    echo "$target: needs $newest" && [ "$(printf '%s\n' GLIBC_2.17 "$newest" | sort -V | tail -n 1)" = GLIBC_2.17 ] || { answer=FAILED status=1; }
+    cp "$library" "$work/libcaio.so.0" && try "C tests" c_tests "$work/libcaio.so.0" "-Wl,-rpath,$work"
+    row "$target" yes yes yes "$answer" "$(passed "$work/output")"
+}
+
+one_target() {
+    target=$1 compile=$2 package=$3 emulator=$4 triple=${1%.2.17} run=
+    local checks=- clippy=- links=- runs=- count=0 how
+    have "$compile" || { skip "$target" "$package"; row "$target" - - - - -; return; }
+    case $target in *.2.17) old_glibc; return ;; esac
+    choose_toolchain || { skip "$target" "its standard library (rustup target add $triple)"; row "$target" - - - - -; return; }
+    case $target in *musl) [ "$compile" = musl-gcc ] && linker=cc || linker=$compile ;; *) linker=$compile ;; esac
+    export "CARGO_TARGET_$(tr a-z- A-Z_ <<<"$triple")_LINKER=$linker" "CC_${triple//-/_}=$compile"
+    how=native
+    if [ "$emulator" != native ]; then
+        how=qemu
+        run="qemu-$emulator-static -L /usr/${compile%-gcc}" CAIO_TEST_RUNNER=$run
+        export CAIO_TEST_RUNNER
+    else
+        unset CAIO_TEST_RUNNER
+    fi
+    # Programs of the host, for tests that cannot compile them.
+    cc -O1 tests/c/fuse_gate.c -o "$work/fuse_gate" && export CAIO_FUSE_GATE=$work/fuse_gate || return
+
+    if try clippy "$cargo" clippy "${build[@]}" --all-targets -- -D warnings; then checks=yes clippy=yes; else
+        clippy=FAILED && try checks "$cargo" check "${build[@]}" --all-targets && checks=yes
+    fi
+    if try links "$cargo" test "${build[@]}" --no-run --lib --test conformance --test kernel_abi; then links=yes; else links=FAILED; fi
+    if [ $links = yes ] && [ "$how" = qemu ] && ! have "qemu-$emulator-static"; then
+        skip "running $target" qemu-user-static
+        runs=compiles
+    elif [ $links = yes ] && [ "$target" = i686-unknown-linux-gnu ] && [ ! -e /lib/ld-linux.so.2 ]; then
+        skip "running $target" "libc6-i386 lib32gcc-s1"
+        runs=compiles
+    elif [ $links = yes ]; then
+        runs=$how
+        layout && { try "tests" rust_tests || runs=FAILED; count=$(passed "$work/output"); } || runs=FAILED
+        programs || runs=FAILED
+    fi
+    row "$target" $checks $clippy $links "$runs" "$count"
+}
+
+# The kernel's structures, as this target's compiler lays them out. musl has no kernel headers, but the same layout.
+layout() {
+    case $target in x86_64*musl) set -- cc "" ;; *musl) set -- "$compile" "$run" ;; *) set -- "$compile" "$run" ;; esac
+    $1 tests/c/kernel_abi.c -o "$work/kernel_abi" && $2 "$work/kernel_abi" >"$work/kernel_abi.txt" && export CAIO_KERNEL_ABI=$work/kernel_abi.txt
+}
+
+programs() {
+    local debug=$out/$triple/debug/deps before=$count
+    case $target in
+    aarch64*musl)
+        have python-zig || { skip "C tests on $target" "ziglang (PyPI)"; return 0; }
+        compile="python-zig cc -target aarch64-linux-musl" && set -- "$debug/libcaio.a" -static -lunwind ;;
+    *musl) set -- "$debug/libcaio.a" -static -lgcc_eh ;;
+    *) cp "$debug/libcaio.so" "$work/libcaio.so.0" && set -- "$work/libcaio.so.0" "-Wl,-rpath,$work" ;;
+    esac
+    try "C tests" c_tests "$@" || return
+    count=$((before + $(passed "$work/output")))
+}
+
+wanted=" $* "
+while read -r target compile package emulator; do
+    if [ "$wanted" = "  " ] || [[ $wanted = *" $target "* ]]; then
+        echo "== $target"
+        one_target "$target" "$compile" "$package" "$emulator"
+    fi
+done <<<"$targets"
+
+printf '\n%-30s %-7s %-7s %-7s %-7s %s\n' target checks clippy links runs "tests passed"
+printf '%s\n' "${table[@]}"
+exit $status
