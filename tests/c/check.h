@@ -14,6 +14,9 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#ifndef STATX_BASIC_STATS
+#include <linux/stat.h> /* musl 1.2.3 has no struct statx */
+#endif
 
 #include <caio.h>
 

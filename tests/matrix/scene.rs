@@ -89,8 +89,8 @@ pub fn attempt(op: &caio_op) -> Option<i64> {
 }
 
 /// SIGALRM at this interval, in microseconds; 0 ends it.
-fn alarm(first: libc::suseconds_t) {
-    let at = |micros| libc::timeval { tv_sec: 0, tv_usec: micros };
+fn alarm(first: u32) {
+    let at = |micros: u32| libc::timeval { tv_sec: 0, tv_usec: micros as _ };
     let timer = libc::itimerval { it_interval: at(first / 2), it_value: at(first) };
     // SAFETY: a live struct.
     assert_eq!(unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) }, 0);

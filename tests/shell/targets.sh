@@ -138,7 +138,8 @@ programs() {
     aarch64*musl)
         have python-zig || { skip "C tests on $target" "ziglang (PyPI)"; return 0; }
         compile="python-zig cc -target aarch64-linux-musl" && set -- "$debug/libcaio.a" -static -lunwind ;;
-    *musl) set -- "$debug/libcaio.a" -static -lgcc_eh ;;
+    # musl-gcc has no headers of the kernel.
+    *musl) set -- "$debug/libcaio.a" -static "$(rustc --print target-libdir --target "$triple")/self-contained/libunwind.a" -idirafter /usr/include -idirafter "/usr/include/$(cc -dumpmachine)" ;;
     *) cp "$debug/libcaio.so" "$work/libcaio.so.0" && set -- "$work/libcaio.so.0" "-Wl,-rpath,$work" ;;
     esac
     try "C tests" c_tests "$@" || return

@@ -26,7 +26,7 @@ fn opened(dir: &Dir, flags: i32) -> Made {
     std::fs::remove_file(dir.join(&name)).expect("unlink");
     let fd = made?;
     // SAFETY: no memory involved.
-    unsafe { libc::lseek(fd.as_raw_fd(), PLACE, libc::SEEK_SET) };
+    unsafe { libc::lseek64(fd.as_raw_fd(), PLACE, libc::SEEK_SET) };
     Ok(Ends::of(fd))
 }
 
@@ -73,7 +73,7 @@ pub fn memfd(_: &Dir) -> Made {
     let fd = sys::owned(unsafe { libc::memfd_create(c"matrix".as_ptr(), flags) }.into());
     sys::write_all(&fd, &pattern(LEN));
     // SAFETY: no memory involved.
-    unsafe { libc::lseek(fd.as_raw_fd(), PLACE, libc::SEEK_SET) };
+    unsafe { libc::lseek64(fd.as_raw_fd(), PLACE, libc::SEEK_SET) };
     Ok(Ends::of(fd))
 }
 

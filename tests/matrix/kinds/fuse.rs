@@ -51,7 +51,7 @@ pub fn mounted(dir: &Dir) -> Made {
         let asker = process::fork(|| {
             let mut stat = sys::statx_room();
             // SAFETY: a live string and a live struct; no descriptor is used in this process from here on.
-            unsafe { libc::close_range(0, u32::MAX, 0) };
+            unsafe { libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) };
             (sys::plain(&ops::statx(libc::AT_FDCWD, &folder, &mut stat)) != 0).into()
         });
         process::await_asleep(asker.pid as u32, asker.pid);
