@@ -81,6 +81,7 @@ row() { table+=("$(printf '%-30s %-7s %-7s %-7s %-7s %s' "$@")"); }
 # An old C library: linked by zig, which knows the symbols of each version.
 old_glibc() {
     have cargo-zigbuild || { skip "$target" "cargo-zigbuild and ziglang (PyPI)"; row "$target" - - - - -; return; }
+    CARGO_ZIGBUILD_ZIG_PATH=$(command -v python-zig || command -v zig) && export CARGO_ZIGBUILD_ZIG_PATH
     try links "$cargo" zigbuild --locked --lib --target "$target" || { row "$target" - - FAILED - -; return; }
     local library=$out/$triple/debug/libcaio.so newest
     newest=$(objdump -T "$library" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
