@@ -104,7 +104,7 @@ fn plain_transfer(fd: i32, reads: bool, address: *mut c_void, count: usize, offs
 #[cfg(not(target_pointer_width = "64"))]
 fn plain_transfer(fd: i32, reads: bool, address: *mut c_void, count: usize, offset: u64) -> Result<u64> {
     // SAFETY: the kernel checks every address; what lies there is lent to this operation (Memory).
-    let moved = unsafe {
+    let call = || unsafe {
         match (reads, offset == CURRENT) {
             (true, true) => libc::read(fd, address, count),
             (false, true) => libc::write(fd, address, count),
@@ -112,7 +112,7 @@ fn plain_transfer(fd: i32, reads: bool, address: *mut c_void, count: usize, offs
             (false, false) => libc::pwrite64(fd, address, count, offset as i64),
         }
     };
-    check(moved as i64)
+    super::thread::keeping_errno(|| check(call() as i64))
 }
 
 /// The array at `parts` is the user's, or outlives the call. `newest` takes preadv2(2) or pwritev2(2), which flags need.

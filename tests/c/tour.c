@@ -159,7 +159,7 @@ static void an_event_loop(caio_ctx *ctx, int fd)
 
 static void cancelling(caio_ctx *ctx)
 {
-    char byte;
+    char byte = 0;
     int ends[2];
     caio_op op;
     EXPECT(pipe2(ends, O_CLOEXEC), 0);
