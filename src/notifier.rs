@@ -120,12 +120,12 @@ mod tests {
 
     /// The state under a context's lock.
     #[derive(Default)]
-    struct Pending {
+    struct PendingEvents {
         waiting: u32,
         signalled: bool,
     }
 
-    fn finish(events: &Mutex<Pending>, notifier: &Notifier<Counter>) {
+    fn finish(events: &Mutex<PendingEvents>, notifier: &Notifier<Counter>) {
         let mut state = events.lock().unwrap();
         state.waiting += 1;
         let signals = !std::mem::replace(&mut state.signalled, true) && notifier.request();
@@ -135,7 +135,7 @@ mod tests {
         }
     }
 
-    fn take(events: &Mutex<Pending>, notifier: &Notifier<Counter>) {
+    fn take(events: &Mutex<PendingEvents>, notifier: &Notifier<Counter>) {
         let mut state = events.lock().unwrap();
         if std::mem::take(&mut state.signalled) {
             notifier.clear();
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn the_descriptor_is_readable_exactly_while_completions_are_pending() {
         loom::model(|| {
-            let events = Arc::new(Mutex::new(Pending::default()));
+            let events = Arc::new(Mutex::new(PendingEvents::default()));
             let notifier = Arc::new(Notifier::of(Counter::new()));
             let workers = [(); 2].map(|()| {
                 let (events, notifier) = (events.clone(), notifier.clone());
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_thread_that_knows_of_a_completion_finds_the_descriptor_readable() {
         loom::model(|| {
-            let events = Arc::new(Mutex::new(Pending::default()));
+            let events = Arc::new(Mutex::new(PendingEvents::default()));
             let notifier = Arc::new(Notifier::of(Counter::new()));
             let worker = {
                 let (events, notifier) = (events.clone(), notifier.clone());
