@@ -412,6 +412,8 @@ impl Batch {
     }
 
     /// The poller cannot start: each operation with a timeout fails with EAGAIN, once. The others need no descriptor.
+    #[cold]
+    #[inline(never)]
     fn do_without_poller(&mut self) {
         self.refuse(|pending| pending.op.timeout_ns > 0, Errno(libc::EAGAIN));
         self.pending.iter_mut().filter(|pending| pending.to == To::Stream).for_each(|pending| pending.to = To::Worker);
