@@ -6,7 +6,7 @@
 //!
 //! This crate is the C library `libcaio`; its interface is [`capi`], from which `include/caio.h` is
 //! generated. Imports run downward only:
-//! capi → context → {route, backend, completion, fork_list} → sys → libc.
+//! capi → context → {route, pool} → {exec, backend, fd} → sys → libc.
 
 #![deny(unsafe_code)]
 
@@ -19,10 +19,14 @@ mod completion;
 mod context;
 mod error;
 mod exec;
+mod fd;
 mod fork_list;
 mod notifier;
 mod op;
+mod pool;
 mod route;
+mod slab;
+mod spin;
 mod sync;
 
 #[allow(unsafe_code)]

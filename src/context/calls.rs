@@ -7,7 +7,6 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::slab::{Place, Token};
 use super::state::{By, State, stopped_result};
 use super::watches::{Table, Waiting};
 use crate::error::{Errno, Result};
@@ -17,6 +16,7 @@ use crate::exec::interruptible::{CallRing, Ended};
 use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::fork_list::{ForkList, Listed};
 use crate::op::Op;
+use crate::slab::{Place, Token};
 use crate::sys::rw::{self, Transfer, flags};
 use crate::sys::{file_kind, thread};
 

@@ -3,8 +3,8 @@
 use std::iter::successors;
 
 use super::Shared;
-use super::slab::{Place, Slab};
 use super::state::{CANCELED, State};
+use crate::slab::{Place, Slab};
 
 /// Which operations to cancel.
 #[derive(Clone, Copy)]

@@ -1,9 +1,9 @@
 //! System calls that follow a change of the state, and that must not run under its lock: they may take long or wake a thread.
 
 use super::Shared;
-use super::pool::Staffing;
 use super::state::State;
 use crate::backend::Flush;
+use crate::pool::Staffing;
 
 /// The system calls to make once the lock is free.
 pub struct Chores {

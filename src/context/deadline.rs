@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::slab::{Slab, Token};
 use crate::error::{Errno, Result};
+use crate::slab::{Slab, Token};
 
 /// Entries of completed operations are skipped when they expire, and removed when there is no more room.
 #[derive(Default)]

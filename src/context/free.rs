@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::Shared;
 use super::cancel::CancelTarget;
-use super::slab::Place;
 use super::state::State;
+use crate::slab::Place;
 use crate::sys::{fs, pollable, thread};
 
 impl Shared {

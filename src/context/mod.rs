@@ -7,9 +7,6 @@ mod deadline;
 mod free;
 mod native;
 mod poller;
-mod pool;
-mod slab;
-mod spin;
 mod state;
 mod submit;
 mod sync_group;
@@ -31,9 +28,9 @@ use crate::fork_list::ForkList;
 use crate::notifier::Notifier;
 use crate::op::{Op, SimpleTransfer};
 use crate::route::Router;
+use crate::spin::EventCount;
 use crate::sync::{Condvar, Mutex};
 use crate::sys::{fork, thread};
-use spin::EventCount;
 use state::State;
 use wake::Wake;
 
@@ -122,7 +119,7 @@ impl Context {
     pub fn new(options: Options) -> Result<Self> {
         let Options { backend, max_requests, threads, single_thread, sqpoll, no_inline } = options;
         let max_requests = if max_requests == 0 { DEFAULT_REQUESTS } else { max_requests };
-        let workers = if threads == 0 { pool::DEFAULT_WORKERS } else { threads };
+        let workers = if threads == 0 { crate::pool::DEFAULT_WORKERS } else { threads };
         let fds = Arc::new(ForkList::new());
         let done = Completions::new(max_requests as usize, fds.clone())?;
         let wake = Wake::new()?;

@@ -1,12 +1,12 @@
 //! Submission of slots to the kernel's queue, and its completions.
 
-use super::slab::{Place, Slot, Token};
 use super::state::{By, State, stopped_result};
 use crate::backend::{Flush, Native};
 use crate::completion::{Event, Nowhere, Sink};
 use crate::error::Errno;
 use crate::exec::blocking;
 use crate::op::{Op, SimpleTransfer};
+use crate::slab::{Place, Slot, Token};
 use crate::sys::file_kind::{self, FileKind};
 use crate::sys::rw::MAX_TRANSFER;
 

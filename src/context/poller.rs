@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::calls::{self, Calls, Next};
-use super::slab::{Place, Token};
 use super::state::{By, State, stopped_result};
 use super::watches::{Waiting, Watches};
 use crate::error::{Errno, Result};
@@ -15,6 +14,7 @@ use crate::exec::blocking::Scratch;
 use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::fork_list::Listed;
 use crate::op::Op;
+use crate::slab::{Place, Token};
 use crate::sync::Mutex;
 use crate::sys::mem::room;
 use crate::sys::pollable::Pollable;

@@ -3,13 +3,14 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::slab::{NONE, Place};
 use super::state::{By, CANCELED, State};
 use super::{Shared, Source};
 use crate::completion::{Event, Nowhere, Sink};
 use crate::error::{Errno, Result};
+use crate::fd::Checks;
 use crate::op::{Op, SimpleTransfer};
-use crate::route::{Checks, FastPath, Route};
+use crate::route::{FastPath, Route};
+use crate::slab::{NONE, Place};
 use crate::sync::MutexGuard;
 use crate::sys::mem::{boxed, room};
 use crate::sys::path;

@@ -14,9 +14,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::slab::{Class, List, NONE, Place, Slab};
 use super::state::{By, State};
 use crate::op::{Code, Op};
+use crate::slab::{Class, List, NONE, Place, Slab};
 
 /// The operations for one kind of sync of one descriptor.
 pub struct Group {
@@ -218,7 +218,7 @@ impl State {
 }
 
 impl List {
-    fn each(&self, slab: &mut Slab, mut change: impl FnMut(&mut super::slab::Slot)) {
+    fn each(&self, slab: &mut Slab, mut change: impl FnMut(&mut crate::slab::Slot)) {
         let mut index = self.first();
         while let Some(at) = index {
             change(&mut slab[at]);

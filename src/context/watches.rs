@@ -5,11 +5,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::slab::Token;
 use crate::error::Result;
 use crate::exec::nonblocking::Method;
 use crate::fork_list::Listed;
 use crate::op::Op;
+use crate::slab::Token;
 use crate::sys::readiness::{Interest, Readiness, Ready};
 
 /// A hash table with integer keys. The standard library's hasher would abort the process where getrandom(2) is

@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::slab::{Class, Place, Token};
 use super::state::{By, CANCELED, State};
 use super::sync_group::PATIENCE;
 use crate::error::{Errno, Result};
@@ -14,6 +13,7 @@ use crate::exec::blocking::{self, Scratch};
 use crate::exec::nonblocking;
 use crate::fork_list::Listed;
 use crate::op::{Code, Op};
+use crate::slab::{Class, Place, Token};
 use crate::sync::MutexGuard;
 use crate::sys::file_kind::{self, FileKind};
 use crate::sys::{fs, thread};

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::backoff::{Backoff, Schedule};
-use crate::context::spin::cores;
+use crate::spin::cores;
 
 pub struct Pacing {
     /// A moving average of durations, as a part of the longest short-running one's, which is [`LONGEST`].

@@ -1,6 +1,6 @@
 //! The operations that wait for a worker thread, in two classes that take turns, and how many are running.
 
-use crate::context::slab::{Class, List, Place, Slab};
+use crate::slab::{Class, List, Place, Slab};
 
 pub struct Queue {
     fast: List,

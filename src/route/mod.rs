@@ -2,18 +2,17 @@
 //! poller. The caller may close a descriptor at any time, so what the router remembers of its number is only a hint. No
 //! result depends on a hint, and submit never waits because of one.
 
-mod checks;
-mod learned;
+mod hit_rate;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use self::checks::Checks;
-pub use self::learned::{HitRate, InFlight};
+pub use self::hit_rate::HitRate;
 use crate::backend::Kind;
 use crate::error::{Errno, Result};
 use crate::exec::blocking::failed_result;
 use crate::exec::nonblocking::{self, Attempt, Method};
+use crate::fd::{Checks, InFlight};
 use crate::op::{Code, Op, SimpleTransfer};
 use crate::sys::file_kind::FileKind;
 use crate::sys::mem::Memory;
@@ -41,10 +40,7 @@ pub enum FastPath {
     Undecided,
 }
 
-/// The longest read that submit copies from the page cache: a longer copy would delay the caller.
-const INLINE_MOST: u64 = 128 * 1024;
-/// The bytes that one submit copies at most, for the same reason.
-const INLINE_BUDGET: u64 = 1024 * 1024;
+use crate::fd::{INLINE_BUDGET, INLINE_MOST};
 
 /// How a context chooses paths, and what it learned from earlier operations.
 pub struct Router {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use self::pacing::Pacing;
 use self::queue::{Limits, Queue};
 use self::sentinel::Sentinel;
-use super::slab::{Class, Slab};
 use crate::op::Op;
+use crate::slab::{Class, Slab};
 
 /// The default limit: cold reads become faster up to here, and slower beyond.
 pub const DEFAULT_WORKERS: u32 = 32;

@@ -1,23 +1,27 @@
 //! Per-submit file checks.
 
-use super::{INLINE_BUDGET, INLINE_MOST};
 use crate::error::Result;
 use crate::exec::blocking::Scratch;
 use crate::sys::file_kind::{self, File, FileKind};
 use crate::sys::rw;
 
+/// The longest read that submit copies from the page cache: a longer copy would delay the caller.
+pub const INLINE_MOST: u64 = 128 * 1024;
+/// The bytes that one submit copies at most, for the same reason.
+pub const INLINE_BUDGET: u64 = 1024 * 1024;
+
 /// What one submit learned about descriptors, so that it asks the kernel once for each.
 pub struct Checks {
-    pub(super) scratch: Scratch,
-    pub(super) budget: u64,
+    pub scratch: Scratch,
+    pub budget: u64,
     /// The submit has one operation.
-    pub(super) alone: bool,
+    pub alone: bool,
     /// The number of this submit. Entries with another number are stale.
     submit: u32,
     /// The descriptor whose last read was in the page cache.
-    pub(super) cached_fd: Option<i32>,
+    pub cached_fd: Option<i32>,
     /// The descriptor whose reads, if true, or writes this submit sends to io_uring.
-    pub(super) sent: Option<(i32, bool)>,
+    pub sent: Option<(i32, bool)>,
     /// A disk whose files support RWF_NOWAIT; a hint, as another disk may get its number.
     nowait_device: Option<u64>,
     known: [Known; CHECKS],
@@ -26,12 +30,12 @@ pub struct Checks {
 const CHECKS: usize = 64;
 
 #[derive(Clone, Copy)]
-pub(super) struct Known {
+pub struct Known {
     fd: i32,
     submit: u32,
     status_flags: Answer<i32>,
     file: Option<File>,
-    pub(super) reads: Option<bool>,
+    pub reads: Option<bool>,
     writes: Option<bool>,
 }
 
@@ -64,11 +68,11 @@ impl Checks {
 
     /// Whether copying this much does not delay the caller.
     #[inline(always)]
-    pub(super) fn allows(&self, len: u64) -> bool {
+    pub fn allows(&self, len: u64) -> bool {
         (1..=INLINE_MOST.min(self.budget)).contains(&len)
     }
 
-    pub(super) fn known(&mut self, fd: i32) -> &mut Known {
+    pub fn known(&mut self, fd: i32) -> &mut Known {
         let known = &mut self.known[fd as usize % CHECKS];
         if known.fd != fd || known.submit != self.submit {
             *known = Known { fd, submit: self.submit, ..UNKNOWN };
@@ -76,11 +80,11 @@ impl Checks {
         known
     }
 
-    pub(super) fn status_flags(&mut self, fd: i32) -> Option<i32> {
+    pub fn status_flags(&mut self, fd: i32) -> Option<i32> {
         self.known(fd).status_flags.get_or_insert_with(|| rw::status_flags(fd)).ok()
     }
 
-    pub(super) fn is_direct(&mut self, fd: i32) -> bool {
+    pub fn is_direct(&mut self, fd: i32) -> bool {
         self.status_flags(fd).is_some_and(rw::is_direct)
     }
 
@@ -89,16 +93,16 @@ impl Checks {
         *self.known(fd).file.get_or_insert_with(|| file_kind::look(fd))
     }
 
-    pub(super) fn is_storage(&mut self, fd: i32) -> bool {
+    pub fn is_storage(&mut self, fd: i32) -> bool {
         self.file(fd).kind == FileKind::Storage
     }
 
-    pub(super) fn ends_before(&mut self, fd: i32, offset: u64) -> bool {
+    pub fn ends_before(&mut self, fd: i32, offset: u64) -> bool {
         self.file(fd).ends_before(offset)
     }
 
     /// The kind of a descriptor for transfers at its current position.
-    pub(super) fn kind_at_current(&mut self, fd: i32, reads: bool) -> FileKind {
+    pub fn kind_at_current(&mut self, fd: i32, reads: bool) -> FileKind {
         match self.file(fd) {
             File { kind: FileKind::Storage, on_disk: false, .. } => file_kind::of_current(fd, reads),
             File { kind, .. } => kind,
@@ -106,14 +110,14 @@ impl Checks {
     }
 
     /// Whether this submit has sent reads of the descriptor to another path.
-    pub(super) fn is_decided(&mut self, fd: i32) -> bool {
+    pub fn is_decided(&mut self, fd: i32) -> bool {
         let known = self.known(fd);
         known.reads.is_some() && known.status_flags.is_none()
     }
 
     /// Whether io_uring's submission never waits for transfers at an offset of this descriptor.
     #[inline]
-    pub(super) fn natively(&mut self, fd: i32, reads: bool) -> bool {
+    pub fn natively(&mut self, fd: i32, reads: bool) -> bool {
         let known = self.known(fd);
         let answer = known.side(reads);
         if let Some(answer) = *answer {
@@ -128,7 +132,7 @@ impl Checks {
     }
 
     /// Whether kernel AIO can take them: its reads carry RWF_NOWAIT, which the file must support.
-    pub(super) fn knows_nowait(&mut self, fd: i32, reads: bool) -> bool {
+    pub fn knows_nowait(&mut self, fd: i32, reads: bool) -> bool {
         let device = self.nowait_device;
         let known = self.known(fd);
         let answer = known.answer(fd, reads, |file| file.on_disk && (!reads || device == Some(file.device)));

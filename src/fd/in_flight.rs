@@ -1,13 +1,12 @@
-//! What a context remembers about descriptors in flight and about cached reads.
+//! The registry of in-flight descriptors.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::HINTS;
-use crate::backoff::{Backoff, Schedule};
+const PLACES: usize = 64;
 
 /// In-flight descriptors: those with transfers in the kernel's queue. The caller keeps a descriptor open until the
 /// event, so the number stays the same file's, and what the library learned about it stays true.
-pub struct InFlight([AtomicU64; HINTS]);
+pub struct InFlight([AtomicU64; PLACES]);
 
 const READS: u64 = 1;
 const WRITES: u64 = 2;
@@ -15,7 +14,7 @@ const ONE: u64 = 4;
 
 impl Default for InFlight {
     fn default() -> Self {
-        Self([const { AtomicU64::new(0) }; HINTS])
+        Self([const { AtomicU64::new(0) }; PLACES])
     }
 }
 
@@ -24,10 +23,10 @@ impl InFlight {
     // that lock before it reuses the number, and so sees the removal.
 
     fn place(&self, fd: i32) -> &AtomicU64 {
-        &self.0[fd as usize % HINTS]
+        &self.0[fd as usize % PLACES]
     }
 
-    pub(super) fn knows(&self, fd: i32, reads: bool) -> bool {
+    pub fn knows(&self, fd: i32, reads: bool) -> bool {
         let value = self.place(fd).load(Ordering::Relaxed);
         value >> 32 == u64::from(fd as u32) && value & if reads { READS } else { WRITES } != 0
     }
@@ -50,33 +49,5 @@ impl InFlight {
         let value = place.load(Ordering::Relaxed) - count * ONE;
         // After the last one, the number may become another file's.
         place.store(if value as u32 >= ONE as u32 { value } else { 0 }, Ordering::Relaxed);
-    }
-}
-
-/// How recent attempts at cached reads ended.
-#[derive(Default)]
-pub struct HitRate {
-    /// An attempt that missed is a failure.
-    attempts: Backoff,
-}
-
-impl HitRate {
-    pub(super) fn hit(&self) {
-        self.attempts.succeeded();
-    }
-
-    pub fn miss(&self) {
-        self.attempts.failed();
-    }
-
-    /// A read takes another path without an attempt.
-    pub(super) fn note_untried(&self) {
-        self.attempts.skip();
-    }
-
-    /// Whether a hit is likely, or an attempt is due: the first after this many reads without one. An attempt that
-    /// misses starts its transfer alone, where the kernel's queue would have sent it to the device along with others.
-    pub(super) fn is_worth_a_try(&self, after: u32) -> bool {
-        self.attempts.is_due(&Schedule { tolerated: 8, first: after, most: 1024 })
     }
 }
