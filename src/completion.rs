@@ -1,13 +1,13 @@
 //! Completions and the descriptor that is readable while some are pending.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::fork_list::{Entry, ForkList};
 use crate::notifier::Notifier;
 use crate::op::Op;
+use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::fs;
 use crate::sys::mem::room;
 

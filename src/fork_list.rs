@@ -4,12 +4,12 @@
 //! the moment of the fork, so the child reads and writes only atomics, and allocates nothing.
 
 use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{Errno, Result};
 use crate::sync::Mutex;
+use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::fs;
 use crate::sys::mem::room;
 

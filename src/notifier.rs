@@ -1,7 +1,6 @@
 //! Signals the descriptor of a context. A signal is requested under the context's lock and made without it: the thread that
 //! it wakes takes that lock next, and would only fall asleep on it.
 
-use std::os::fd::{AsRawFd, RawFd};
 #[cfg(not(loom))]
 use std::thread;
 
@@ -10,6 +9,7 @@ use loom::thread;
 
 use crate::error::Result;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::pollable::{Pollable, Signal};
 
 /// Set while a signal is requested and no thread has begun it. The first thread that does makes it for all.

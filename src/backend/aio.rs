@@ -1,13 +1,12 @@
 //! Linux kernel AIO: transfers with RWF_NOWAIT, so that io_submit(2) does not block.
 
-use std::os::fd::RawFd;
-
 use super::Config;
 use crate::error::{Errno, Result};
 use crate::op::Op;
 use crate::sync::{Mutex, MutexGuard};
 use crate::sys::aio::{AioBatch, AioContext, AioRequest, may_submit};
 use crate::sys::aio_abi::{aio_context_t, io_event};
+use crate::sys::fd::RawFd;
 use crate::sys::mem::{boxed, room};
 use crate::sys::{fork, thread};
 

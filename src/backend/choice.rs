@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Config, Kind, Native};
 use crate::error::{Errno, Result};
+use crate::sys::fd::AsRawFd;
 use crate::sys::pollable::Pollable;
 use crate::sys::text::{self, Word};
 
@@ -53,7 +54,7 @@ pub fn probe(backend: u32) -> Probe {
 /// Opens a backend as [`choose`] does, but without kernel contexts that the process kept.
 fn try_open(kind: Kind) -> Result<()> {
     let descriptor = Pollable::new()?;
-    let events_fd = std::os::fd::AsRawFd::as_raw_fd(&descriptor);
+    let events_fd = descriptor.as_raw_fd();
     let (single_thread, sqpoll, reuse) = (false, false, false);
     let config = Config { max_requests: 8, workers: 1, single_thread, sqpoll, events_fd, reuse };
     Native::open(kind, &config).map(drop)

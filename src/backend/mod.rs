@@ -6,10 +6,9 @@ pub mod uring;
 
 pub use choice::{choose, probe};
 
-use std::os::fd::RawFd;
-
 use crate::error::Result;
 use crate::op::{Code, Op, SimpleTransfer};
+use crate::sys::fd::RawFd;
 
 /// A backend, numbered as `CAIO_BACKEND_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

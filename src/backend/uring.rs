@@ -1,12 +1,12 @@
 //! io_uring: transfers at explicit offsets. Entries are pushed under the context's lock and submitted without it.
 
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
 use super::Config;
 use crate::error::Result;
 use crate::op::{Code, Op, SimpleTransfer};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::mem::room;
 use crate::sys::thread;
 use crate::sys::uring::{self, IoUring, NOBODY, RingSetup, Submission};

@@ -2,7 +2,6 @@
 //! such a call, and a cancel interrupts it. Where io_uring is forbidden, the call is detached: it runs on a thread of
 //! its own, for which `caio_ctx_free` does not wait.
 
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::fork_list::{ForkList, Listed};
 use crate::op::Op;
 use crate::slab::{Place, Token};
+use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::rw::{self, Transfer, flags};
 use crate::sys::{file_kind, thread};
 

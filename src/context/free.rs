@@ -1,6 +1,5 @@
 //! `caio_ctx_free`. When it returns, neither the kernel nor a thread uses the caller's memory or descriptors any more.
 
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use super::Shared;
 use super::cancel::CancelTarget;
 use super::state::State;
 use crate::slab::Place;
+use crate::sys::fd::RawFd;
 use crate::sys::{fs, pollable, thread};
 
 impl Shared {

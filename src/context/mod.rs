@@ -16,7 +16,6 @@ mod wake;
 mod watches;
 mod workers;
 
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -30,6 +29,7 @@ use crate::op::{Op, SimpleTransfer};
 use crate::route::Router;
 use crate::spin::EventCount;
 use crate::sync::{Condvar, Mutex};
+use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::{fork, thread};
 use state::State;
 use wake::Wake;

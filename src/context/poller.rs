@@ -2,7 +2,6 @@
 //! terminals and devices, and for timeouts. Its attempts at transfers never wait.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
 use super::Shared;
@@ -16,6 +15,7 @@ use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::slab::{Place, Token};
 use crate::sync::Mutex;
+use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::mem::room;
 use crate::sys::pollable::Pollable;
 use crate::sys::readiness::{Readiness, Ready};

@@ -1,7 +1,6 @@
 //! The state under a context's lock, and how an operation gets from place to place. No system call that can block is made
 //! here: those follow as [`super::chores::Chores`] once the lock is free.
 
-use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use super::deadline::Deadlines;
@@ -21,6 +20,7 @@ use crate::pool::Pool;
 use crate::route::{HitRate, Router};
 use crate::slab::{List, NONE, Place, Slab, Slot};
 use crate::spin::Spin;
+use crate::sys::fd::RawFd;
 use crate::sys::mem::room;
 use crate::sys::readiness::Readiness;
 use crate::sys::timer;

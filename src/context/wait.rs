@@ -1,12 +1,12 @@
 //! Taking events, and sleeping until there are enough.
 
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use super::Shared;
 use crate::completion::Sink;
 use crate::error::{Errno, Result};
 use crate::fork_list::Listed;
+use crate::sys::fd::AsRawFd;
 use crate::sys::readiness::Readiness;
 use crate::sys::{pollable, timer};
 

@@ -1,9 +1,8 @@
 //! `caio_ctx_wake`: a flag and an eventfd, without a lock so that it works in a signal handler.
 
-use std::os::fd::{AsRawFd, RawFd};
-
 use crate::error::Result;
 use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::pollable::{Pollable, Signal};
 
 /// Wakes without a waiter count as one. While a wake is pending the descriptor is readable, or a thread that cleared it is

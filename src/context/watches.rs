@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, TryReserveError, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::os::fd::RawFd;
 use std::time::Duration;
 
 use crate::error::Result;
@@ -10,6 +9,7 @@ use crate::exec::nonblocking::Method;
 use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::slab::Token;
+use crate::sys::fd::RawFd;
 use crate::sys::readiness::{Interest, Readiness, Ready};
 
 /// A hash table with integer keys. The standard library's hasher would abort the process where getrandom(2) is

@@ -1,7 +1,6 @@
 //! Worker threads: each takes operations, runs their plain system calls without the lock, and records the results.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use crate::fork_list::Listed;
 use crate::op::{Code, Op};
 use crate::slab::{Class, Place, Token};
 use crate::sync::MutexGuard;
+use crate::sys::fd::{AsRawFd, OwnedFd};
 use crate::sys::file_kind::{self, FileKind};
 use crate::sys::{fs, thread};
 

@@ -1,9 +1,8 @@
 //! Blocking calls that a cancel can interrupt: a kernel thread of an io_uring makes them. On every backend, they serve
 //! descriptors that have no other way to avoid waiting.
 
-use std::os::fd::{AsRawFd, RawFd};
-
 use crate::error::{Errno, Result};
+use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::rw::Transfer;
 use crate::sys::uring::{self, IoUring, NOBODY, RingSetup};
 

@@ -21,6 +21,11 @@ pub mod uring;
 
 use crate::error::{Errno, Result};
 
+/// Descriptors: the number that a caller passes, and the owner of one.
+pub mod fd {
+    pub use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+}
+
 /// The result of a C library function that sets errno.
 fn check(answer: i64) -> Result<u64> {
     if answer < 0 { Err(Errno::last()) } else { Ok(answer as u64) }
