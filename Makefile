@@ -18,7 +18,7 @@ CC          ?= cc
 CFLAGS      ?= -O2
 PKG_CONFIG  ?= pkg-config
 INSTALL     ?= install
-# The run path of caio-cp, for a LIBDIR that ldconfig does not search; distributions set it empty.
+# The run path of the tools, for a LIBDIR that ldconfig does not search; distributions set it empty.
 RPATH       ?= $(if $(filter $(PREFIX)/%,$(LIBDIR)),$$ORIGIN/../$(patsubst $(PREFIX)/%,%,$(LIBDIR)),$(LIBDIR))
 
 ifeq ($(filter /%,$(PREFIX)),)
@@ -34,7 +34,8 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 RELEASE    := $(TARGET_DIR)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
 BUILD      := $(TARGET_DIR)/make
 SOURCES    := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
-EXAMPLES   := $(wildcard c-examples/*.c c-examples/caio-cp/*) c-examples/Makefile
+TOOLS      := caio-cp caio-probe
+EXAMPLES   := $(wildcard c-examples/*.c $(TOOLS:%=c-examples/%/*) c-examples/json/*) c-examples/Makefile
 PAGES      := $(wildcard man/*.[1-9])
 
 # Runs a program with a staged installation: $(call within,ROOT) COMMAND
@@ -45,10 +46,10 @@ relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all install install-lib install-strip uninstall header demo check check-install check-cp check-targets check-loom check-valgrind check-python check-python-long wheels \
+.PHONY: all install install-lib install-strip uninstall header demo check check-install check-cp check-tools check-targets check-loom check-valgrind check-python check-python-long wheels \
 	torture bench bench-scaling bench-instructions stage stage-env fmt lint clean help FORCE
 
-all: $(BUILD)/libcaio.so $(BUILD)/caio-cp ## build the library and caio-cp (the default)
+all: $(BUILD)/libcaio.so $(BUILD)/tools ## build the library and the tools (the default)
 
 # The settings that the build depends on; written only when they change.
 $(BUILD)/settings: FORCE
@@ -75,13 +76,14 @@ $(BUILD)/caio.pc: caio.pc.in $(BUILD)/libs-private $(BUILD)/settings
 		-e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
 		-e 's|@CONFIG@|$(CONFIG)|' -e "s|@LIBS_PRIVATE@|$$(cat $(BUILD)/libs-private)|" caio.pc.in >$@
 
-# caio-cp is built like any other program: against an installation, through pkg-config.
-$(BUILD)/caio-cp: $(BUILD)/libcaio.so $(BUILD)/caio.pc include/caio.h $(EXAMPLES)
+# The tools are built like any other program: against an installation, through pkg-config.
+$(BUILD)/tools: $(BUILD)/libcaio.so $(BUILD)/caio.pc include/caio.h $(EXAMPLES)
 	@command -v $(PKG_CONFIG) >/dev/null || { echo 'the programs need pkg-config (Debian: pkg-config)' >&2; exit 1; }
 	@$(MAKE) --no-print-directory install-lib DESTDIR='$(call absolute,$(BUILD)/root)' >/dev/null
 	@$(call relocate,$(BUILD)/root)
 	$(call within,$(BUILD)/root) RPATH='$(RPATH)' $(MAKE) --no-print-directory -C c-examples \
-		OUT='$(call absolute,$(BUILD))' CC='$(CC)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' caio-cp
+		OUT='$(call absolute,$(BUILD))' CC='$(CC)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' tools
+	touch $@
 
 install-lib: $(BUILD)/libcaio.so $(BUILD)/caio.pc
 	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)'
@@ -94,7 +96,7 @@ install-lib: $(BUILD)/libcaio.so $(BUILD)/caio.pc
 
 install: all install-lib ## install under PREFIX (DESTDIR, BINDIR, LIBDIR, INCLUDEDIR, MANDIR, SYSCONFDIR)
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)'
-	$(INSTALL) -m 755 $(BUILD)/caio-cp '$(DESTDIR)$(BINDIR)'
+	$(INSTALL) -m 755 $(TOOLS:%=$(BUILD)/%) '$(DESTDIR)$(BINDIR)'
 	@for page in $(PAGES); do \
 		section='$(DESTDIR)$(MANDIR)'/man$${page##*.}; \
 		$(INSTALL) -d "$$section" && $(INSTALL) -m 644 $$page "$$section" || exit 1; \
@@ -105,7 +107,7 @@ install: all install-lib ## install under PREFIX (DESTDIR, BINDIR, LIBDIR, INCLU
 
 install-strip: ## the same, without debug information
 	$(MAKE) install INSTALL='$(INSTALL)'
-	strip --strip-debug '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/libcaio.a' '$(DESTDIR)$(BINDIR)/caio-cp'
+	strip --strip-debug '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/libcaio.a' $(TOOLS:%='$(DESTDIR)$(BINDIR)/%')
 
 # Directories to remove if they are empty, deepest first. Under a system prefix, only those of libcaio.
 LEFT_DIRS := $(LIBDIR)/pkgconfig $(foreach n,1 2 3 4 5 6 7 8 9,$(MANDIR)/man$n) $(MANDIR)
@@ -116,7 +118,7 @@ endif
 uninstall: ## remove what install installed
 	rm -f '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/libcaio.so' \
 		'$(DESTDIR)$(LIBDIR)/libcaio.a' '$(DESTDIR)$(LIBDIR)/pkgconfig/caio.pc' \
-		'$(DESTDIR)$(INCLUDEDIR)/caio.h' '$(DESTDIR)$(BINDIR)/caio-cp'
+		'$(DESTDIR)$(INCLUDEDIR)/caio.h' $(TOOLS:%='$(DESTDIR)$(BINDIR)/%')
 	@for page in $(PAGES); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$${page##*/}; done
 	@for left in $(LEFT_DIRS); do \
 		if [ -d '$(DESTDIR)'$$left ]; then rmdir --ignore-fail-on-non-empty '$(DESTDIR)'$$left; fi; \
@@ -148,6 +150,9 @@ check-install: ## test C and C++ programs against a staged installation
 
 check-cp: ## test caio-cp
 	@MAKE='$(MAKE)' tests/shell/caio_cp.sh
+
+check-tools: ## test caio-probe and caio-bench
+	@MAKE='$(MAKE)' tests/shell/tools.sh
 
 check-targets: ## build for other Linux systems, run the tests natively or under qemu, print a table (TARGETS=short: quick tests)
 	@CARGO='$(CARGO)' tests/shell/targets.sh

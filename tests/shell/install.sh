@@ -21,7 +21,7 @@ cxx() { g++ -std=gnu++20 -O1 "${strict[@]}" -Wno-missing-field-initializers "$@"
 
 all_there() {
     local file
-    for file in "$library" "$STAGED_LIBS/libcaio.a" "$STAGED_LIBS/pkgconfig/caio.pc" "$STAGE/include/caio.h" "$STAGE/bin/caio-cp" "$STAGE/share/man/man7/caio.7"; do
+    for file in "$library" "$STAGED_LIBS/libcaio.a" "$STAGED_LIBS/pkgconfig/caio.pc" "$STAGE/include/caio.h" "$STAGE"/bin/caio-{cp,probe} "$STAGE/share/man/man7/caio.7"; do
         [ -f "$file" ] || return
     done
     expect "libcaio.so.$version" "$(readlink "$STAGED_LIBS/libcaio.so.0")" && expect libcaio.so.0 "$(readlink "$STAGED_LIBS/libcaio.so")" &&
@@ -77,7 +77,7 @@ epoll_rearm() {
 }
 
 makefile() {
-    make -C "$root/c-examples" OUT="$PWD/built" CFLAGS="-O2 -Werror" && expect "caio-cp epoll_loop epoll_rearm hello readme" "$(echo $(ls built))" &&
+    make -C "$root/c-examples" OUT="$PWD/built" CFLAGS="-O2 -Werror" && expect "caio-cp caio-probe epoll_loop epoll_rearm hello readme" "$(echo $(ls built))" &&
         make -C "$root/c-examples" OUT="$PWD/built" clean && expect "" "$(ls built)"
 }
 mkdir built
@@ -141,8 +141,8 @@ check "a program with the static library and the shared libc works" static_caio
 
 # Installation directories.
 
-own_library() { env -u LD_LIBRARY_PATH "$STAGE/bin/caio-cp" --version; }
-check "caio-cp finds its library without LD_LIBRARY_PATH" own_library
+own_library() { for tool in "$STAGE"/bin/*; do env -u LD_LIBRARY_PATH "$tool" --version || return; done; }
+check "the tools find their library without LD_LIBRARY_PATH" own_library
 
 manual() { man -M "$STAGE/share/man" caio_ctx_poll | grep -q caio_ctx_poll && man -M "$STAGE/share/man" 7 caio | grep -q default_implementation; }
 if have man; then check "man finds the pages" manual; else skip "the manual" man-db; fi

@@ -1,0 +1,119 @@
+/* What the file system of a path supports. Nothing stays behind: a directory gets an unnamed file. */
+#include "caio-probe.h"
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+
+enum { BLOCK = 4096, LARGEST = 65536 };
+
+#ifndef STATX_DIOALIGN
+#define STATX_DIOALIGN 0x2000U
+#endif
+
+/* struct statx of Linux 6.1; older headers end before the last two fields. */
+struct statx_direct {
+    uint32_t mask;
+    uint8_t unused[148];
+    uint32_t memory, offset;
+    uint8_t rest[96];
+};
+_Static_assert(sizeof(struct statx_direct) == 256, "the size of struct statx");
+
+static const char *type_name(long magic)
+{
+    static const struct {
+        long magic;
+        const char *name;
+    } types[] = {{0xef53, "ext4"}, {0x58465342, "xfs"}, {0x9123683e, "btrfs"}, {0x01021994, "tmpfs"}, {0x858458f6, "ramfs"},
+                 {0x794c7630, "overlayfs"}, {0x6969, "nfs"}, {0xff534d42, "cifs"}, {0x65735546, "fuse"}, {0xf2f52010, "f2fs"},
+                 {0x2fc12fc1, "zfs"}, {0x01021997, "9p"}, {0x9fa0, "proc"}, {0x4d44, "vfat"}, {0x2011bab0, "exfat"}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (types[i].magic == (magic & 0xffffffffL))
+            return types[i].name;
+    return "unknown";
+}
+
+static int try_direct(int fd, void *buf, size_t size)
+{
+    return pread(fd, buf, size, 0) < 0 ? errno : 0;
+}
+
+/* Finds the smallest transfer that O_DIRECT accepts, if statx(2) does not report it. */
+static void find_alignment(int fd, char *buf, struct path_facts *facts)
+{
+    for (uint32_t size = 512; size <= LARGEST; size *= 2)
+        if (try_direct(fd, buf, size) == 0) {
+            facts->offset = facts->memory = size;
+            return;
+        }
+}
+
+/* O_DIRECT is set after open(2), so that an error does not prevent the other tests. */
+static void examine_direct(int fd, char *buf, struct path_facts *facts)
+{
+    struct statx_direct st = {0};
+    int flags = fcntl(fd, F_GETFL);
+    if (fcntl(fd, F_SETFL, flags | O_DIRECT) < 0) {
+        facts->direct = errno;
+        return;
+    }
+    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) == 0 && (st.mask & STATX_DIOALIGN) && st.offset != 0) {
+        facts->memory = st.memory;
+        facts->offset = st.offset;
+    } else
+        find_alignment(fd, buf, facts);
+    facts->direct = facts->offset ? try_direct(fd, buf, facts->offset) : EINVAL;
+    fcntl(fd, F_SETFL, flags);
+}
+
+static void examine_nowait(int fd, bool writable, char *buf, struct path_facts *facts)
+{
+    struct iovec part = {.iov_base = buf, .iov_len = BLOCK};
+    if (preadv2(fd, &part, 1, 0, RWF_NOWAIT) < 0 && errno != EAGAIN)
+        facts->nowait_read = errno;
+    else
+        facts->nowait_read = 0;
+    if (!writable)
+        return;
+    facts->nowait_write = pwritev2(fd, &part, 1, 0, RWF_NOWAIT) < 0 && errno != EAGAIN ? errno : 0;
+}
+
+static int open_path(const char *path, bool *writable)
+{
+    struct stat st;
+    *writable = false;
+    if (stat(path, &st) < 0)
+        return -1;
+    if (!S_ISDIR(st.st_mode)) {
+        if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) /* opening a FIFO or a device can have effects */
+            return open(path, O_RDONLY | O_CLOEXEC);
+        errno = EINVAL;
+        return -1;
+    }
+    *writable = true;
+    return open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+struct path_facts examine_path(const char *path)
+{
+    struct path_facts facts = {.type = "unknown", .nowait_read = -1, .nowait_write = -1};
+    struct statfs fs;
+    bool writable;
+    int fd = open_path(path, &writable);
+    char *buf = fd < 0 ? NULL : aligned_alloc(LARGEST, LARGEST);
+    if (!buf || (writable && pwrite(fd, memset(buf, 1, BLOCK), BLOCK, 0) != BLOCK)) {
+        facts.error = errno;
+    } else {
+        if (fstatfs(fd, &fs) == 0)
+            facts.type = type_name((long)fs.f_type);
+        examine_nowait(fd, writable, buf, &facts);
+        examine_direct(fd, buf, &facts);
+    }
+    free(buf);
+    if (fd >= 0)
+        close(fd);
+    return facts;
+}
