@@ -9,7 +9,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::{Errno, Result};
 use crate::sync::Mutex;
-use crate::sys::fd::{AsRawFd, RawFd};
+use crate::sys::Descriptors;
+use crate::sys::fd::RawFd;
 use crate::sys::fs;
 use crate::sys::mem::room;
 
@@ -27,7 +28,7 @@ pub struct Entry(u32);
 /// A descriptor that is in the list until it is closed.
 pub struct Listed<T> {
     list: Arc<ForkList>,
-    entry: Entry,
+    entries: [Option<Entry>; 2],
     descriptor: T,
 }
 
@@ -61,9 +62,13 @@ impl ForkList {
     }
 
     /// Lists a descriptor until it is dropped. If that fails, the descriptor is closed.
-    pub fn hold<T: AsRawFd>(self: &Arc<Self>, descriptor: T) -> Result<Listed<T>> {
-        let entry = self.add(descriptor.as_raw_fd())?;
-        Ok(Listed { list: self.clone(), entry, descriptor })
+    pub fn hold<T: Descriptors>(self: &Arc<Self>, descriptor: T) -> Result<Listed<T>> {
+        let first = self.add(descriptor.as_raw_fd())?;
+        let mut listed = Listed { list: self.clone(), entries: [Some(first), None], descriptor };
+        if let Some(second) = listed.second() {
+            listed.entries[1] = Some(self.add(second)?);
+        }
+        Ok(listed)
     }
 
     /// In a child of fork(2): closes its copies.
@@ -117,13 +122,14 @@ impl<T> DerefMut for Listed<T> {
 
 impl<T> Drop for Listed<T> {
     fn drop(&mut self) {
-        self.list.remove(self.entry);
+        self.entries.into_iter().flatten().for_each(|entry| self.list.remove(entry));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::fd::{AsRawFd, OwnedFd};
     use std::collections::HashSet;
 
     fn listed(list: &ForkList) -> HashSet<RawFd> {
@@ -155,7 +161,7 @@ mod tests {
     #[test]
     fn a_closed_descriptor_is_not_listed() {
         let list = Arc::new(ForkList::new());
-        let held = list.hold(std::fs::File::open("/dev/null").unwrap()).unwrap();
+        let held = list.hold(OwnedFd::from(std::fs::File::open("/dev/null").unwrap())).unwrap();
         assert_eq!(listed(&list), [held.as_raw_fd()].into());
         drop(held);
         assert!(listed(&list).is_empty());

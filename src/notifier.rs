@@ -10,15 +10,13 @@ use loom::thread;
 use crate::error::Result;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sys::fd::{AsRawFd, RawFd};
-use crate::sys::pollable::{Pollable, Signal};
+use crate::sys::pollable::{Edges, Pollable};
+use crate::sys::{Descriptors, Signal};
 
 /// Set while a signal is requested and no thread has begun it. The first thread that does makes it for all.
 const REQUESTED: u64 = 1;
 /// One signal begun. Their number is above the flag.
 const BEGUN: u64 = 2;
-
-/// What one signal adds to the eventfd's counter. The kernel adds ones of its own for native completions.
-const OURS: u64 = 1 << 32;
 
 pub struct Notifier<D = Pollable> {
     stage: AtomicU64,
@@ -32,6 +30,15 @@ pub struct Notifier<D = Pollable> {
 impl Notifier {
     pub fn new() -> Result<Self> {
         Ok(Self::of(Pollable::new()?))
+    }
+
+    /// Becomes readable with each further signal.
+    pub fn edges(&self) -> Result<Edges> {
+        Edges::new(&self.descriptor)
+    }
+
+    pub fn descriptors(&self) -> [Option<RawFd>; 2] {
+        [Some(self.as_raw_fd()), self.descriptor.second()]
     }
 }
 
@@ -77,7 +84,7 @@ impl<D: Signal> Notifier<D> {
 
     pub fn finish_signal(&self) {
         // Release of both pairs with `begin_signal`.
-        if self.descriptor.add(OURS) {
+        if self.descriptor.signal() {
             self.made.fetch_add(1, Ordering::Release);
         } else {
             // The counter is full, so the descriptor is readable. Release also pairs with `clear`, which does not wait for
@@ -97,7 +104,7 @@ impl<D: Signal> Notifier<D> {
             // Acquire pairs with `signal`.
             let begun = self.stage.load(Ordering::Acquire) / BEGUN;
             // A descriptor that cannot be read never shows the signal.
-            cleared = count.map_or(begun, |count| cleared + count / OURS);
+            cleared = count.map_or(begun, |count| cleared + count);
             if cleared >= begun {
                 return self.cleared.store(begun, Ordering::Relaxed);
             }
@@ -115,7 +122,7 @@ impl AsRawFd for Notifier {
 #[cfg(all(test, loom))]
 mod tests {
     use super::*;
-    use crate::sys::pollable::model::Counter;
+    use crate::sys::model::Counter;
     use loom::sync::{Arc, Mutex};
 
     /// The state under a context's lock.

@@ -2,7 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
-#[path = "../src/sys/aio_abi.rs"]
+#[path = "../src/sys/linux/aio_abi.rs"]
 #[allow(dead_code)]
 mod aio_abi;
 #[path = "c/mod.rs"]

@@ -4,10 +4,10 @@ use super::Config;
 use crate::error::{Errno, Result};
 use crate::op::Op;
 use crate::sync::{Mutex, MutexGuard};
-use crate::sys::aio::{AioBatch, AioContext, AioRequest, may_submit};
-use crate::sys::aio_abi::{aio_context_t, io_event};
+use crate::sys::aio::{AioBatch, AioContext, AioRequest, aio_context_t, io_event, may_submit};
 use crate::sys::fd::RawFd;
 use crate::sys::mem::{boxed, room};
+use crate::sys::rw::flags;
 use crate::sys::{fork, thread};
 
 /// Requests per kernel context: more than a disk's queue, and a small part of fs.aio-max-nr.
@@ -86,7 +86,7 @@ impl Aio {
             memory: if vectored { op.buf } else { op.buf.advanced(moved) },
             count: if vectored { op.len } else { op.len - moved },
             offset: op.offset + moved,
-            rw_flags: op.sys_flags | libc::RWF_NOWAIT as u32,
+            rw_flags: op.sys_flags | flags::NOWAIT,
             ioprio: op.ioprio,
             eventfd: self.eventfd,
         });

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Config, Kind, Native};
 use crate::error::{Errno, Result};
+use crate::sys::config;
 use crate::sys::fd::AsRawFd;
 use crate::sys::pollable::Pollable;
 use crate::sys::text::{self, Word};
@@ -96,29 +97,11 @@ fn preferences(remark: &mut dyn FnMut(fmt::Arguments)) -> impl Iterator<Item = K
     kinds.into_iter().flatten().chain(Kind::ALL)
 }
 
-/// The first word of the file `default_implementation` outside comments. The file must not be world-writable; otherwise it is
-/// ignored. O_NONBLOCK, because opening a FIFO blocks.
+/// The first word of the file `default_implementation` outside comments.
 fn configured() -> Option<Word> {
-    use std::io::{ErrorKind, Read};
-    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
     const LONGEST: usize = 4096;
-    const WRITABLE_BY_ALL: u32 = 0o002;
-    let mut options = std::fs::File::options();
-    options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-    let mut file = options.open(CONFIG_FILE).ok()?;
-    let metadata = file.metadata().ok()?;
-    if !metadata.is_file() || metadata.mode() & WRITABLE_BY_ALL != 0 {
-        return None;
-    }
-    let (mut content, mut length) = ([0; LONGEST], 0);
-    while length < LONGEST {
-        match file.read(&mut content[length..]) {
-            Ok(0) => break,
-            Ok(more) => length += more,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return None,
-        }
-    }
+    let mut content = [0; LONGEST];
+    let length = config::read(CONFIG_FILE, &mut content)?;
     first_word(std::str::from_utf8(&content[..length]).ok()?).map(Word::new)
 }
 

@@ -29,7 +29,7 @@ use crate::op::{Op, SimpleTransfer};
 use crate::route::Router;
 use crate::spin::EventCount;
 use crate::sync::{Condvar, Mutex};
-use crate::sys::fd::{AsRawFd, RawFd};
+use crate::sys::fd::RawFd;
 use crate::sys::{fork, thread};
 use state::State;
 use wake::Wake;
@@ -127,7 +127,8 @@ impl Context {
         let config = Config { max_requests, workers, single_thread, sqpoll, events_fd, reuse: true };
         let native = backend::choose(backend, &config)?;
         let kind = native.kind();
-        for fd in [Some(events_fd), Some(wake.as_raw_fd()), native.fd()].into_iter().flatten() {
+        let ours = [notifier.descriptors(), wake.descriptors(), [native.fd(), None]];
+        for fd in ours.into_iter().flatten().flatten() {
             fds.add(fd)?;
         }
         let router = Router::new(kind, backend == 0, no_inline);

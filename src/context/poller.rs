@@ -20,7 +20,7 @@ use crate::sys::mem::room;
 use crate::sys::pollable::Pollable;
 use crate::sys::readiness::{Readiness, Ready};
 use crate::sys::timer::Timer;
-use crate::sys::{rw, thread};
+use crate::sys::{Signal, rw, thread};
 
 const NO_MEMORY: Errno = Errno(libc::ENOMEM);
 
@@ -52,9 +52,8 @@ impl Shared {
         let watches = Watches::new(self.fds.hold(Readiness::new()?)?);
         let (timer, poke) = (self.fds.hold(Timer::new()?)?, self.fds.hold(Pollable::new()?)?);
         let handle = Arc::new(PollerHandle { timer, poke, thread: Mutex::new(None) });
-        for fd in [handle.timer.as_raw_fd(), handle.poke.as_raw_fd()] {
-            watches.add_own(fd)?;
-        }
+        watches.add_timer(&handle.timer)?;
+        watches.add_own(handle.poke.as_raw_fd())?;
         let shared = self.this.upgrade().ok_or(Errno(libc::EAGAIN))?;
         let poller = Poller::new(shared, handle.clone(), watches)?;
         let thread = thread::spawn(c"caio-poller", move || poller.run())?;

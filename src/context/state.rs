@@ -22,7 +22,7 @@ use crate::slab::{List, NONE, Place, Slab, Slot};
 use crate::spin::Spin;
 use crate::sys::fd::RawFd;
 use crate::sys::mem::room;
-use crate::sys::readiness::Readiness;
+use crate::sys::pollable::Edges;
 use crate::sys::timer;
 
 pub const CANCELED: Errno = Errno(libc::ECANCELED);
@@ -69,7 +69,7 @@ pub struct State {
     #[allow(clippy::vec_box)] // moved in and out at every submit
     pub spare: Vec<Box<Batch>>,
     /// Edge-triggered watchers of the descriptor, for the next waiters.
-    pub spare_readiness: Vec<Listed<Readiness>>,
+    pub spare_edges: Vec<Listed<Edges>>,
 }
 
 /// Where an operation completed.
@@ -111,7 +111,7 @@ impl State {
             in_flight: router.in_flight(),
             closing: false,
             spare,
-            spare_readiness: Vec::new(),
+            spare_edges: Vec::new(),
         })
     }
 

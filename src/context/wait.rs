@@ -7,8 +7,8 @@ use crate::completion::Sink;
 use crate::error::{Errno, Result};
 use crate::fork_list::Listed;
 use crate::sys::fd::AsRawFd;
-use crate::sys::readiness::Readiness;
-use crate::sys::{pollable, timer};
+use crate::sys::pollable::{self, Edges};
+use crate::sys::timer;
 
 impl Shared {
     pub fn poll(&self, sink: &mut impl Sink) -> u32 {
@@ -65,7 +65,7 @@ impl Shared {
 struct Sleeper<'a> {
     shared: &'a Shared,
     /// Watches the descriptor of the context for further signals while it is readable.
-    edges: Option<Listed<Readiness>>,
+    edges: Option<Listed<Edges>>,
 }
 
 impl Sleeper<'_> {
@@ -73,7 +73,7 @@ impl Sleeper<'_> {
     fn watch_edges(&mut self) -> bool {
         let spare = self.shared.with(|state| {
             state.done.edge_sleeper_comes();
-            state.spare_readiness.pop()
+            state.spare_edges.pop()
         });
         self.edges = spare.or_else(|| self.new_edges().ok());
         if self.edges.is_none() {
@@ -82,16 +82,14 @@ impl Sleeper<'_> {
         self.edges.is_some()
     }
 
-    fn new_edges(&self) -> Result<Listed<Readiness>> {
-        let edges = self.shared.fds.hold(Readiness::new()?)?;
-        edges.add_edges(self.shared.events_fd)?;
-        Ok(edges)
+    fn new_edges(&self) -> Result<Listed<Edges>> {
+        self.shared.fds.hold(self.shared.notifier.edges()?)
     }
 
     /// A later signal makes a new edge. After this, check for earlier events.
     fn forget_edges(&self) {
         if let Some(edges) = &self.edges {
-            edges.drain();
+            edges.clear();
         }
     }
 
@@ -115,8 +113,8 @@ impl Drop for Sleeper<'_> {
         if let Some(edges) = self.edges.take() {
             self.shared.with(|state| {
                 state.done.edge_sleeper_goes();
-                if state.spare_readiness.try_reserve(1).is_ok() {
-                    state.spare_readiness.push(edges);
+                if state.spare_edges.try_reserve(1).is_ok() {
+                    state.spare_edges.push(edges);
                 }
             });
         }

@@ -1,9 +1,10 @@
-//! `caio_ctx_wake`: a flag and an eventfd, without a lock so that it works in a signal handler.
+//! `caio_ctx_wake`: a flag and a descriptor, without a lock so that it works in a signal handler.
 
 use crate::error::Result;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::fd::{AsRawFd, RawFd};
-use crate::sys::pollable::{Pollable, Signal};
+use crate::sys::pollable::Pollable;
+use crate::sys::{Descriptors, Signal};
 
 /// Wakes without a waiter count as one. While a wake is pending the descriptor is readable, or a thread that cleared it is
 /// about to use the wake up. A descriptor that is readable without a pending wake is left from one that was used up.
@@ -16,6 +17,10 @@ impl Wake {
     pub fn new() -> Result<Self> {
         Ok(Self { pending: AtomicBool::new(false), descriptor: Pollable::new()? })
     }
+
+    pub fn descriptors(&self) -> [Option<RawFd>; 2] {
+        [Some(self.as_raw_fd()), self.descriptor.second()]
+    }
 }
 
 impl<S: Signal> Wake<S> {
@@ -23,7 +28,7 @@ impl<S: Signal> Wake<S> {
     pub fn wake(&self) {
         // AcqRel pairs with the swap in `consume`: the woken thread sees what the waker did before.
         if !self.pending.swap(true, Ordering::AcqRel) {
-            self.descriptor.add(1);
+            self.descriptor.signal();
         }
     }
 
@@ -55,7 +60,7 @@ impl AsRawFd for Wake {
 #[cfg(all(test, loom))]
 mod tests {
     use super::*;
-    use crate::sys::pollable::model::Counter;
+    use crate::sys::model::Counter;
     use loom::sync::Arc;
     use loom::thread;
 

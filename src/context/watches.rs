@@ -1,4 +1,4 @@
-//! The operations that wait for readiness, by descriptor, and the epoll(7) instance that reports it.
+//! The operations that wait for readiness, by descriptor, and what reports it.
 
 use std::collections::{HashMap, TryReserveError, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -11,6 +11,7 @@ use crate::op::Op;
 use crate::slab::Token;
 use crate::sys::fd::RawFd;
 use crate::sys::readiness::{Interest, Readiness, Ready};
+use crate::sys::timer::Timer;
 
 /// A hash table with integer keys. The standard library's hasher would abort the process where getrandom(2) is
 /// forbidden.
@@ -87,6 +88,11 @@ impl Watches {
     /// Watches one of the library's own descriptors for reading.
     pub fn add_own(&self, fd: RawFd) -> Result<()> {
         self.readiness.add_own(fd)
+    }
+
+    /// The timer ends a wait when it expires.
+    pub fn add_timer(&self, timer: &Timer) -> Result<()> {
+        self.readiness.add_timer(timer)
     }
 
     pub fn wait(&self, ready: &mut Ready, timeout: Option<Duration>) {

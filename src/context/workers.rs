@@ -243,7 +243,7 @@ impl DetachedTask {
 
     fn open_path(&mut self, path: &CStr) -> Result<u64> {
         let op = self.task.op;
-        let on_directory = op.fd != libc::AT_FDCWD && !path.to_bytes().starts_with(b"/");
+        let on_directory = op.fd != fs::AT_FDCWD && !path.to_bytes().starts_with(b"/");
         // `open_may_block` uses the caller's directory descriptor, so that `caio_ctx_free` must wait for it.
         if !on_directory {
             self.detach(Place::Opening)?;

@@ -35,7 +35,7 @@ impl DetachedCall {
         }
         let total: usize = parts.iter().map(|(_, length)| length).sum();
         let total = total.min(most(u64::MAX));
-        let piece = if reads { None } else { room_when_ready(fd) };
+        let piece = if reads { None } else { file_kind::room_when_ready(fd) };
         let mut bytes = zeroed(total)?;
         let mut done = 0;
         for (_, length) in &mut parts {
@@ -108,11 +108,4 @@ impl DetachedCall {
 
 fn most(count: u64) -> usize {
     count.min(MAX_TRANSFER) as usize
-}
-
-/// How many bytes a write moves without waiting once poll(2) reports room: PIPE_BUF of a pipe (pipe(7)), some characters of
-/// a terminal. None where a write is one record.
-fn room_when_ready(fd: i32) -> Option<usize> {
-    const CHARACTERS: usize = 256;
-    if file_kind::is_pipe(fd) { Some(libc::PIPE_BUF) } else { file_kind::is_terminal(fd).then_some(CHARACTERS) }
 }

@@ -2,6 +2,7 @@
 //! descriptors that have no other way to avoid waiting.
 
 use crate::error::{Errno, Result};
+use crate::sys::Descriptors;
 use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::rw::Transfer;
 use crate::sys::uring::{self, IoUring, NOBODY, RingSetup};
@@ -81,7 +82,7 @@ impl CallRing {
 
     /// Hands what is in the ring to the kernel.
     fn submit(&mut self) -> Result<()> {
-        const BROKEN: Errno = Errno(libc::EBADFD);
+        const BROKEN: Errno = Errno(libc::EIO);
         let mut tries = 64;
         while !self.broken && self.ring.unsubmitted() > 0 {
             match uring::enter(self.as_raw_fd(), self.ring.unsubmitted(), 0) {
@@ -96,6 +97,8 @@ impl CallRing {
         if self.broken { Err(BROKEN) } else { Ok(()) }
     }
 }
+
+impl Descriptors for CallRing {}
 
 impl AsRawFd for CallRing {
     fn as_raw_fd(&self) -> RawFd {

@@ -57,7 +57,7 @@ fn wants_eagain(op: &Op) -> bool {
 }
 
 fn is_nonblocking(fd: i32) -> bool {
-    rw::status_flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK != 0)
+    rw::status_flags(fd).is_ok_and(rw::is_nonblocking)
 }
 
 /// How to try a descriptor without waiting; determined once per operation.

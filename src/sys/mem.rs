@@ -3,6 +3,7 @@
 use std::alloc::{Layout, alloc_zeroed};
 use std::ffi::c_void;
 
+use super::rw::{MOST_PARTS, iovec};
 use crate::error::{Errno, Result};
 
 /// A vector with capacity for `count`, or ENOMEM.
@@ -81,15 +82,15 @@ impl Memory {
             most -= taken;
             if taken > 0 {
                 let iov_base = part.iov_base.wrapping_byte_add(gone as usize);
-                rest.0.push(libc::iovec { iov_base, iov_len: taken as usize });
+                rest.0.push(iovec { iov_base, iov_len: taken as usize });
             }
         }
         Ok(())
     }
 
-    fn iovecs(self, count: u64) -> impl Iterator<Item = libc::iovec> {
-        let possible = !self.0.is_null() && count <= libc::UIO_MAXIOV as u64;
-        let first = self.0.cast::<libc::iovec>();
+    fn iovecs(self, count: u64) -> impl Iterator<Item = iovec> {
+        let possible = !self.0.is_null() && count <= MOST_PARTS;
+        let first = self.0.cast::<iovec>();
         (0..if possible { count as usize } else { 0 }).map(move |index| {
             // SAFETY: as `new` requires, the array stays valid and untouched until the event, and the operation has
             // none yet. The kernel has accepted the array, so it is readable.
@@ -100,7 +101,7 @@ impl Memory {
 
 /// A thread's own iovec array, for the rest of a vectored transfer.
 #[derive(Default)]
-pub struct IovecBuf(Vec<libc::iovec>);
+pub struct IovecBuf(Vec<iovec>);
 
 // SAFETY: the addresses in it are a Memory's.
 unsafe impl Send for IovecBuf {}
@@ -111,7 +112,7 @@ impl IovecBuf {
         let (mut parts, mut rest) = (room(lengths.len())?, bytes);
         for length in lengths {
             let (part, behind) = rest.split_at_mut(length);
-            parts.push(libc::iovec { iov_base: part.as_mut_ptr().cast(), iov_len: length });
+            parts.push(iovec { iov_base: part.as_mut_ptr().cast(), iov_len: length });
             rest = behind;
         }
         Ok(Self(parts))
@@ -135,18 +136,18 @@ pub fn of_bytes(bytes: &mut [u8]) -> Memory {
 /// for too many parts, or lengths that no system call accepts.
 pub fn copy_parts(array: Memory, count: u64) -> Result<Vec<(Memory, usize)>> {
     const EINVAL: Errno = Errno(libc::EINVAL);
-    if count > libc::UIO_MAXIOV as u64 {
+    if count > MOST_PARTS {
         return Err(EINVAL);
     }
-    let size = count as usize * size_of::<libc::iovec>();
+    let size = count as usize * size_of::<iovec>();
     let mut bytes = room(size)?;
     bytes.resize(size, 0);
     super::copy::from_caller(array, &mut bytes)?;
     let mut parts = room(count as usize)?;
     let mut total = 0usize;
-    for part in bytes.chunks_exact(size_of::<libc::iovec>()) {
+    for part in bytes.chunks_exact(size_of::<iovec>()) {
         // SAFETY: as many bytes as an iovec has, which is plain data.
-        let part = unsafe { part.as_ptr().cast::<libc::iovec>().read_unaligned() };
+        let part = unsafe { part.as_ptr().cast::<iovec>().read_unaligned() };
         total = total.checked_add(part.iov_len).filter(|total| isize::try_from(*total).is_ok()).ok_or(EINVAL)?;
         parts.push((Memory(part.iov_base), part.iov_len));
     }

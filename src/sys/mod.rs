@@ -1,80 +1,59 @@
-//! The operating system, one file per facility. Only this module and `capi` contain `unsafe`. Each item is a thin, safe
-//! wrapper of a system call, or of memory shared with the kernel.
+//! The operating system. Only this module and `capi` contain `unsafe`. Each item is a thin, safe wrapper of a system
+//! call, or of memory shared with the kernel.
+//!
+//! One choice below selects the system: `linux`, `posix` (macOS, FreeBSD; `--cfg caio_posix` forces it on Linux) or
+//! `windows`. `unix` has what Linux and POSIX systems share, and `absent` the kernel queues of a system without them.
+//! The rest of the library uses the modules that [`system`] supplies:
+//!
+//! - `aio`, `uring`: the kernel's queues. Elsewhere, re-export those of [`absent`], which nothing can construct.
+//! - `config`: `read` of the file that sets the default backend.
+//! - `copy`: `from_caller` and `to_caller`, which report an invalid address as EFAULT.
+//! - `fd`: `RawFd` (32 bits), `AsRawFd`, `OwnedFd`, and [`Descriptors`] for it.
+//! - `file_kind`: `FileKind`, `File`, and what decides whether a transfer may wait for another process.
+//! - `fork`: `process`, a number that each child of fork(2) changes.
+//! - `fs`: the operations on files and paths, each with the arguments and the errno of Linux's call; `AT_FDCWD`.
+//! - `messages`: `errno_message`, and `trusted_env`, which ignores the environment of a set-uid program.
+//! - `pollable`: `Pollable`, a descriptor that the program can wait for, with [`Signal`]; `Edges`, which becomes readable
+//!   with each further signal; and `sleep_until_readable`, which a signal handler interrupts with EINTR.
+//! - `readiness`: `Readiness`, `Interest` and `Ready`, with which the poller waits for descriptors.
+//! - `rw`: `Transfer`, `transfer`, and checks before one; `flags` with the numbers of Linux; `iovec`, `MOST_PARTS`.
+//! - `thread`: `spawn`, `Handle`, `keeping_errno`, `id`, `system_id`, `is_asleep`, `IoPriority`.
+//! - `timer`: `Timer`, which wakes the poller, and `now`.
+//!
+//! The functions that the library calls are those of `linux`, with the same signatures.
 
-pub mod aio;
-pub mod aio_abi;
-pub mod copy;
-pub mod file_kind;
-mod filter;
-pub mod fork;
-pub mod fs;
+#[cfg(unix)]
+mod unix;
+
+#[cfg(all(target_os = "linux", not(caio_posix)))]
+#[path = "linux/mod.rs"]
+mod system;
+
+#[cfg(any(not(target_os = "linux"), caio_posix))]
+mod absent;
+mod counter;
 pub mod mem;
 pub mod path;
-pub mod pollable;
-pub mod readiness;
-pub mod rw;
-pub mod signal;
 pub mod text;
-pub mod thread;
-pub mod timer;
-pub mod uring;
+
+pub use counter::Signal;
+#[cfg(all(test, loom))]
+pub use counter::model;
+pub use system::{aio, config, copy, fd, file_kind, fork, fs, pollable, readiness, rw, thread, timer, uring};
 
 use crate::error::{Errno, Result};
 
-/// Descriptors: the number that a caller passes, and the owner of one.
-pub mod fd {
-    pub use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+/// A value with descriptors, which a child of fork(2) closes.
+pub trait Descriptors: fd::AsRawFd {
+    /// The one beside that of [`fd::AsRawFd`], if it has two.
+    fn second(&self) -> Option<fd::RawFd> {
+        None
+    }
 }
+
+impl Descriptors for fd::OwnedFd {}
 
 /// The result of a C library function that sets errno.
 fn check(answer: i64) -> Result<u64> {
     if answer < 0 { Err(Errno::last()) } else { Ok(answer as u64) }
-}
-
-/// A system call without the C library's function, for calls that are made once per operation. Mitigations of
-/// speculative execution make the processor mispredict each return after a system call; this saves one return.
-#[cfg(any(
-    target_arch = "x86",
-    target_arch = "x86_64",
-    target_arch = "arm",
-    target_arch = "aarch64",
-    target_arch = "riscv64"
-))]
-macro_rules! in_place {
-    ($($argument:expr),+) => { $crate::sys::answer(syscalls::raw_syscall!($($argument),+)) };
-}
-/// On other processors, by the C library, with the same result. The thread's errno does not change either.
-#[cfg(not(any(
-    target_arch = "x86",
-    target_arch = "x86_64",
-    target_arch = "arm",
-    target_arch = "aarch64",
-    target_arch = "riscv64"
-)))]
-macro_rules! in_place {
-    ($($argument:expr),+) => {
-        $crate::sys::thread::keeping_errno(|| $crate::sys::check(libc::syscall($($argument),+).into()))
-    };
-}
-use in_place;
-
-/// The result of a system call made [`in_place`], which holds the errno too.
-#[cfg(any(
-    target_arch = "x86",
-    target_arch = "x86_64",
-    target_arch = "arm",
-    target_arch = "aarch64",
-    target_arch = "riscv64"
-))]
-#[inline(always)]
-fn answer(value: usize) -> Result<u64> {
-    const ERRORS: usize = 4095;
-    if value > usize::MAX - ERRORS { Err(Errno(value.wrapping_neg() as i32)) } else { Ok(value as u64) }
-}
-
-/// Takes ownership of a descriptor that a system call has just made.
-fn own(fd: u64) -> std::os::fd::OwnedFd {
-    use std::os::fd::FromRawFd;
-    // SAFETY: the system call made it, so nothing else owns it.
-    unsafe { std::os::fd::OwnedFd::from_raw_fd(fd as i32) }
 }

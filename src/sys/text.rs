@@ -5,6 +5,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::mem;
+use super::system::messages::errno_message;
+pub use super::system::messages::trusted_env;
 
 /// The text of an errno of either sign. Static, so that no thread or binding has to free it.
 pub fn errno_text(error: i32) -> &'static CStr {
@@ -36,32 +38,15 @@ fn once<T: Sync>(place: &'static AtomicPtr<T>, make: impl FnOnce() -> T) -> Opti
     Some(unsafe { &*made })
 }
 
-const MAX_ERRNO: usize = 134;
+const MAX_ERRNO: usize = 143;
 
 /// NUL-terminated, and cut to size.
 type Text = [u8; 128];
 
 fn describe(errno: usize) -> Text {
     let mut text = [0; size_of::<Text>()];
-    // SAFETY: a live buffer of that size; the XSI form (which libc's declaration is) terminates it.
-    unsafe { libc::strerror_r(errno as i32, text.as_mut_ptr().cast(), text.len()) };
+    errno_message(errno as i32, &mut text);
     text
-}
-
-/// An environment variable; None in a set-uid program, as secure_getenv(3).
-pub fn trusted_env(name: &CStr) -> Option<Word> {
-    // SAFETY: getauxval takes no memory. secure_getenv(3), which musl lacks, checks AT_SECURE as well.
-    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
-        return None;
-    }
-    // SAFETY: a NUL-terminated name. As for every getenv(3), the program must not change the environment meanwhile.
-    let value = unsafe { libc::getenv(name.as_ptr()) };
-    if value.is_null() {
-        return None;
-    }
-    // SAFETY: getenv returns a NUL-terminated string.
-    let value = unsafe { CStr::from_ptr(value) };
-    Some(Word::new(value.to_str().unwrap_or("(not UTF-8)")))
 }
 
 /// A short text that needs no allocation. Longer ones are cut.

@@ -9,7 +9,7 @@ fn main() {
     if std::env::var_os(GENERATE).is_some() {
         return generate();
     }
-    for file in ["src", "build.rs", "../../src/capi/types.rs", "../../src/sys/aio_abi.rs", "../../include/caio.h"] {
+    for file in ["src", "build.rs", "../../src/capi/types.rs", "../../src/sys/linux/aio_abi.rs", "../../include/caio.h"] {
         println!("cargo:rerun-if-changed={}", file);
     }
     let program = std::env::current_exe().expect("this program");

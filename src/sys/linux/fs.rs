@@ -1,8 +1,10 @@
 //! System calls on whole files and on paths. Each returns what the plain call does.
 
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
 
+pub use libc::AT_FDCWD;
+
+use super::fd::OwnedFd;
 use super::filter::or_else;
 use super::mem::Memory;
 use super::{check, own};

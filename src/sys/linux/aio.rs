@@ -1,10 +1,11 @@
 //! Linux kernel AIO: io_setup(2), io_submit(2), and the completion ring, which is read in user space.
 
-use std::os::fd::RawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::aio_abi::{self, aio_context_t, io_event, iocb};
+use super::aio_abi::{self, iocb};
+pub use super::aio_abi::{aio_context_t, io_event};
+use super::fd::RawFd;
 use super::mem::{Memory, room};
 use super::{check, in_place};
 use crate::error::{Errno, Result};

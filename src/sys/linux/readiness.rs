@@ -1,8 +1,10 @@
 //! epoll(7).
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use super::super::Descriptors;
+use super::fd::{AsRawFd, OwnedFd, RawFd};
+use super::timer::Timer;
 use super::{check, own};
 use crate::error::{Errno, Result};
 
@@ -51,13 +53,18 @@ impl Readiness {
     }
 
     /// Watches an eventfd edge-triggered: each later write to it makes this instance readable once.
-    pub fn add_edges(&self, fd: RawFd) -> Result<()> {
+    pub(super) fn add_edges(&self, fd: RawFd) -> Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd, (libc::EPOLLIN | libc::EPOLLET) as u32)
     }
 
     /// Watches a descriptor of the library's own for reading, level-triggered.
     pub fn add_own(&self, fd: RawFd) -> Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN as u32)
+    }
+
+    /// Ends a wait when the timer expires.
+    pub fn add_timer(&self, timer: &Timer) -> Result<()> {
+        self.add_own(timer.as_raw_fd())
     }
 
     /// Sleeps until a descriptor is ready or the timeout expires (None: waits without limit).
@@ -69,7 +76,7 @@ impl Readiness {
     }
 
     /// Takes what is ready without sleeping, so that the instance is not readable until the next edge.
-    pub fn drain(&self) {
+    pub(super) fn drain(&self) {
         self.fetch(&mut Ready::default(), 0).ok();
     }
 
@@ -102,6 +109,8 @@ impl AsRawFd for Readiness {
         self.0.as_raw_fd()
     }
 }
+
+impl Descriptors for Readiness {}
 
 impl Interest {
     fn events(self) -> u32 {

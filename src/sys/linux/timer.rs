@@ -1,8 +1,10 @@
 //! timerfd_create(2), and the clock of deadlines.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use super::super::Descriptors;
+pub use super::super::unix::clock::now;
+use super::fd::{AsRawFd, OwnedFd, RawFd};
 use super::pollable::timespec;
 use super::{check, own};
 use crate::error::Result;
@@ -44,10 +46,4 @@ impl AsRawFd for Timer {
     }
 }
 
-/// Nanoseconds of CLOCK_MONOTONIC.
-pub fn now() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a live timespec; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
+impl Descriptors for Timer {}

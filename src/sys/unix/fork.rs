@@ -3,6 +3,7 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
+use super::super::system::os::wipes_on_fork;
 use super::mem::PAGE;
 
 /// The last number given. A child continues its parent's count, so that numbers never repeat.
@@ -28,7 +29,7 @@ pub fn process() -> u64 {
 static MARKER: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 
 /// A word that holds this process's number, and 0 in a new child. The kernel wipes its page in a child (madvise(2)
-/// MADV_WIPEONFORK). A handler of fork(3) does the same: qemu-user accepts the advice and does not wipe.
+/// MADV_WIPEONFORK). A handler of fork(3) does the same for other kernels: qemu-user accepts the advice and does not wipe.
 /// Created without a lock, because a child of fork(2) can inherit a lock that is held and never released.
 fn marker() -> &'static AtomicU64 {
     // Acquire pairs with the exchange below.
@@ -68,8 +69,8 @@ fn wiped_page() -> Option<*mut AtomicU64> {
     if page == libc::MAP_FAILED {
         return None;
     }
-    // SAFETY: the mapping made above; old kernels (before 4.14) refuse.
-    if unsafe { libc::madvise(page, PAGE, libc::MADV_WIPEONFORK) } != 0 {
+    // SAFETY: the mapping made above.
+    if unsafe { !wipes_on_fork(page, PAGE) } {
         // SAFETY: the mapping made above, which is not shared.
         unsafe { libc::munmap(page, PAGE) };
         return None;

@@ -197,6 +197,13 @@ pub fn is_terminal(fd: i32) -> bool {
     super::thread::keeping_errno(|| check(unsafe { libc::isatty(fd) }.into()) == Ok(1))
 }
 
+/// How many bytes a write moves without waiting once poll(2) reports room: PIPE_BUF of a pipe (pipe(7)), some characters of
+/// a terminal. None where a write is one record.
+pub fn room_when_ready(fd: i32) -> Option<usize> {
+    const CHARACTERS: usize = 256;
+    if is_pipe(fd) { Some(libc::PIPE_BUF) } else { is_terminal(fd).then_some(CHARACTERS) }
+}
+
 /// Whether a read of a terminal returns without input, at once or after VTIME (termios(3), noncanonical mode).
 pub fn reads_without_input(fd: i32) -> bool {
     let mut settings = MaybeUninit::<libc::termios>::uninit();

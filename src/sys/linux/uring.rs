@@ -1,10 +1,11 @@
 //! io_uring(7): the `io-uring` crate's rings, with the calls that a context makes on them.
 
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::AtomicU64;
 
 use io_uring::{Probe, opcode, squeue, types::Fd};
 
+use super::super::Descriptors;
+use super::fd::{AsRawFd, RawFd};
 use super::mem::Memory;
 use super::rw::{MAX_TRANSFER, Transfer};
 use super::{in_place, pollable};
@@ -280,6 +281,8 @@ impl AsRawFd for IoUring {
         self.ring.as_raw_fd()
     }
 }
+
+impl Descriptors for IoUring {}
 
 /// Submits up to `count` entries (io_uring_enter(2)) without waiting; returns how many the kernel consumed.
 pub fn enter(ring: RawFd, count: u32, flags: u32) -> Result<u32> {

@@ -8,8 +8,9 @@ use std::ffi::{CStr, c_void};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
 
+use super::super::system::os::{errno_place, name_thread};
+use super::mem;
 use super::signal::AllBlocked;
-use super::{in_place, mem};
 use crate::error::{Errno, Result};
 
 /// A thread that was started. Dropping it detaches the thread.
@@ -68,8 +69,7 @@ pub fn spawn<Body: FnOnce() + Send + 'static>(name: &'static CStr, body: Body) -
 extern "C" fn run<Body: FnOnce()>(start: *mut c_void) -> *mut c_void {
     // SAFETY: `spawn` made it, and passes ownership.
     let Start { name, body } = *unsafe { Box::from_raw(start.cast::<Start<Body>>()) };
-    // SAFETY: a live string. A failure is harmless: the thread has no name.
-    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    name_thread(name);
     body();
     ptr::null_mut()
 }
@@ -93,7 +93,7 @@ pub fn keeping_errno<T>(call: impl FnOnce() -> T) -> T {
     let errno = Errno::last();
     let answer = call();
     // SAFETY: this thread's own.
-    unsafe { *libc::__errno_location() = errno.0 };
+    unsafe { *errno_place() = errno.0 };
     answer
 }
 
@@ -101,51 +101,4 @@ pub fn keeping_errno<T>(call: impl FnOnce() -> T) -> T {
 pub fn id() -> usize {
     thread_local!(static HERE: Cell<u8> = const { Cell::new(0) });
     HERE.with(|here| std::ptr::from_ref(here).addr())
-}
-
-/// While it exists, the calling thread has this I/O priority, a value of ioprio_set(2). The priority is a hint: if the
-/// kernel refuses it, or the thread's own one cannot be read, nothing changes.
-pub struct IoPriority {
-    own: Option<u64>,
-}
-
-const IOPRIO_WHO_PROCESS: libc::c_int = 1;
-
-impl IoPriority {
-    pub fn set(value: u16) -> Self {
-        // SAFETY: takes no memory; 0 means the calling thread.
-        let own = unsafe { in_place!(libc::SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) };
-        let set = own.and_then(|_| set_io_priority(value.into()));
-        Self { own: own.ok().filter(|_| set.is_ok()) }
-    }
-}
-
-impl Drop for IoPriority {
-    fn drop(&mut self) {
-        if let Some(own) = self.own {
-            // The kernel accepts a priority that the thread had before.
-            set_io_priority(own).ok();
-        }
-    }
-}
-
-fn set_io_priority(value: u64) -> Result<u64> {
-    // SAFETY: takes no memory; 0 means the calling thread.
-    unsafe { in_place!(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, value) }
-}
-
-/// The kernel's id of the calling thread, for [`is_asleep`].
-pub fn system_id() -> i32 {
-    // SAFETY: takes no memory.
-    unsafe { in_place!(libc::SYS_gettid) }.map_or(0, |id| id as i32)
-}
-
-/// Whether a thread of this process sleeps in the kernel (proc_pid_stat(5)); None if /proc does not tell.
-pub fn is_asleep(system_id: i32) -> Option<bool> {
-    keeping_errno(|| {
-        let text = std::fs::read(format!("/proc/self/task/{system_id}/stat")).ok()?;
-        // The name, in parentheses, may itself contain parentheses and spaces.
-        let name_end = text.iter().rposition(|byte| *byte == b')')?;
-        text.get(name_end + 2).map(|state| matches!(state, b'S' | b'D'))
-    })
 }

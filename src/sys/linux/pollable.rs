@@ -1,9 +1,11 @@
 //! eventfd(2), and sleeping until one of several descriptors is readable.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use super::super::{Descriptors, Signal};
+use super::fd::{AsRawFd, OwnedFd, RawFd};
 use super::mem::Memory;
+use super::readiness::Readiness;
 use super::rw::{self, Transfer};
 use super::{check, own};
 use crate::error::{Errno, Result};
@@ -12,67 +14,28 @@ use crate::op::CURRENT;
 /// A counter that is readable for poll(2) while it is not 0. Non-blocking, close-on-exec.
 pub struct Pollable(OwnedFd);
 
+/// What one signal adds to the counter. The kernel adds ones of its own for native completions.
+const OURS: u64 = 1 << 32;
+
 impl Pollable {
     pub fn new() -> Result<Self> {
         // SAFETY: takes no memory.
         check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into()).map(|fd| Self(own(fd)))
     }
-
-    /// Makes it readable. Async-signal-safe.
-    pub fn signal(&self) {
-        // EAGAIN means that the counter is full, and so readable already.
-        add(self.0.as_raw_fd(), 1);
-    }
-
-    /// Makes it not readable.
-    pub fn clear(&self) {
-        read(self.0.as_raw_fd());
-    }
-}
-
-/// A counter that is readable while it is not 0; a trait, so that the model checker can replace the eventfd.
-pub trait Signal {
-    /// Adds `count`, which makes it readable; false if that fails. Async-signal-safe.
-    fn add(&self, count: u64) -> bool;
-    /// Makes it not readable, and returns what was added since the last call; None if reading fails.
-    fn clear(&self) -> Option<u64>;
-}
-
-/// The model checker's eventfd: every access orders as a system call does.
-#[cfg(all(test, loom))]
-pub mod model {
-    use super::Signal;
-    use crate::sync::atomic::{AtomicU64, Ordering};
-
-    pub struct Counter(AtomicU64);
-
-    impl Counter {
-        pub fn new() -> Self {
-            Self(AtomicU64::new(0))
-        }
-
-        pub fn is_readable(&self) -> bool {
-            self.0.load(Ordering::SeqCst) > 0
-        }
-    }
-
-    impl Signal for Counter {
-        fn add(&self, count: u64) -> bool {
-            self.0.fetch_add(count, Ordering::SeqCst);
-            true
-        }
-        fn clear(&self) -> Option<u64> {
-            Some(self.0.swap(0, Ordering::SeqCst))
-        }
-    }
 }
 
 impl Signal for Pollable {
-    fn add(&self, count: u64) -> bool {
-        add(self.0.as_raw_fd(), count)
+    fn signal(&self) -> bool {
+        let mut count = OURS;
+        loop {
+            match transfer(self.0.as_raw_fd(), false, &mut count) {
+                Err(Errno(libc::EINTR)) => {}
+                answer => return answer.is_ok(),
+            }
+        }
     }
     fn clear(&self) -> Option<u64> {
-        read(self.0.as_raw_fd())
+        read(self.0.as_raw_fd()).map(|count| count / OURS)
     }
 }
 
@@ -82,15 +45,31 @@ impl AsRawFd for Pollable {
     }
 }
 
-/// Adds to an eventfd's counter; false if that fails.
-pub fn add(fd: RawFd, mut count: u64) -> bool {
-    loop {
-        match transfer(fd, false, &mut count) {
-            Err(Errno(libc::EINTR)) => {}
-            answer => return answer.is_ok(),
-        }
+impl Descriptors for Pollable {}
+
+/// Becomes readable with each further signal of a pollable, by the kernel too, while that stays readable.
+pub struct Edges(Readiness);
+
+impl Edges {
+    pub fn new(of: &Pollable) -> Result<Self> {
+        let readiness = Readiness::new()?;
+        readiness.add_edges(of.as_raw_fd())?;
+        Ok(Self(readiness))
+    }
+
+    /// Makes it not readable until the next signal.
+    pub fn clear(&self) {
+        self.0.drain();
     }
 }
+
+impl AsRawFd for Edges {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl Descriptors for Edges {}
 
 /// Sets an eventfd's counter to 0.
 pub fn clear(fd: RawFd) {

@@ -3,6 +3,8 @@
 use libc::c_long;
 use std::ffi::c_void;
 
+pub use libc::iovec;
+
 use super::mem::{Memory, PAGE};
 use super::{check, in_place};
 use crate::error::{Errno, Result};
@@ -248,6 +250,11 @@ pub fn reads_without_waiting(fd: i32) -> bool {
 /// Whether status flags are those of a file whose transfers bypass the page cache (open(2), O_DIRECT).
 pub fn is_direct(status_flags: i32) -> bool {
     status_flags & libc::O_DIRECT != 0
+}
+
+/// Whether status flags are those of a descriptor whose transfers do not wait (open(2), O_NONBLOCK).
+pub fn is_nonblocking(status_flags: i32) -> bool {
+    status_flags & libc::O_NONBLOCK != 0
 }
 
 /// The descriptor's status flags (fcntl(2) F_GETFL).

@@ -1,0 +1,28 @@
+//! The file that sets the default backend.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+
+/// Reads the start of a file into `content`, and returns its length. None if there is none, or if it is world-writable.
+/// O_NONBLOCK, because opening a FIFO blocks.
+pub fn read(path: &str, content: &mut [u8]) -> Option<usize> {
+    const WRITABLE_BY_ALL: u32 = 0o002;
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    let mut file = options.open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || metadata.mode() & WRITABLE_BY_ALL != 0 {
+        return None;
+    }
+    let mut length = 0;
+    while length < content.len() {
+        match file.read(&mut content[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+    Some(length)
+}
