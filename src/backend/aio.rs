@@ -1,6 +1,6 @@
 //! Linux kernel AIO: transfers with RWF_NOWAIT, so that io_submit(2) does not block.
 
-use super::Config;
+use super::{Config, Rules, ShortReads, Takes};
 use crate::error::{Errno, Result};
 use crate::op::Op;
 use crate::sync::{Mutex, MutexGuard};
@@ -12,6 +12,18 @@ use crate::sys::{fork, thread};
 
 /// Requests per kernel context: more than a disk's queue, and a small part of fs.aio-max-nr.
 const ENTRIES: u32 = 128;
+
+/// io_submit(2) would run a buffered write itself, so that worker threads make those.
+pub const RULES: Rules = Rules {
+    nops: false,
+    reads: Takes::Cached,
+    writes: Takes::Direct,
+    slow_buffered_writes: false,
+    copies_in_submit: true,
+    short_reads: ShortReads::NotCached,
+    // The rest would only fail with EAGAIN.
+    resumes: false,
+};
 
 pub struct Aio {
     /// None only in `drop`.

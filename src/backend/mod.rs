@@ -2,9 +2,11 @@
 
 pub mod aio;
 pub mod choice;
+mod rules;
 pub mod uring;
 
 pub use choice::{choose, probe};
+pub use rules::{Rules, ShortReads, Takes};
 
 use crate::error::Result;
 use crate::op::{Code, Op, SimpleTransfer};
@@ -74,6 +76,14 @@ impl Native {
             Self::None => Kind::Thread,
             Self::Uring(_) => Kind::Uring,
             Self::Aio(_) => Kind::Linux,
+        }
+    }
+
+    pub fn rules(&self) -> Rules {
+        match self {
+            Self::None => Rules::NONE,
+            Self::Uring(_) => uring::rules(),
+            Self::Aio(_) => aio::RULES,
         }
     }
 

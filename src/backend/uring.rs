@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Config;
+use super::{Config, Rules, ShortReads, Takes};
 use crate::error::Result;
 use crate::op::{Code, Op, SimpleTransfer};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -10,6 +10,20 @@ use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::mem::room;
 use crate::sys::thread;
 use crate::sys::uring::{self, IoUring, NOBODY, RingSetup, Submission};
+
+/// If the caller named io_uring, the ring gets all reads, also the long copies.
+pub fn rules() -> Rules {
+    Rules {
+        nops: true,
+        reads: if uring::rereads_without_end() { Takes::NeverBuffered } else { Takes::All },
+        writes: Takes::All,
+        // io_uring hands them to a kernel thread.
+        slow_buffered_writes: true,
+        copies_in_submit: false,
+        short_reads: ShortReads::Interrupted,
+        resumes: true,
+    }
+}
 
 pub struct Uring {
     ring: IoUring,

@@ -131,7 +131,7 @@ impl Context {
         for fd in ours.into_iter().flatten().flatten() {
             fds.add(fd)?;
         }
-        let router = Router::new(kind, backend == 0, no_inline);
+        let router = Router::new(native.rules(), backend == 0, no_inline);
         let state = State::new(max_requests, workers, done, native, &router)?;
         let shared = Arc::new_cyclic(|this| Shared {
             this: this.clone(),

@@ -1,7 +1,7 @@
 //! Submission of slots to the kernel's queue, and its completions.
 
 use super::state::{By, State, stopped_result};
-use crate::backend::{Flush, Native};
+use crate::backend::{Flush, ShortReads};
 use crate::completion::{Event, Nowhere, Sink};
 use crate::error::Errno;
 use crate::exec::blocking;
@@ -25,7 +25,7 @@ impl State {
         }
     }
 
-    /// Sends simple transfers. The fast path chooses these only for io_uring.
+    /// Sends simple transfers. The fast path chooses these only for a backend that takes all.
     pub fn send_simple(&mut self, ops: &[SimpleTransfer]) {
         let (now, later) = ops.split_at(self.native.make_ready(ops.len()));
         let Self { slab, native, in_flight, .. } = self;
@@ -176,7 +176,7 @@ impl State {
         slot.moved = total;
         match slot.stop {
             Some(errno) => self.finish_stopped(index, errno),
-            None if op.code.vectored() || matches!(self.native, Native::Aio(_)) => self.retry_on_worker(index),
+            None if op.code.vectored() || !self.rules.resumes => self.retry_on_worker(index),
             None => self.send_to_native(index),
         }
     }
@@ -186,17 +186,15 @@ impl State {
     /// Whether a transfer that the kernel's queue completed short continues, after `more` bytes. A short write does
     /// not: the plain call would be short too.
     fn continues(&self, op: &Op, total: u64, more: u64) -> bool {
-        match self.native {
-            // With RWF_NOWAIT, a read may be short because the next page is not cached.
-            Native::Aio(_) if op.code.reads() => true,
-            _ if more == 0 => false,
-            // io_uring ends a read early when the thread that submitted it exits. A device would return its next
-            // record.
-            Native::Uring(_) if op.code.reads() => {
+        match self.rules.short_reads {
+            _ if !op.code.reads() => op.full && more > 0,
+            ShortReads::NotCached => true,
+            ShortReads::Interrupted if more == 0 => false,
+            // A device would return its next record.
+            ShortReads::Interrupted => {
                 let file = file_kind::look(op.fd);
                 (op.full || file.kind == FileKind::Storage) && !file.ends_before(op.offset + total)
             }
-            _ => op.full,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::sync_group::Group;
 use super::sync_pace::SyncPace;
 use super::workers::Worker;
 use super::{Counters, Shared};
-use crate::backend::Native;
+use crate::backend::{Native, Rules};
 use crate::completion::{Completions, Finished, Sink};
 use crate::error::{Errno, Result};
 use crate::fd::InFlight;
@@ -33,6 +33,7 @@ pub struct State {
     pub counters: Counters,
     pub pool: Pool,
     pub native: Native,
+    pub rules: Rules,
     /// Operations that wait for room in the kernel's queue.
     pub backlog: List,
     pub deadlines: Deadlines,
@@ -90,6 +91,7 @@ impl State {
             done,
             counters: Counters::default(),
             pool: Pool::new(workers),
+            rules: native.rules(),
             native,
             backlog: List::new(),
             deadlines: Deadlines::default(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use self::hit_rate::HitRate;
-use crate::backend::Kind;
+use crate::backend::{Rules, Takes};
 use crate::error::{Errno, Result};
 use crate::exec::blocking::failed_result;
 use crate::exec::nonblocking::{self, Attempt, Method};
@@ -16,7 +16,7 @@ use crate::fd::{Checks, InFlight};
 use crate::op::{Code, Op, SimpleTransfer};
 use crate::sys::file_kind::FileKind;
 use crate::sys::mem::Memory;
-use crate::sys::{rw, uring};
+use crate::sys::rw;
 
 /// Where submit sends an operation, with the bytes that it moved already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum Route {
 pub enum FastPath {
     /// The page cache had all of it.
     Read,
-    /// It goes to io_uring.
+    /// It goes to the backend's queue.
     Sent,
     /// An attempt at a cached read gave this answer.
     Answered(Result<u64>),
@@ -44,12 +44,10 @@ use crate::fd::{INLINE_BUDGET, INLINE_MOST};
 
 /// How a context chooses paths, and what it learned from earlier operations.
 pub struct Router {
-    kind: Kind,
-    /// The caller did not name a backend: each operation takes its fastest path.
-    auto: bool,
+    rules: Rules,
+    /// Each operation takes its fastest path, even if the backend takes it too.
+    fastest: bool,
     no_inline: bool,
-    /// This kernel may never complete a buffered read in a ring: see [`uring::rereads_without_end`].
-    direct_reads_only: bool,
     hit_rate: Arc<HitRate>,
     in_flight: Arc<InFlight>,
     hints: [AtomicU64; HINTS],
@@ -70,12 +68,11 @@ enum Hint {
 }
 
 impl Router {
-    pub fn new(kind: Kind, auto: bool, no_inline: bool) -> Self {
+    pub fn new(rules: Rules, fastest: bool, no_inline: bool) -> Self {
         Self {
-            kind,
-            auto,
+            rules,
+            fastest,
             no_inline,
-            direct_reads_only: kind == Kind::Uring && uring::rereads_without_end(),
             hit_rate: Arc::default(),
             in_flight: Arc::default(),
             hints: [const { AtomicU64::new(0) }; HINTS],
@@ -91,7 +88,7 @@ impl Router {
     pub fn decide(&self, op: &Op, linked: bool, checks: &mut Checks) -> Route {
         match op.code {
             Code::Nop if !self.no_inline => Route::Done(0),
-            Code::Nop if self.kind == Kind::Uring && !linked => Route::Native(0),
+            Code::Nop if self.rules.nops && !linked => Route::Native(0),
             code if code.transfers() && op.at_current() => self.decide_current(op, checks),
             code if code.transfers() => self.decide_positional(op, linked, checks),
             _ => Route::Worker(0),
@@ -127,12 +124,11 @@ impl Router {
     /// Whether a worker thread should copy a cached read. On every other path the caller's thread copies it.
     fn takes_long_to_copy(&self, op: &Op, checks: &mut Checks) -> bool {
         const WORTH_WAKING: u64 = 16 * 1024;
-        // If the caller named io_uring, the ring gets all reads.
-        let shares = self.auto || self.kind == Kind::Linux;
+        let shares = self.fastest || self.rules.copies_in_submit;
         if !shares || self.no_inline || op.code != Code::Read || op.len < WORTH_WAKING {
             return false;
         }
-        let more_of_it = self.auto && checks.cached_fd == Some(op.fd) && op.len > checks.budget;
+        let more_of_it = self.fastest && checks.cached_fd == Some(op.fd) && op.len > checks.budget;
         more_of_it || op.len > INLINE_BUDGET && !self.is_direct(op.fd, checks)
     }
 
@@ -146,8 +142,8 @@ impl Router {
     fn after_attempt(&self, op: &Op, attempt: Result<u64>, linked: bool, checks: &mut Checks) -> Route {
         match self.finish_attempt(op, attempt, checks) {
             Cached::Done(result) => Route::Done(result),
-            // The ring waits for the rest. Kernel AIO would only answer EAGAIN again.
-            Cached::Rest(moved) if self.ring_takes(true) && !linked && self.natively(op.fd, true, checks) => {
+            // The backend waits for the rest. One that takes cached reads only would answer EAGAIN again.
+            Cached::Rest(moved) if self.takes_all(true) && !linked && self.natively(op.fd, true, checks) => {
                 Route::Native(moved)
             }
             Cached::Rest(moved) if !checks.is_storage(op.fd) => self.attempt_stream(op, moved, checks),
@@ -185,9 +181,9 @@ impl Router {
                 return self.after_fast_attempt(&op, answer, at_once, checks);
             }
         }
-        let sent = self.ring_takes(op.reads)
+        let sent = self.takes_all(op.reads)
             && op.fits_the_kernel()
-            && (op.reads || !self.auto || self.is_direct(op.fd, checks))
+            && !self.avoids(op.fd, op.reads, checks)
             && self.natively(op.fd, op.reads, checks);
         if !sent {
             return FastPath::Untried;
@@ -210,7 +206,7 @@ impl Router {
                 FastPath::Read
             }
             Err(Errno(libc::EAGAIN))
-                if self.ring_takes(true) && op.fits_the_kernel() && self.note_miss(op.fd, checks) =>
+                if self.takes_all(true) && op.fits_the_kernel() && self.note_miss(op.fd, checks) =>
             {
                 FastPath::Sent
             }
@@ -218,20 +214,20 @@ impl Router {
         }
     }
 
-    /// A read was not in the page cache, so this submit does not try the next ones. True if the ring takes this one.
-    /// EAGAIN may also come from a device, where io_uring would wait.
+    /// A read was not in the page cache, so this submit does not try the next ones. True if the backend takes this one.
+    /// EAGAIN may also come from a device, where its submission would wait.
     fn note_miss(&self, fd: i32, checks: &mut Checks) -> bool {
         self.hit_rate.miss();
         checks.cached_fd = None;
-        let native = self.ring_takes(true) && self.natively(fd, true, checks);
+        let native = self.takes_all(true) && self.natively(fd, true, checks);
         checks.known(fd).reads.get_or_insert(true);
         checks.sent = native.then_some((fd, true));
         native
     }
 
-    /// Whether there is a ring for buffered reads, if `reads`, or for writes.
-    fn ring_takes(&self, reads: bool) -> bool {
-        self.kind == Kind::Uring && !(reads && self.direct_reads_only)
+    /// Whether the backend takes all reads, if `reads`, or all writes.
+    fn takes_all(&self, reads: bool) -> bool {
+        self.rules.takes(reads) == Takes::All
     }
 
     /// [`Self::decide`] after [`Self::fast_path`] tried the transfer, with this answer.
@@ -280,9 +276,9 @@ impl Router {
             self.hit_rate.note_untried();
             return false;
         }
-        // For a single operation, an attempt costs no more than the check whether the ring may take it. If it fails,
+        // For a single operation, an attempt costs no more than the check whether the backend takes it. If it fails,
         // the kernel has at least started to read ahead.
-        let instead = || checks.alone && self.ring_takes(true) && !self.in_flight.knows(fd, true);
+        let instead = || checks.alone && self.takes_all(true) && !self.in_flight.knows(fd, true);
         self.hit_rate.is_worth_a_try(RETRY_AFTER) || instead()
     }
 
@@ -351,29 +347,33 @@ impl Router {
             && op.sys_flags & !flags == 0
             && (!op.code.vectored() || op.len <= rw::MOST_PARTS)
             && priority_is_common(op.ioprio);
-        form && match self.kind {
-            Kind::Thread => false,
-            // io_uring hands buffered writes to a kernel thread, which takes longer than a worker thread.
-            Kind::Uring if self.auto && !op.code.reads() && !self.is_direct(op.fd, checks) => false,
-            // Asks the kernel now, because a hint may be stale: a buffered read in this ring might never complete.
-            Kind::Uring if self.direct_reads_only && op.code.reads() && !checks.is_direct(op.fd) => false,
-            Kind::Uring => self.natively(op.fd, op.code.reads(), checks),
-            // io_submit(2) would run a buffered write itself, so a worker thread makes it.
-            Kind::Linux if op.code.reads() => self.kernel_aio_reads(op.fd, checks),
-            Kind::Linux => self.is_direct(op.fd, checks) && checks.knows_nowait(op.fd, false),
-        }
+        let (fd, reads) = (op.fd, op.code.reads());
+        form && !self.avoids(fd, reads, checks)
+            && match self.rules.takes(reads) {
+                Takes::Nothing => false,
+                Takes::Direct => self.is_direct(fd, checks) && self.natively(fd, reads, checks),
+                // Asks the kernel now, because a hint may be stale.
+                Takes::NeverBuffered => checks.is_direct(fd) && self.natively(fd, reads, checks),
+                Takes::Cached => self.takes_cached(fd, checks),
+                Takes::All => self.natively(fd, reads, checks),
+            }
     }
 
-    /// Buffered reads go to kernel AIO only while the page cache has them. With RWF_NOWAIT, the kernel answers EAGAIN
-    /// for the others, which costs a wake-up and then a worker thread each.
-    fn kernel_aio_reads(&self, fd: i32, checks: &mut Checks) -> bool {
+    /// Whether a worker thread is faster than the backend.
+    fn avoids(&self, fd: i32, reads: bool, checks: &mut Checks) -> bool {
+        self.fastest && self.rules.slow_buffered_writes && !reads && !self.is_direct(fd, checks)
+    }
+
+    /// Whether to send a read that the backend takes only if the page cache has it. The others end with EAGAIN, which
+    /// costs a wake-up and then a worker thread each.
+    fn takes_cached(&self, fd: i32, checks: &mut Checks) -> bool {
         const RETRY_AFTER: u32 = 1024;
         let wanted = checks.is_decided(fd) || self.hit_rate.is_worth_a_try(RETRY_AFTER) || self.is_direct(fd, checks);
         wanted && (self.in_flight.knows(fd, true) || checks.knows_nowait(fd, true))
     }
 
-    /// Whether io_uring takes transfers of this descriptor without waiting inside its submission, and with the errors
-    /// of the plain call.
+    /// Whether the kernel takes transfers of this descriptor without waiting inside a submission, and with the errors of
+    /// the plain call.
     fn natively(&self, fd: i32, reads: bool, checks: &mut Checks) -> bool {
         self.in_flight.knows(fd, reads) || checks.natively(fd, reads)
     }
