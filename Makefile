@@ -34,7 +34,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 RELEASE    := $(TARGET_DIR)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
 BUILD      := $(TARGET_DIR)/make
 SOURCES    := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
-TOOLS      := caio-cp caio-probe
+TOOLS      := caio-cp caio-probe caio-bench
 EXAMPLES   := $(wildcard c-examples/*.c $(TOOLS:%=c-examples/%/*) c-examples/json/*) c-examples/Makefile
 PAGES      := $(wildcard man/*.[1-9])
 

@@ -1,0 +1,210 @@
+/* The file: creation, alignment for O_DIRECT, the page cache. */
+#include "caio-bench.h"
+#include <linux/stat.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+
+enum { FILL = 1 << 20, LARGEST = 64 * 1024, DEFAULT_SIZE = 256 * 1024 * 1024 };
+
+#ifndef STATX_DIOALIGN
+#define STATX_DIOALIGN 0x2000U
+#endif
+
+/* struct statx of Linux 6.1; older headers end before the last two fields. */
+struct statx_direct {
+    uint32_t mask;
+    uint8_t unused[148];
+    uint32_t memory, offset;
+    uint8_t rest[96];
+};
+_Static_assert(sizeof(struct statx_direct) == 256, "the size of struct statx");
+
+static const char *type_of(int fd)
+{
+    static const struct {
+        unsigned long magic;
+        const char *name;
+    } types[] = {{0xef53, "ext4"}, {0x58465342, "xfs"}, {0x9123683e, "btrfs"}, {0x01021994, "tmpfs"}, {0x858458f6, "ramfs"},
+                 {0x794c7630, "overlayfs"}, {0x6969, "nfs"}, {0x65735546, "fuse"}, {0xf2f52010, "f2fs"}, {0x2fc12fc1, "zfs"}};
+    struct statfs fs;
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISBLK(st.st_mode))
+        return "block device";
+    if (fstatfs(fd, &fs) == 0)
+        for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+            if (types[i].magic == ((unsigned long)fs.f_type & 0xffffffffUL))
+                return types[i].name;
+    return "unknown file system";
+}
+
+/* Data that no file system or device can compress. */
+static void fill_random(uint64_t *words, size_t size)
+{
+    uint64_t x = 0x9e3779b97f4a7c15;
+    for (size_t i = 0; i < size / sizeof *words; i++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        words[i] = x;
+    }
+}
+
+static void write_file(int fd, uint64_t size, const char *path)
+{
+    char *data = aligned_alloc(4096, FILL);
+    if (!data)
+        die(ENOMEM, "cannot create", path);
+    fill_random((uint64_t *)data, FILL);
+    for (uint64_t done = 0; done < size;) {
+        ssize_t moved = write(fd, data, size - done < FILL ? (size_t)(size - done) : FILL);
+        if (moved < 0)
+            die(errno, "cannot write", path);
+        done += (uint64_t)moved;
+    }
+    free(data);
+    if (fdatasync(fd) < 0)
+        die(errno, "cannot sync", path);
+}
+
+/* In a directory, an unnamed file of the wanted size. */
+static int open_unnamed(const char *path)
+{
+    char *name = NULL;
+    int fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) { /* not every file system supports O_TMPFILE */
+        if (asprintf(&name, "%s/.caio-bench.XXXXXX", path) < 0)
+            die(ENOMEM, "cannot create a file in", path);
+        fd = mkostemp(name, O_CLOEXEC);
+        if (fd >= 0)
+            unlink(name);
+        free(name);
+    }
+    if (fd < 0)
+        die(errno, "cannot create a file in", path);
+    write_file(fd, options.size ? options.size : DEFAULT_SIZE, path);
+    return fd;
+}
+
+static int open_existing(const char *path)
+{
+    bool writes = options.read_percent < 100;
+    int fd;
+    if (writes && !options.overwrite)
+        die(0, "would overwrite data (name a directory, or use --overwrite):", path);
+    fd = open(path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (fd < 0)
+        die(errno, "cannot open", path);
+    return fd;
+}
+
+static bool reads_directly(int fd, void *buf, size_t size)
+{
+    return pread(fd, buf, size, 0) >= 0;
+}
+
+/* Asks statx(2), or else finds the smallest read that O_DIRECT accepts. */
+static void find_alignment(struct target *target)
+{
+    struct statx_direct st = {0};
+    char *buf = aligned_alloc(LARGEST, LARGEST);
+    if (syscall(SYS_statx, target->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) == 0 && (st.mask & STATX_DIOALIGN) && st.offset != 0) {
+        target->memory = st.memory;
+        target->offset = st.offset;
+    } else {
+        for (target->offset = 512; target->offset < LARGEST && !reads_directly(target->fd, buf, target->offset);)
+            target->offset *= 2;
+        target->memory = target->offset;
+    }
+    free(buf);
+}
+
+static void set_direct(struct target *target)
+{
+    int flags = fcntl(target->fd, F_GETFL);
+    if (flags < 0 || fcntl(target->fd, F_SETFL, flags | O_DIRECT) < 0)
+        die(errno, "O_DIRECT does not work on", target->path);
+    find_alignment(target);
+    if (options.block % target->offset != 0) {
+        char what[96];
+        snprintf(what, sizeof what, "O_DIRECT needs a block size that is a multiple of %u on", target->offset);
+        die(0, what, target->path);
+    }
+}
+
+static uint64_t size_of(int fd, const char *path)
+{
+    off_t size = lseek(fd, 0, SEEK_END); /* of block devices too */
+    if (size < 0)
+        die(errno, "cannot get the size of", path);
+    return (uint64_t)size;
+}
+
+struct target target_open(const char *path)
+{
+    struct target target = {.path = path, .memory = 1, .offset = 1};
+    struct stat st;
+    if (stat(path, &st) < 0)
+        die(errno, "cannot open", path);
+    if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+        die(0, "not a directory, a regular file or a block device:", path);
+    target.fd = S_ISDIR(st.st_mode) ? open_unnamed(path) : open_existing(path);
+    target.type = type_of(target.fd);
+    target.size = size_of(target.fd, path);
+    if (options.size && options.size < target.size)
+        target.size = options.size;
+    target.size -= target.size % options.block;
+    if (target.size == 0)
+        die(0, "smaller than a block:", path);
+    if (options.cache == DIRECT)
+        set_direct(&target);
+    return target;
+}
+
+void target_drop(const struct target *target)
+{
+    posix_fadvise(target->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+static void read_all(const struct target *target)
+{
+    char *buf = malloc(FILL);
+    for (uint64_t at = 0; buf && at < target->size;) {
+        ssize_t moved = pread(target->fd, buf, FILL, (off_t)at);
+        if (moved <= 0)
+            die(moved < 0 ? errno : 0, "cannot read", target->path);
+        at += (uint64_t)moved;
+    }
+    free(buf);
+}
+
+/* mincore(2) reports the pages only to a user who may write the file. */
+static double share_cached(const struct target *target)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (size_t)((target->size + page - 1) / page), cached = 0;
+    unsigned char *map = mmap(NULL, target->size, PROT_READ, MAP_SHARED, target->fd, 0), *present = malloc(pages);
+    double share = -1;
+    if (map != MAP_FAILED && present && mincore(map, target->size, present) == 0) {
+        for (size_t i = 0; i < pages; i++)
+            cached += present[i] & 1;
+        share = (double)cached / (double)pages;
+    }
+    free(present);
+    if (map != MAP_FAILED)
+        munmap(map, target->size);
+    return share;
+}
+
+double target_prepare(const struct target *target)
+{
+    if (options.cache == CACHED)
+        read_all(target);
+    else {
+        fdatasync(target->fd); /* the kernel keeps dirty pages */
+        target_drop(target);
+    }
+    if (options.random) /* read-ahead would turn cold reads into cached ones */
+        posix_fadvise(target->fd, 0, 0, POSIX_FADV_RANDOM);
+    return share_cached(target);
+}
