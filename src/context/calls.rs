@@ -11,12 +11,12 @@ use super::watches::{Table, Waiting};
 use crate::error::{Errno, Result};
 use crate::exec::blocking::{Scratch, failed_result, remaining};
 use crate::exec::detached::DetachedCall;
-use crate::exec::interruptible::{CallRing, Ended};
 use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::fork_list::{ForkList, Listed};
 use crate::op::Op;
 use crate::slab::{Place, Token};
 use crate::sys::fd::{AsRawFd, RawFd};
+use crate::sys::interruptible::{CallRing, Ended, TELLS_WHAT_MOVED};
 use crate::sys::rw::{self, Transfer, flags};
 use crate::sys::{file_kind, thread};
 
@@ -102,7 +102,7 @@ impl Calls {
         // If a call moved nothing, its time was too short or there is no room, so the next one gets twice the time.
         const SOON: Duration = Duration::from_millis(1);
         const ENOUGH: u32 = 8;
-        let limited = !waiting.reads() && !waiting.op.full && tries < ENOUGH;
+        let limited = TELLS_WHAT_MOVED && !waiting.reads() && !waiting.op.full && tries < ENOUGH;
         let interrupt = limited.then(|| Instant::now() + SOON * (1 << tries));
         let Some(ring) = self
             .ring

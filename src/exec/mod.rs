@@ -3,5 +3,4 @@
 
 pub mod blocking;
 pub mod detached;
-pub mod interruptible;
 pub mod nonblocking;

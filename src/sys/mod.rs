@@ -12,6 +12,7 @@
 //! - `file_kind`: `FileKind`, `File`, and what decides whether a transfer may wait for another process.
 //! - `fork`: `process`, a number that each child of fork(2) changes.
 //! - `fs`: the operations on files and paths, each with the arguments and the errno of Linux's call; `AT_FDCWD`.
+//! - `interruptible`: `CallRing`, which makes calls that may wait for ever and can end them; in [`absent`], nothing can.
 //! - `messages`: `errno_message`, and `trusted_env`, which ignores the environment of a set-uid program.
 //! - `pollable`: `Pollable`, a descriptor that the program can wait for, with [`Signal`]; `Edges`, which becomes readable
 //!   with each further signal; and `sleep_until_readable`, which a signal handler interrupts with EINTR.
@@ -39,7 +40,9 @@ pub mod text;
 pub use counter::Signal;
 #[cfg(all(test, loom))]
 pub use counter::model;
-pub use system::{aio, config, copy, fd, file_kind, fork, fs, pollable, readiness, rw, thread, timer, uring};
+pub use system::{
+    aio, config, copy, fd, file_kind, fork, fs, interruptible, pollable, readiness, rw, thread, timer, uring,
+};
 
 use crate::error::{Errno, Result};
 

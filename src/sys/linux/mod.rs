@@ -7,6 +7,7 @@ pub mod file_kind;
 mod filter;
 pub mod fs;
 mod in_place;
+pub mod interruptible;
 pub mod os;
 pub mod pollable;
 pub mod readiness;

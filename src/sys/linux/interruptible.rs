@@ -1,11 +1,14 @@
 //! Blocking calls that a cancel can interrupt: a kernel thread of an io_uring makes them. On every backend, they serve
 //! descriptors that have no other way to avoid waiting.
 
+use super::super::Descriptors;
+use super::fd::{AsRawFd, RawFd};
+use super::rw::Transfer;
+use super::uring::{self, IoUring, NOBODY, RingSetup};
 use crate::error::{Errno, Result};
-use crate::sys::Descriptors;
-use crate::sys::fd::{AsRawFd, RawFd};
-use crate::sys::rw::Transfer;
-use crate::sys::uring::{self, IoUring, NOBODY, RingSetup};
+
+/// An interrupted write tells how many bytes it moved.
+pub const TELLS_WHAT_MOVED: bool = true;
 
 /// The ring of one poller. Only the poller's thread uses it, as the kernel ties a ring's calls to the thread that
 /// submits.
