@@ -16,6 +16,7 @@ CARGO_FLAGS ?= --locked
 RUSTC       ?= rustc
 CC          ?= cc
 CFLAGS      ?= -O2
+OBJCOPY     ?= objcopy
 PKG_CONFIG  ?= pkg-config
 INSTALL     ?= install
 # The run path of the tools, for a LIBDIR that ldconfig does not search; distributions set it empty.
@@ -46,10 +47,10 @@ relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all install install-lib install-strip uninstall header demo check check-install check-cp check-tools check-targets check-loom check-valgrind check-python check-python-long wheels \
+.PHONY: all install install-lib install-strip uninstall header dist demo check check-install check-cp check-tools check-dist check-targets check-loom check-valgrind check-python check-python-long wheels \
 	torture bench bench-scaling bench-instructions stage stage-env fmt lint clean help FORCE
 
-all: $(BUILD)/libcaio.so $(BUILD)/tools ## build the library and the tools (the default)
+all: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/tools ## build the library and the tools (the default)
 
 # The settings that the build depends on; written only when they change.
 $(BUILD)/settings: FORCE
@@ -57,14 +58,28 @@ $(BUILD)/settings: FORCE
 	@echo '$(CONFIG) $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(RPATH)' | cmp -s - $@ || \
 		echo '$(CONFIG) $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(RPATH)' >$@
 
-# Copies, as another cargo build may replace the originals with other settings before they are installed.
-$(BUILD)/libcaio.so: $(SOURCES) $(BUILD)/settings
-	CAIO_CONFIG_DIR='$(CONFIG)' $(CARGO) build --release --lib $(CARGO_FLAGS)
-	cp $(RELEASE)/libcaio.a $(BUILD)/libcaio.a
-	cp $(RELEASE)/libcaio.so $@
+# The library as one object file, without the code that no function of the header reaches. A linker that cannot remove it
+# (lld) keeps it.
+roots = sed -n 's/^[a-z].*[ *]\(caio_[a-z_0-9]*\)(.*/-Wl,-u,\1/p' include/caio.h
+one_object = $(CC) -r -nostdlib $$($(roots)) $(RELEASE)/libcaio.a -o $@
+
+$(BUILD)/caio.o: $(SOURCES) include/caio.h $(BUILD)/settings
+	CAIO_CONFIG_DIR='$(CONFIG)' $(CARGO) rustc --release --lib --crate-type staticlib $(CARGO_FLAGS)
+	$(one_object) -Wl,--gc-sections 2>/dev/null || $(one_object)
+
+# Only the functions of the header are visible, so that a program can contain several libraries in Rust.
+$(BUILD)/libcaio.a: $(BUILD)/caio.o
+	$(OBJCOPY) --wildcard --keep-global-symbol='caio_*' --strip-unneeded -R .llvmbc -R .llvmcmd $< $(BUILD)/libcaio.o
+	rm -f $@
+	$(AR) -rcsD $@ $(BUILD)/libcaio.o
+
+# rustc has a version script of its own, which names no versions. Linking with the C compiler allows another.
+$(BUILD)/libcaio.so: $(BUILD)/caio.o caio.map
+	$(CC) -shared $< -o $@ $(LDFLAGS) -Wl,--gc-sections,--as-needed -Wl,--version-script=caio.map -Wl,-soname,$(SONAME) \
+		-Wl,-z,nodelete,-z,relro,-z,now,-z,noexecstack,-z,defs -lgcc_s
 
 # The libraries that Rust's standard library needs in a static link. The compiler adds libc and libgcc itself.
-$(BUILD)/libs-private: $(BUILD)/libcaio.so
+$(BUILD)/libs-private: $(BUILD)/caio.o
 	echo | $(RUSTC) $(if $(CARGO_BUILD_TARGET),--target $(CARGO_BUILD_TARGET)) --crate-type staticlib --print native-static-libs -o $(BUILD)/empty.a - 2>&1 | \
 		sed -n 's/^note: native-static-libs: //p' | sed 's/-lgcc_s *//;s/-lc$$//;s/ *$$//' >$@
 	rm -f $(BUILD)/empty.a
@@ -77,7 +92,7 @@ $(BUILD)/caio.pc: caio.pc.in $(BUILD)/libs-private $(BUILD)/settings
 		-e 's|@CONFIG@|$(CONFIG)|' -e "s|@LIBS_PRIVATE@|$$(cat $(BUILD)/libs-private)|" caio.pc.in >$@
 
 # The tools are built like any other program: against an installation, through pkg-config.
-$(BUILD)/tools: $(BUILD)/libcaio.so $(BUILD)/caio.pc include/caio.h $(EXAMPLES)
+$(BUILD)/tools: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/caio.pc include/caio.h $(EXAMPLES)
 	@command -v $(PKG_CONFIG) >/dev/null || { echo 'the programs need pkg-config (Debian: pkg-config)' >&2; exit 1; }
 	@$(MAKE) --no-print-directory install-lib DESTDIR='$(call absolute,$(BUILD)/root)' >/dev/null
 	@$(call relocate,$(BUILD)/root)
@@ -85,7 +100,7 @@ $(BUILD)/tools: $(BUILD)/libcaio.so $(BUILD)/caio.pc include/caio.h $(EXAMPLES)
 		OUT='$(call absolute,$(BUILD))' CC='$(CC)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' tools
 	touch $@
 
-install-lib: $(BUILD)/libcaio.so $(BUILD)/caio.pc
+install-lib: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/caio.pc
 	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)'
 	$(INSTALL) -m 755 $(BUILD)/libcaio.so '$(DESTDIR)$(LIBDIR)/$(REAL)'
 	ln -sf $(REAL) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
@@ -150,6 +165,12 @@ check-install: ## test C and C++ programs against a staged installation
 
 check-cp: ## test caio-cp
 	@MAKE='$(MAKE)' tests/shell/caio_cp.sh
+
+check-dist: ## test make dist: same bytes, offline, usable
+	@MAKE='$(MAKE)' tests/shell/dist.sh
+
+dist: ## make a source tarball with all dependencies and a binary one, with checksums, of the last commit
+	@MAKE='$(MAKE)' CARGO='$(CARGO)' CC='$(CC)' .ci/dist.sh
 
 check-tools: ## test caio-probe and caio-bench
 	@MAKE='$(MAKE)' tests/shell/tools.sh

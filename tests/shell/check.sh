@@ -47,6 +47,7 @@ step loom "$make" --no-print-directory check-loom
 for suite in install caio_cp tools valgrind; do
     step "$suite" "tests/shell/$suite.sh"
 done
+step dist env DIST=short tests/shell/dist.sh
 step torture env TORTURE=short tests/shell/torture.sh
 step python tests/shell/python.sh
 

@@ -40,10 +40,19 @@ marked() {
 }
 check "the library has its soname and stays loaded" marked
 
+functions() { sed -n 's/^[a-z].*[ *]\(caio_[a-z_0-9]*\)(.*/\1/p' "$STAGE/include/caio.h" | LC_ALL=C sort; }
 exports() {
-    nm -D --defined-only "$library" | awk '{ print $3 }' >exported && [ "$(wc -l <exported)" -ge 18 ] && ! grep -v '^caio_' exported
+    nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' | LC_ALL=C sort >exported && [ "$(wc -l <exported)" -ge 18 ] &&
+        expect "$(functions)" "$(sed 's/@@CAIO_0\.[12]$//' exported)" && grep -qx 'caio_ctx_new@@CAIO_0\.1' exported
 }
-check "the library exports only caio_*" exports
+check "the library exports the functions of the header, each with its version" exports
+
+archive() {
+    [ "$(stat -c %s "$STAGED_LIBS/libcaio.a")" -lt 4000000 ] &&
+        expect "$(functions)" "$(nm -g --defined-only "$STAGED_LIBS/libcaio.a" | awk 'NF == 3 { print $3 }' | LC_ALL=C sort)" &&
+        ! nm -u "$STAGED_LIBS/libcaio.a" | grep 'getaddrinfo\|getpw'
+}
+check "the static library is small and defines the functions of the header alone" archive
 
 # The header.
 
@@ -131,12 +140,14 @@ done
 # Static linking.
 
 # shellcheck disable=SC2046
-static_libc() { $CC "$root/c-examples/hello.c" -o hello-static -static $(flags --static) && hello ./hello-static && ! readelf -d hello-static | grep -q NEEDED; }
+static_libc() {
+    $CC "$root/c-examples/hello.c" -o hello-static -static $(flags --static) 2>warnings && expect "" "$(cat warnings)" && hello ./hello-static && ! readelf -d hello-static | grep -q NEEDED
+}
 # shellcheck disable=SC2046
 static_caio() {
     $CC "$root/c-examples/hello.c" -o hello-archive $(flags --static | sed 's/-lcaio/-l:libcaio.a/') && hello ./hello-archive && ! readelf -d hello-archive | grep -q caio
 }
-check "a fully static program works" static_libc
+check "a fully static program works and links without warnings" static_libc
 check "a program with the static library and the shared libc works" static_caio
 
 # Installation directories.
