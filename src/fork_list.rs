@@ -11,6 +11,7 @@ use crate::error::{Errno, Result};
 use crate::sync::Mutex;
 use crate::sys::Descriptors;
 use crate::sys::fd::RawFd;
+use crate::sys::fork::{self, KeepOut};
 use crate::sys::fs;
 use crate::sys::mem::room;
 
@@ -30,6 +31,8 @@ pub struct Listed<T> {
     list: Arc<ForkList>,
     entries: [Option<Entry>; 2],
     descriptor: T,
+    /// Until the descriptor is closed. Fields are dropped in this order.
+    closing: Option<KeepOut>,
 }
 
 const FIRST_BLOCK: usize = 16;
@@ -61,10 +64,12 @@ impl ForkList {
         self.free.lock().push(entry.0);
     }
 
-    /// Lists a descriptor until it is dropped. If that fails, the descriptor is closed.
-    pub fn hold<T: Descriptors>(self: &Arc<Self>, descriptor: T) -> Result<Listed<T>> {
+    /// Opens a descriptor, and lists it until it is dropped. fork(3) sees it closed, or open and in the list.
+    pub fn hold<T: Descriptors>(self: &Arc<Self>, open: impl FnOnce() -> Result<T>) -> Result<Listed<T>> {
+        let _kept_out = fork::keep_out();
+        let descriptor = open()?;
         let first = self.add(descriptor.as_raw_fd())?;
-        let mut listed = Listed { list: self.clone(), entries: [Some(first), None], descriptor };
+        let mut listed = Listed { list: self.clone(), entries: [Some(first), None], descriptor, closing: None };
         if let Some(second) = listed.second() {
             listed.entries[1] = Some(self.add(second)?);
         }
@@ -122,6 +127,7 @@ impl<T> DerefMut for Listed<T> {
 
 impl<T> Drop for Listed<T> {
     fn drop(&mut self) {
+        self.closing = Some(fork::keep_out());
         self.entries.into_iter().flatten().for_each(|entry| self.list.remove(entry));
     }
 }
@@ -161,7 +167,7 @@ mod tests {
     #[test]
     fn a_closed_descriptor_is_not_listed() {
         let list = Arc::new(ForkList::new());
-        let held = list.hold(OwnedFd::from(std::fs::File::open("/dev/null").unwrap())).unwrap();
+        let held = list.hold(|| Ok(OwnedFd::from(std::fs::File::open("/dev/null").unwrap()))).unwrap();
         assert_eq!(listed(&list), [held.as_raw_fd()].into());
         drop(held);
         assert!(listed(&list).is_empty());

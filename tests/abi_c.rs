@@ -81,7 +81,7 @@ promises! {
     Plan::DEFAULT.everywhere() => { the_tour_in_c, the_tour_in_cpp }
     Plan::DEFAULT => {
         the_tour_with_the_static_library, exit_with_work_in_flight, dlclose_with_work_in_flight, fork_beside_a_context,
-        fork_at_every_system_call, an_event_is_shown_to_who_knows_of_it
+        fork_at_every_system_call, a_child_keeps_no_descriptor_that_was_being_opened, an_event_is_shown_to_who_knows_of_it
     }
 }
 
@@ -125,6 +125,10 @@ fn fork_beside_a_context(case: &Case) {
 
 fn fork_at_every_system_call(case: &Case) {
     with_held_threads("fork_anywhere", case);
+}
+
+fn a_child_keeps_no_descriptor_that_was_being_opened(case: &Case) {
+    succeeds(&built("fork_window", Language::C, Link::Shared), case, &[]);
 }
 
 fn an_event_is_shown_to_who_knows_of_it(case: &Case) {

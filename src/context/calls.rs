@@ -86,7 +86,7 @@ impl Calls {
         if self.ring.is_some() || self.forbidden {
             return None;
         }
-        match CallRing::open().and_then(|ring| fds.hold(ring)) {
+        match fds.hold(CallRing::open) {
             Ok(ring) => Some(self.ring.insert(ring).as_raw_fd()),
             // A lack of descriptors or memory may be temporary, so the next call tries again.
             Err(errno) => {

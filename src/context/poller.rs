@@ -49,8 +49,8 @@ impl Shared {
     }
 
     fn start_poller(&self) -> Result<()> {
-        let watches = Watches::new(self.fds.hold(Readiness::new()?)?);
-        let (timer, poke) = (self.fds.hold(Timer::new()?)?, self.fds.hold(Pollable::new()?)?);
+        let watches = Watches::new(self.fds.hold(Readiness::new)?);
+        let (timer, poke) = (self.fds.hold(Timer::new)?, self.fds.hold(Pollable::new)?);
         let handle = Arc::new(PollerHandle { timer, poke, thread: Mutex::new(None) });
         watches.add_timer(&handle.timer)?;
         watches.add_own(handle.poke.as_raw_fd())?;

@@ -83,7 +83,7 @@ impl Sleeper<'_> {
     }
 
     fn new_edges(&self) -> Result<Listed<Edges>> {
-        self.shared.fds.hold(self.shared.notifier.edges()?)
+        self.shared.fds.hold(|| self.shared.notifier.edges())
     }
 
     /// A later signal makes a new edge. After this, check for earlier events.

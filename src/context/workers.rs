@@ -16,6 +16,7 @@ use crate::slab::{Class, Place, Token};
 use crate::sync::MutexGuard;
 use crate::sys::fd::{AsRawFd, OwnedFd};
 use crate::sys::file_kind::{self, FileKind};
+use crate::sys::fork::{self, KeepOut};
 use crate::sys::{fs, thread};
 
 /// A worker thread that has no work for this long exits.
@@ -212,11 +213,13 @@ struct DetachedTask {
     task: Task,
     /// The pool may run another thread in place of this one.
     lent: bool,
+    /// From an open that does not block until its descriptor is in the list.
+    unlisted: Option<KeepOut>,
 }
 
 impl DetachedTask {
     fn new(shared: Arc<Shared>, id: u64, task: Task) -> Self {
-        Self { context: Arc::downgrade(&shared), attached: Some(shared), id, task, lent: false }
+        Self { context: Arc::downgrade(&shared), attached: Some(shared), id, task, lent: false, unlisted: None }
     }
 
     /// Makes the call, and returns the context; None if it was freed during the call.
@@ -264,13 +267,15 @@ impl DetachedTask {
         if on_directory {
             self.detach(Place::Detached)?;
         }
+        if !may_block {
+            self.unlisted = Some(fork::keep_out());
+        }
         fs::openat(op.fd, path, op.sys_flags, op.mode)
     }
 
     /// A copy for an open that waits: after a cancel, the caller may close its own descriptor.
     fn copy_of_directory(&self) -> Result<Listed<OwnedFd>> {
-        let copy = fs::open_for_paths(self.task.op.fd)?;
-        self.context.upgrade().ok_or(CANCELED)?.fds.hold(copy)
+        self.context.upgrade().ok_or(CANCELED)?.fds.hold(|| fs::open_for_paths(self.task.op.fd))
     }
 
     /// From here on, `caio_ctx_free` does not wait for the thread. ECANCELED if the operation has completed instead,
@@ -292,7 +297,7 @@ impl DetachedTask {
 
     /// After the call: completes the operation if it has not, and makes the thread one of the pool again.
     fn attach(self, answer: Result<u64>) -> Option<Arc<Shared>> {
-        let Self { attached, context, id, mut task, lent } = self;
+        let Self { attached, context, id, mut task, lent, unlisted: _unlisted } = self;
         let opened = answer.ok().filter(|_| task.op.code == Code::Openat);
         let result = answer.map_or_else(Errno::as_result, |value| value as i64);
         let shared = attached.or_else(|| context.upgrade());

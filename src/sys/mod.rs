@@ -10,7 +10,7 @@
 //! - `copy`: `from_caller` and `to_caller`, which report an invalid address as EFAULT.
 //! - `fd`: `RawFd` (32 bits), `AsRawFd`, `OwnedFd`, and [`Descriptors`] for it.
 //! - `file_kind`: `FileKind`, `File`, and what decides whether a transfer may wait for another process.
-//! - `fork`: `process`, a number that each child of fork(2) changes.
+//! - `fork`: `process`, a number that each child of fork(2) changes; `keep_out`, a section for which fork(3) waits.
 //! - `fs`: the operations on files and paths, each with the arguments and the errno of Linux's call; `AT_FDCWD`.
 //! - `interruptible`: `CallRing`, which makes calls that may wait for ever and can end them; in [`absent`], nothing can.
 //! - `messages`: `errno_message`, and `trusted_env`, which ignores the environment of a set-uid program.

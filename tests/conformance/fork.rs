@@ -261,14 +261,14 @@ fn a_child_closes_every_descriptor_of_the_context(case: &Case) {
     ctx.accept(&[ops::openat(libc::AT_FDCWD, c"/dev/null", libc::O_RDONLY, 0); OPENS]);
     until("all files are open", || ctx.stats().completed == OPENS as u64);
     std::thread::scope(|scope| {
-        let waiters = [(); WAITERS].map(|()| scope.spawn(|| ctx.wait(100, 100, -1)));
+        let waiters = [(); WAITERS].map(|()| scope.spawn(|| ctx.wait(100, 100, PATIENCE.as_nanos() as i64)));
         let open = idle + POLLER + OPENS + WAITERS;
         until("each waiter has a descriptor of its own", || process::descriptors().len() == open);
         let code = process::fork(|| {
             free(ctx.raw());
             i32::from(process::descriptors() != before)
         });
-        assert_eq!(code.code(), 0, "the child keeps a descriptor of the context, or closed another");
+        let code = code.code();
         for waiter in waiters {
             while !waiter.is_finished() {
                 ctx.wake();
@@ -277,6 +277,7 @@ fn a_child_closes_every_descriptor_of_the_context(case: &Case) {
                 drop(sys::owned(event.result));
             }
         }
+        assert_eq!(code, 0, "the child keeps a descriptor of the context, or closed another");
     });
     assert_eq!(ctx.cancel_all(), 1);
 }

@@ -1,7 +1,8 @@
-//! Detects fork(2) without a system call per check.
+//! Detects fork(2) without a system call per check, and keeps fork(3) out of short sections.
 
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use super::super::system::os::wipes_on_fork;
 use super::mem::PAGE;
@@ -46,7 +47,7 @@ fn make_marker() -> &'static AtomicU64 {
     let page = wiped_page();
     let new = page.unwrap_or((&raw const FALLBACK).cast_mut());
     // SAFETY: the handlers touch atomics only. If there is no memory for them, the page is enough on a kernel that wipes it.
-    unsafe { libc::pthread_atfork(Some(before_fork), None, Some(in_child)) };
+    unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
     // AcqRel pairs with the loads: release of ours, acquire of another thread's that was first.
     let kept = match MARKER.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => new,
@@ -85,14 +86,74 @@ static FALLBACK: AtomicU64 = AtomicU64::new(0);
 static PARENT: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn before_fork() {
+    // SeqCst, as in `keep_out`: that thread sees this one, or this one sees it.
+    FORKING.fetch_add(1, Ordering::SeqCst);
+    wait_for(&INSIDE);
     // Relaxed, here and below: fork(2) orders parent and child.
     PARENT.store(marker().load(Ordering::Relaxed), Ordering::Relaxed);
 }
 
+extern "C" fn in_parent() {
+    // Release pairs with the load in `wait_for`.
+    FORKING.fetch_sub(1, Ordering::Release);
+}
+
 extern "C" fn in_child() {
+    // The threads that they counted do not exist here.
+    INSIDE.store(0, Ordering::Relaxed);
+    FORKING.store(0, Ordering::Relaxed);
     let parent = PARENT.load(Ordering::Relaxed);
     // Another handler of fork(3) may have used the library in the child already: keep the child's new number.
     marker().compare_exchange(parent, 0, Ordering::Relaxed, Ordering::Relaxed).ok();
+}
+
+/// The threads that are inside a section of [`keep_out`].
+static INSIDE: AtomicU32 = AtomicU32::new(0);
+/// The threads that are inside fork(3).
+static FORKING: AtomicU32 = AtomicU32::new(0);
+
+/// While it exists, fork(3) in another thread waits: a descriptor that is open but in no list would leak into the child.
+pub struct KeepOut(());
+
+/// Begins such a section. It must be short: fork(3) waits for [`LONGEST`] at most, as a signal handler inside the section
+/// may call fork(3).
+pub fn keep_out() -> KeepOut {
+    loop {
+        // SeqCst pairs with `before_fork`.
+        INSIDE.fetch_add(1, Ordering::SeqCst);
+        if FORKING.load(Ordering::SeqCst) == 0 {
+            return KeepOut(());
+        }
+        INSIDE.fetch_sub(1, Ordering::Release);
+        if !wait_for(&FORKING) {
+            INSIDE.fetch_add(1, Ordering::SeqCst);
+            return KeepOut(());
+        }
+    }
+}
+
+impl Drop for KeepOut {
+    fn drop(&mut self) {
+        // Release pairs with the load in `wait_for`. Saturates: a child of fork(2) begins at 0.
+        INSIDE.fetch_update(Ordering::Release, Ordering::Relaxed, |inside| inside.checked_sub(1)).ok();
+    }
+}
+
+/// How long fork(3) and a section wait for each other.
+const LONGEST: Duration = Duration::from_millis(100);
+
+/// Waits until a count is 0; false after [`LONGEST`].
+fn wait_for(count: &AtomicU32) -> bool {
+    const PAUSE: Duration = Duration::from_micros(20);
+    let mut since = None;
+    // Acquire pairs with the decrements: what those threads did before is done.
+    while count.load(Ordering::Acquire) != 0 {
+        if since.get_or_insert_with(Instant::now).elapsed() > LONGEST {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    true
 }
 
 #[cfg(test)]
