@@ -202,6 +202,12 @@
 #define CAIO_CTX_NO_INLINE 4
 
 /**
+ * Context flag, a hint: each operation takes its fastest path, even if the named backend supports it.
+ * AUTO implies it. See caio_ctx_new(3).
+ */
+#define CAIO_CTX_FASTEST_PATH 8
+
+/**
  * Offset: the current position of the file. Use it for pipes, sockets and terminals. See caio_ctx_submit(3).
  */
 #define CAIO_OFFSET_CURRENT UINT64_MAX

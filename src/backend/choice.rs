@@ -1,5 +1,6 @@
 //! Which backend a context uses, and why one is not available.
 
+use std::ffi::CStr;
 use std::fmt;
 
 use super::{Config, Kind, Native};
@@ -12,13 +13,26 @@ use crate::sys::text::{self, Word};
 /// The file that sets the default backend for all programs. Its directory is fixed when the library is built.
 const CONFIG_FILE: &str = concat!(env!("CAIO_CONFIG_DIR"), "/default_implementation");
 
+/// The number of AUTO, which chooses.
+const AUTO: u32 = 0;
+
+/// Whether this is AUTO or the number of a backend.
+pub fn exists(backend: u32) -> bool {
+    backend == AUTO || Kind::from_number(backend).is_some()
+}
+
+/// The name of AUTO or of a backend, by its number.
+pub fn name(backend: u32) -> Option<&'static CStr> {
+    if backend == AUTO { Some(c"auto") } else { Kind::from_number(backend).map(Kind::c_name) }
+}
+
 /// The answer of `caio_backend_probe`.
 pub struct Probe {
     pub result: Result<()>,
     pub why: String,
 }
 
-/// Opens the named backend, without falling back, or for AUTO (0) the first of [`preferences`] that is available.
+/// Opens the named backend, without falling back, or for AUTO the first of [`preferences`] that is available.
 pub fn choose(backend: u32, config: &Config) -> Result<Native> {
     if let Some(kind) = Kind::from_number(backend) {
         return Native::open(kind, config);
@@ -44,7 +58,7 @@ pub fn probe(backend: u32) -> Probe {
             };
             Probe { result, why: format!("{}: {why}", kind.name()) }
         }
-        None if backend == 0 => probe_auto(),
+        None if backend == AUTO => probe_auto(),
         None => Probe {
             result: Err(Errno(libc::EINVAL)),
             why: format!("{backend} is not a backend; use 0 (auto), 1 (uring), 2 (linux) or 3 (thread)"),

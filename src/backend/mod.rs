@@ -5,8 +5,10 @@ pub mod choice;
 mod rules;
 pub mod uring;
 
-pub use choice::{choose, probe};
+pub use choice::{choose, exists, name, probe};
 pub use rules::{Rules, ShortReads, Takes};
+
+use std::ffi::CStr;
 
 use crate::error::Result;
 use crate::op::{Code, Op, SimpleTransfer};
@@ -32,10 +34,14 @@ impl Kind {
     }
 
     pub fn name(self) -> &'static str {
+        self.c_name().to_str().unwrap_or_default()
+    }
+
+    pub fn c_name(self) -> &'static CStr {
         match self {
-            Self::Uring => "uring",
-            Self::Linux => "linux",
-            Self::Thread => "thread",
+            Self::Uring => c"uring",
+            Self::Linux => c"linux",
+            Self::Thread => c"thread",
         }
     }
 }

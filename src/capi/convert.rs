@@ -4,6 +4,7 @@
 use std::ffi::c_int;
 
 use super::types::*;
+use crate::backend;
 use crate::completion::{Event, Sink};
 use crate::context::{Counters, Memory, Options, Source};
 use crate::error::{Errno, Result};
@@ -51,13 +52,13 @@ unsafe fn tail_is_zero(from: *const u8, known: usize, size: usize) -> Result<()>
 /// `options` is NULL, or meets the requirements of [`copy_versioned`].
 pub(super) unsafe fn options(options: *const caio_options) -> Result<Options> {
     if options.is_null() {
-        return Ok(Options::default());
+        return Ok(Options { fastest_path: true, ..Options::default() });
     }
     // SAFETY: not NULL; the rest is the caller's promise.
     let caio_options { size: _, backend, max_requests, threads, flags, reserved32, reserved } =
         unsafe { copy_versioned(options) }?;
-    let known = CAIO_CTX_SINGLE_THREAD | CAIO_CTX_SQPOLL | CAIO_CTX_NO_INLINE;
-    if backend > CAIO_BACKEND_THREAD || flags & !known != 0 || reserved32 != 0 || reserved != [0; 5] {
+    let known = CAIO_CTX_SINGLE_THREAD | CAIO_CTX_SQPOLL | CAIO_CTX_NO_INLINE | CAIO_CTX_FASTEST_PATH;
+    if !backend::exists(backend) || flags & !known != 0 || reserved32 != 0 || reserved != [0; 5] {
         return Err(EINVAL);
     }
     if max_requests > i32::MAX as u32 {
@@ -70,6 +71,7 @@ pub(super) unsafe fn options(options: *const caio_options) -> Result<Options> {
         single_thread: flags & CAIO_CTX_SINGLE_THREAD != 0,
         sqpoll: flags & CAIO_CTX_SQPOLL != 0,
         no_inline: flags & CAIO_CTX_NO_INLINE != 0,
+        fastest_path: backend == CAIO_BACKEND_AUTO || flags & CAIO_CTX_FASTEST_PATH != 0,
     })
 }
 

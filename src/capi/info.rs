@@ -1,6 +1,6 @@
 //! Facts about the library and this machine.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 
 use super::types::*;
 use crate::backend;
@@ -38,13 +38,7 @@ pub extern "C" fn caio_strerror(error: c_int) -> *const c_char {
 /// See caio_backend_name(3).
 #[unsafe(no_mangle)]
 pub extern "C" fn caio_backend_name(backend: u32) -> *const c_char {
-    match backend {
-        CAIO_BACKEND_AUTO => c"auto".as_ptr(),
-        CAIO_BACKEND_URING => c"uring".as_ptr(),
-        CAIO_BACKEND_LINUX => c"linux".as_ptr(),
-        CAIO_BACKEND_THREAD => c"thread".as_ptr(),
-        _ => std::ptr::null(),
-    }
+    backend::name(backend).map_or(std::ptr::null(), CStr::as_ptr)
 }
 
 /// Checks whether a backend is available now. Always stores a sentence for the user in `why`.

@@ -53,6 +53,8 @@ pub struct Options {
     pub single_thread: bool,
     pub sqpoll: bool,
     pub no_inline: bool,
+    /// Each operation takes its fastest path, even if the backend takes it too.
+    pub fastest_path: bool,
 }
 
 /// The operations of one submit.
@@ -117,7 +119,7 @@ const DEFAULT_REQUESTS: u32 = 512;
 
 impl Context {
     pub fn new(options: Options) -> Result<Self> {
-        let Options { backend, max_requests, threads, single_thread, sqpoll, no_inline } = options;
+        let Options { backend, max_requests, threads, single_thread, sqpoll, no_inline, fastest_path } = options;
         let max_requests = if max_requests == 0 { DEFAULT_REQUESTS } else { max_requests };
         let workers = if threads == 0 { crate::pool::DEFAULT_WORKERS } else { threads };
         let fds = Arc::new(ForkList::new());
@@ -131,7 +133,7 @@ impl Context {
         for fd in ours.into_iter().flatten().flatten() {
             fds.add(fd)?;
         }
-        let router = Router::new(native.rules(), backend == 0, no_inline);
+        let router = Router::new(native.rules(), fastest_path, no_inline);
         let state = State::new(max_requests, workers, done, native, &router)?;
         let shared = Arc::new_cyclic(|this| Shared {
             this: this.clone(),

@@ -25,22 +25,6 @@ pub struct Core {
 
 impl Core {
     pub fn new(options: CtxOptions) -> Result<Self> {
-        if options.backend == CAIO_BACKEND_URING {
-            return Self::uring(options);
-        }
-        Self::with(options)
-    }
-
-    /// AUTO on io_uring, not the named backend: AUTO's worker threads make buffered writes in less time than io_uring's
-    /// kernel threads, which make them one after the other.
-    fn uring(options: CtxOptions) -> Result<Self> {
-        match Self::with(CtxOptions { backend: CAIO_BACKEND_AUTO, ..options }) {
-            Ok(core) if core.flavor == Flavor::Uring => Ok(core),
-            _ => Self::with(options),
-        }
-    }
-
-    fn with(options: CtxOptions) -> Result<Self> {
         let ctx = Ctx::new(options)?;
         let flavor = Flavor::of_backend(ctx.backend()?);
         let max_requests = ctx.max_requests()?;
