@@ -6,7 +6,7 @@
 //! The rest of the library uses the modules that [`system`] supplies:
 //!
 //! - `aio`, `uring`: the kernel's queues. Elsewhere, re-export those of [`absent`], which nothing can construct.
-//! - `config`: `read` of the file that sets the default backend.
+//! - `config`: `PATH_MAX`, `DISK_ERRORS`, and `read` of the file that sets the default backend.
 //! - `copy`: `from_caller` and `to_caller`, which report an invalid address as EFAULT.
 //! - `fd`: `RawFd` (32 bits), `AsRawFd`, `OwnedFd`, and [`Descriptors`] for it.
 //! - `file_kind`: `FileKind`, `File`, and what decides whether a transfer may wait for another process.
@@ -25,9 +25,15 @@
 
 #[cfg(unix)]
 mod unix;
+#[cfg(unix)]
+use unix::check;
 
 #[cfg(all(target_os = "linux", not(caio_posix)))]
 #[path = "linux/mod.rs"]
+mod system;
+
+#[cfg(windows)]
+#[path = "windows/mod.rs"]
 mod system;
 
 #[cfg(any(not(target_os = "linux"), caio_posix))]
@@ -44,7 +50,7 @@ pub use system::{
     aio, config, copy, fd, file_kind, fork, fs, interruptible, pollable, readiness, rw, thread, timer, uring,
 };
 
-use crate::error::{Errno, Result};
+use crate::error::Result;
 
 /// A value with descriptors, which a child of fork(2) closes.
 pub trait Descriptors: fd::AsRawFd {
@@ -52,11 +58,11 @@ pub trait Descriptors: fd::AsRawFd {
     fn second(&self) -> Option<fd::RawFd> {
         None
     }
+
+    /// The one that event loops watch.
+    fn for_loops(&self) -> Result<fd::RawFd> {
+        Ok(self.as_raw_fd())
+    }
 }
 
 impl Descriptors for fd::OwnedFd {}
-
-/// The result of a C library function that sets errno.
-fn check(answer: i64) -> Result<u64> {
-    if answer < 0 { Err(Errno::last()) } else { Ok(answer as u64) }
-}
