@@ -8,12 +8,13 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 crate::promises! {
-    Plan::EVERY.alone() => { direct_writes_across_the_size_limit_are_short }
-    Plan::DEFAULT => { vectors_without_full_move_as_much_as_one_call }
-    Plan::EVERY => {
-        a_waiting_read_ends_when_its_socket_is_shut_down,
+    // A child of another test may hold the socket, and then close(2) does not linger.
+    Plan::EVERY.alone() => {
+        direct_writes_across_the_size_limit_are_short,
         free_does_not_wait_for_a_close_that_lingers,
     }
+    Plan::DEFAULT => { vectors_without_full_move_as_much_as_one_call }
+    Plan::EVERY => { a_waiting_read_ends_when_its_socket_is_shut_down }
 }
 
 const CURRENT: u64 = CAIO_OFFSET_CURRENT;

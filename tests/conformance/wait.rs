@@ -66,6 +66,7 @@ fn returns_pending_events_at_the_timeout(case: &Case) {
     let stuck = Stuck::pipe();
     let ctx = case.ctx();
     ctx.accept(&[stuck.read(), ops::nop().tag(1)]);
+    until("the operation has completed", || ctx.stats().completed == 1);
     let start = Instant::now();
     assert_eq!(ctx.wait(2, 4, 50 * MILLISECOND), Ok(vec![Event { user_data: 1, result: 0 }]));
     assert_eq!(ctx.wait(1, 4, 50 * MILLISECOND), Ok(vec![]));
