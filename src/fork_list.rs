@@ -68,10 +68,10 @@ impl ForkList {
     pub fn hold<T: Descriptors>(self: &Arc<Self>, open: impl FnOnce() -> Result<T>) -> Result<Listed<T>> {
         let _kept_out = fork::keep_out();
         let descriptor = open()?;
-        let first = self.add(descriptor.as_raw_fd())?;
-        let mut listed = Listed { list: self.clone(), entries: [Some(first), None], descriptor, closing: None };
-        if let Some(second) = listed.second() {
-            listed.entries[1] = Some(self.add(second)?);
+        let fds = descriptor.descriptors();
+        let mut listed = Listed { list: self.clone(), entries: [None; 2], descriptor, closing: None };
+        for (entry, fd) in listed.entries.iter_mut().zip(fds) {
+            *entry = fd.map(|fd| self.add(fd)).transpose()?;
         }
         Ok(listed)
     }

@@ -37,13 +37,8 @@ impl Notifier {
         Edges::new(&self.descriptor)
     }
 
-    /// The descriptor that event loops watch.
-    pub fn for_loops(&self) -> Result<RawFd> {
-        self.descriptor.for_loops()
-    }
-
     pub fn descriptors(&self) -> [Option<RawFd>; 2] {
-        [Some(self.as_raw_fd()), self.descriptor.second()]
+        self.descriptor.descriptors()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::sync::Mutex;
 use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::mem::room;
 use crate::sys::pollable::Pollable;
-use crate::sys::readiness::{Readiness, Ready};
+use crate::sys::readiness::{REPORTS_ONCE, Readiness, Ready};
 use crate::sys::timer::Timer;
 use crate::sys::{Signal, rw, thread};
 
@@ -196,6 +196,9 @@ impl Poller {
     /// Retries the operations that wait for a descriptor. `woken`: epoll reported it ready.
     fn retry(&mut self, fd: RawFd, woken: bool) {
         for reads in [true, false] {
+            if !REPORTS_ONCE && self.watches.has_detached(fd, reads) {
+                continue;
+            }
             while let Some(first) = self.watches.first(fd, reads) {
                 let token = first.token;
                 let tried =

@@ -19,7 +19,7 @@ impl Wake {
     }
 
     pub fn descriptors(&self) -> [Option<RawFd>; 2] {
-        [Some(self.as_raw_fd()), self.descriptor.second()]
+        self.descriptor.descriptors()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::slab::Token;
 use crate::sys::fd::RawFd;
-use crate::sys::readiness::{Interest, Readiness, Ready};
+use crate::sys::readiness::{Interest, REPORTS_ONCE, Readiness, Ready};
 use crate::sys::timer::Timer;
 
 /// A hash table with integer keys. The standard library's hasher would abort the process where getrandom(2) is
@@ -146,7 +146,7 @@ impl Watches {
     /// published: after them, the caller may reuse the number for another file.
     pub fn settle(&mut self, fd: RawFd) -> Result<()> {
         let Some(watch) = self.watches.get_mut(&fd) else { return Ok(()) };
-        let interest = Interest { read: !watch.readers.queue.is_empty(), write: !watch.writers.queue.is_empty() };
+        let interest = Interest { read: watch.readers.waits(), write: watch.writers.waits() };
         let before = std::mem::replace(&mut watch.interest, interest);
         let answer = match (before == Interest::default(), interest == Interest::default()) {
             _ if before == interest => Ok(()),
@@ -174,6 +174,13 @@ impl Watches {
     fn side_or_new(&mut self, fd: RawFd, reads: bool) -> std::result::Result<&mut Side, TryReserveError> {
         self.watches.try_reserve(1)?;
         Ok(self.watches.entry(fd).or_insert_with(|| self.spare.pop().unwrap_or_default()).side(reads))
+    }
+}
+
+impl Side {
+    /// Whether to watch for the queue. Lasting readiness may be that which a detached call was started for.
+    fn waits(&self) -> bool {
+        !self.queue.is_empty() && (REPORTS_ONCE || self.detached == 0)
     }
 }
 

@@ -5,10 +5,11 @@
 //! `windows`. `unix` has what Linux and POSIX systems share, and `absent` the kernel queues of a system without them.
 //! The rest of the library uses the modules that [`system`] supplies:
 //!
-//! - `aio`, `uring`: the kernel's queues. Elsewhere, re-export those of [`absent`], which nothing can construct.
-//! - `config`: `PATH_MAX`, `DISK_ERRORS`, and `read` of the file that sets the default backend.
-//! - `copy`: `from_caller` and `to_caller`, which report an invalid address as EFAULT.
-//! - `fd`: `RawFd` (32 bits), `AsRawFd`, `OwnedFd`, and [`Descriptors`] for it.
+//! - `aio`, `uring`: the kernel's queues. Elsewhere, re-export those of `absent`, which nothing can construct.
+//! - `config`: `read` of the file that sets the default backend.
+//! - `copy`: `from_caller` and `to_caller`, which report an invalid address as EFAULT; `check_path`, and then `path_part`,
+//!   which may be `from_caller`.
+//! - `fd`: `RawFd` (32 bits), `AsRawFd`, `OwnedFd`. What holds descriptors implements [`Descriptors`].
 //! - `file_kind`: `FileKind`, `File`, and what decides whether a transfer may wait for another process.
 //! - `fork`: `process`, a number that each child of fork(2) changes; `keep_out`, a section for which fork(3) waits.
 //! - `fs`: the operations on files and paths, each with the arguments and the errno of Linux's call; `AT_FDCWD`.
@@ -25,15 +26,13 @@
 
 #[cfg(unix)]
 mod unix;
-#[cfg(unix)]
-use unix::check;
 
 #[cfg(all(target_os = "linux", not(caio_posix)))]
 #[path = "linux/mod.rs"]
 mod system;
 
-#[cfg(windows)]
-#[path = "windows/mod.rs"]
+#[cfg(all(unix, any(not(target_os = "linux"), caio_posix)))]
+#[path = "posix/mod.rs"]
 mod system;
 
 #[cfg(any(not(target_os = "linux"), caio_posix))]
@@ -50,19 +49,20 @@ pub use system::{
     aio, config, copy, fd, file_kind, fork, fs, interruptible, pollable, readiness, rw, thread, timer, uring,
 };
 
-use crate::error::Result;
+use crate::error::{Errno, Result};
 
-/// A value with descriptors, which a child of fork(2) closes.
-pub trait Descriptors: fd::AsRawFd {
-    /// The one beside that of [`fd::AsRawFd`], if it has two.
-    fn second(&self) -> Option<fd::RawFd> {
-        None
-    }
+/// A value with descriptors, which a child of fork(2) closes: none, one or two.
+pub trait Descriptors {
+    fn descriptors(&self) -> [Option<fd::RawFd>; 2];
+}
 
-    /// The one that event loops watch.
-    fn for_loops(&self) -> Result<fd::RawFd> {
-        Ok(self.as_raw_fd())
+impl Descriptors for fd::OwnedFd {
+    fn descriptors(&self) -> [Option<fd::RawFd>; 2] {
+        [Some(fd::AsRawFd::as_raw_fd(self)), None]
     }
 }
 
-impl Descriptors for fd::OwnedFd {}
+/// The result of a C library function that sets errno.
+fn check(answer: i64) -> Result<u64> {
+    if answer < 0 { Err(Errno::last()) } else { Ok(answer as u64) }
+}

@@ -4,7 +4,8 @@ use super::copy;
 use super::mem::{Memory, PAGE};
 use crate::error::{Errno, Result};
 
-pub use super::system::config::PATH_MAX;
+/// The longest path that system calls read, with its NUL.
+pub const PATH_MAX: usize = libc::PATH_MAX as usize;
 
 /// Appends the NUL-terminated path at `from` to `to`. Fails with EFAULT if it is NULL or not readable, or ENOMEM. A path that
 /// is too long is cut where the system call still fails with ENAMETOOLONG.
@@ -12,6 +13,7 @@ pub fn copy_path(from: Memory, to: &mut Vec<u8>) -> Result<()> {
     if from.address().is_null() {
         return Err(Errno(libc::EFAULT));
     }
+    copy::check_path(from)?;
     let start = to.len();
     let mut done = 0;
     while done < PATH_MAX {
@@ -22,7 +24,7 @@ pub fn copy_path(from: Memory, to: &mut Vec<u8>) -> Result<()> {
         to.try_reserve(step + 1).map_err(|_| Errno(libc::ENOMEM))?;
         to.resize(start + done + step, 0);
         let part = &mut to[start + done..];
-        if let Err(errno) = copy::from_caller(address, part) {
+        if let Err(errno) = copy::path_part(address, part) {
             to.truncate(start);
             return Err(errno);
         }

@@ -52,6 +52,12 @@ impl AioContext {
     }
 }
 
+impl Drop for AioContext {
+    fn drop(&mut self) {
+        match *self {}
+    }
+}
+
 /// Requests for one submission.
 #[derive(Default)]
 pub struct AioBatch(());

@@ -117,7 +117,11 @@ impl AsRawFd for IoUring {
     }
 }
 
-impl Descriptors for IoUring {}
+impl Descriptors for IoUring {
+    fn descriptors(&self) -> [Option<RawFd>; 2] {
+        [Some(self.as_raw_fd()), None]
+    }
+}
 
 pub fn enter(_: RawFd, _: u32, _: u32) -> Result<u32> {
     Err(Errno(libc::ENOSYS))

@@ -3,43 +3,14 @@
 use std::mem::MaybeUninit;
 use std::path::PathBuf;
 
+pub use super::super::unix::file_kind::{File, FileKind, is_terminal, reads_without_input, room_when_ready};
+
+use super::in_place;
 use super::rw::{self, positional_check};
-use super::{check, in_place};
 use crate::error::{Errno, Result};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
-    /// Regular files, directories, block devices and memory devices: a transfer waits for a disk at most. An invalid
-    /// descriptor also counts as storage: the plain call reports its errno.
-    Storage,
-    Socket,
-    /// Pipes, terminals, character devices, eventfds, inotify, ...: a transfer may wait for another process for ever,
-    /// and each read may consume a record.
-    Stream,
-}
-
-/// What statx(2) tells about a descriptor.
-#[derive(Clone, Copy)]
-pub struct File {
-    pub kind: FileKind,
-    /// A block device, or a regular file on one: io_uring's submission does not wait for it. FUSE on a block device
-    /// (ntfs-3g) does not count: its files support poll(2), so io_uring may wait.
-    pub on_disk: bool,
-    /// The number of its file system's device.
-    pub device: u64,
-    /// The size of a regular file.
-    size: Option<u64>,
-}
 
 /// An invalid descriptor.
 const NONE: File = File { kind: FileKind::Storage, on_disk: false, device: 0, size: None };
-
-impl File {
-    /// Whether this is a regular file that ends at or before `offset`.
-    pub fn ends_before(&self, offset: u64) -> bool {
-        self.size.is_some_and(|size| size <= offset)
-    }
-}
 
 /// Looks at a descriptor for transfers at an offset. Never waits: a network file system answers from its cache.
 pub fn look(fd: i32) -> File {
@@ -189,32 +160,6 @@ pub fn supports_flags(fd: i32) -> bool {
 /// Whether a descriptor is a pipe or a FIFO.
 pub fn is_pipe(fd: i32) -> bool {
     rw::stat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
-}
-
-/// Whether a descriptor is a terminal (tcgetattr(3)).
-pub fn is_terminal(fd: i32) -> bool {
-    // SAFETY: takes no memory beside a termios of its own.
-    super::thread::keeping_errno(|| check(unsafe { libc::isatty(fd) }.into()) == Ok(1))
-}
-
-/// How many bytes a write moves without waiting once poll(2) reports room: PIPE_BUF of a pipe (pipe(7)), some characters of
-/// a terminal. None where a write is one record.
-pub fn room_when_ready(fd: i32) -> Option<usize> {
-    const CHARACTERS: usize = 256;
-    if is_pipe(fd) { Some(libc::PIPE_BUF) } else { is_terminal(fd).then_some(CHARACTERS) }
-}
-
-/// Whether a read of a terminal returns without input, at once or after VTIME (termios(3), noncanonical mode).
-pub fn reads_without_input(fd: i32) -> bool {
-    let mut settings = MaybeUninit::<libc::termios>::uninit();
-    // SAFETY: a live structure, filled if this succeeds.
-    let answer = super::thread::keeping_errno(|| unsafe { libc::tcgetattr(fd, settings.as_mut_ptr()) });
-    if answer != 0 {
-        return false;
-    }
-    // SAFETY: filled by a call that succeeded.
-    let settings = unsafe { settings.assume_init_ref() };
-    settings.c_lflag & libc::ICANON == 0 && settings.c_cc[libc::VMIN] == 0
 }
 
 #[cfg(test)]

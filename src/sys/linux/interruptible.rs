@@ -101,7 +101,11 @@ impl CallRing {
     }
 }
 
-impl Descriptors for CallRing {}
+impl Descriptors for CallRing {
+    fn descriptors(&self) -> [Option<RawFd>; 2] {
+        [Some(self.as_raw_fd()), None]
+    }
+}
 
 impl AsRawFd for CallRing {
     fn as_raw_fd(&self) -> RawFd {

@@ -2,6 +2,10 @@
 
 use std::ffi::CStr;
 
+use super::fd::OwnedFd;
+use super::{check, own};
+use crate::error::Result;
+
 /// The calling thread's errno.
 pub fn errno_place() -> *mut i32 {
     // SAFETY: takes no memory.
@@ -27,4 +31,12 @@ pub fn name_thread(name: &CStr) {
 pub unsafe fn wipes_on_fork(page: *mut libc::c_void, length: usize) -> bool {
     // SAFETY: as promised.
     unsafe { libc::madvise(page, length, libc::MADV_WIPEONFORK) == 0 }
+}
+
+/// A pipe: the end to read from, and the end to write to. Both are non-blocking and close-on-exec.
+pub fn pipe() -> Result<[OwnedFd; 2]> {
+    let mut ends = [0; 2];
+    // SAFETY: two live ints.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) }.into())?;
+    Ok(ends.map(|fd| own(fd as u64)))
 }

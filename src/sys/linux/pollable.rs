@@ -45,7 +45,11 @@ impl AsRawFd for Pollable {
     }
 }
 
-impl Descriptors for Pollable {}
+impl Descriptors for Pollable {
+    fn descriptors(&self) -> [Option<RawFd>; 2] {
+        [Some(self.as_raw_fd()), None]
+    }
+}
 
 /// Becomes readable with each further signal of a pollable, by the kernel too, while that stays readable.
 pub struct Edges(Readiness);
@@ -69,7 +73,11 @@ impl AsRawFd for Edges {
     }
 }
 
-impl Descriptors for Edges {}
+impl Descriptors for Edges {
+    fn descriptors(&self) -> [Option<RawFd>; 2] {
+        [Some(self.as_raw_fd()), None]
+    }
+}
 
 /// Sets an eventfd's counter to 0.
 pub fn clear(fd: RawFd) {

@@ -8,6 +8,9 @@ use super::timer::Timer;
 use super::{check, own};
 use crate::error::{Errno, Result};
 
+/// Whether readiness is reported once, or as long as it lasts (as by poll(2)).
+pub const REPORTS_ONCE: bool = true;
+
 /// An epoll instance; close-on-exec.
 pub struct Readiness(OwnedFd);
 
@@ -110,7 +113,11 @@ impl AsRawFd for Readiness {
     }
 }
 
-impl Descriptors for Readiness {}
+impl Descriptors for Readiness {
+    fn descriptors(&self) -> [Option<RawFd>; 2] {
+        [Some(self.as_raw_fd()), None]
+    }
+}
 
 impl Interest {
     fn events(self) -> u32 {

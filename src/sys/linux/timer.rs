@@ -46,4 +46,8 @@ impl AsRawFd for Timer {
     }
 }
 
-impl Descriptors for Timer {}
+impl Descriptors for Timer {
+    fn descriptors(&self) -> [Option<RawFd>; 2] {
+        [Some(self.as_raw_fd()), None]
+    }
+}

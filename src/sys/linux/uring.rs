@@ -282,7 +282,11 @@ impl AsRawFd for IoUring {
     }
 }
 
-impl Descriptors for IoUring {}
+impl Descriptors for IoUring {
+    fn descriptors(&self) -> [Option<RawFd>; 2] {
+        [Some(self.as_raw_fd()), None]
+    }
+}
 
 /// Submits up to `count` entries (io_uring_enter(2)) without waiting; returns how many the kernel consumed.
 pub fn enter(ring: RawFd, count: u32, flags: u32) -> Result<u32> {

@@ -1,0 +1,96 @@
+//! System calls on whole files and on paths, with the arguments of Linux's calls. What a system lacks fails with
+//! EOPNOTSUPP.
+
+use std::ffi::CStr;
+
+pub use libc::AT_FDCWD;
+
+pub use super::os::{fdatasync, fsync};
+pub use super::statx::statx;
+
+use super::fd::OwnedFd;
+use super::{check, os, own, rw};
+use crate::error::{Errno, Result};
+
+/// Calls fdatasync(2), which does more than sync_file_range(2) of Linux.
+pub fn sync_file_range(fd: i32, offset: u64, len: u64, flags: u32) -> Result<u64> {
+    const ALL: u32 = 7;
+    rw::status_flags(fd)?;
+    let end = offset.checked_add(len).and_then(|end| i64::try_from(end).ok());
+    if flags & !ALL != 0 || end.is_none() {
+        return Err(Errno(libc::EINVAL));
+    }
+    match rw::stat(fd)?.st_mode & libc::S_IFMT {
+        libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK | libc::S_IFLNK => fdatasync(fd),
+        _ => Err(Errno(libc::ESPIPE)),
+    }
+}
+
+/// Of the modes of Linux's fallocate(2), 0 and FALLOC_FL_KEEP_SIZE have counterparts, the latter on macOS only.
+pub fn fallocate(fd: i32, mode: u32, offset: u64, len: u64) -> Result<u64> {
+    const KEEP_SIZE: u32 = 1;
+    rw::status_flags(fd)?;
+    let in_range = |value| i64::try_from(value).map_err(|_| Errno(libc::EINVAL));
+    let (offset, len) = (in_range(offset)?, in_range(len)?);
+    if len == 0 {
+        return Err(Errno(libc::EINVAL));
+    }
+    match mode {
+        0 | KEEP_SIZE => os::allocate(fd, offset, len, mode == 0),
+        _ => Err(Errno(libc::EOPNOTSUPP)),
+    }
+}
+
+pub fn ftruncate(fd: i32, size: u64) -> Result<u64> {
+    // SAFETY: takes no memory.
+    check(unsafe { libc::ftruncate(fd, size as libc::off_t) }.into())
+}
+
+/// The result is the new descriptor, which the caller owns.
+pub fn openat(dir: i32, path: &CStr, flags: u32, mode: u32) -> Result<u64> {
+    // SAFETY: the path is NUL-terminated and outlives the call.
+    check(unsafe { libc::openat(dir, path.as_ptr(), flags as i32, mode) }.into())
+}
+
+pub fn close(fd: i32) -> Result<u64> {
+    // SAFETY: takes no memory; the number is the operation's to close.
+    check(unsafe { libc::close(fd) }.into())
+}
+
+/// Renames without flags.
+pub fn renameat2(dir: i32, from: &CStr, to: &CStr, flags: u32) -> Result<u64> {
+    if flags != 0 {
+        return Err(Errno(libc::EOPNOTSUPP));
+    }
+    // SAFETY: both paths are NUL-terminated and outlive the call.
+    check(unsafe { libc::renameat(dir, from.as_ptr(), dir, to.as_ptr()) }.into())
+}
+
+pub fn unlinkat(dir: i32, path: &CStr, flags: u32) -> Result<u64> {
+    // SAFETY: the path is NUL-terminated and outlives the call.
+    check(unsafe { libc::unlinkat(dir, path.as_ptr(), flags as i32) }.into())
+}
+
+pub fn mkdirat(dir: i32, path: &CStr, mode: u32) -> Result<u64> {
+    // SAFETY: the path is NUL-terminated and outlives the call.
+    check(unsafe { libc::mkdirat(dir, path.as_ptr(), mode as libc::mode_t) }.into())
+}
+
+/// Whether opening the path may wait for something other than a disk: a FIFO, or a terminal without carrier.
+pub fn open_may_block(dir: i32, path: &CStr, flags: u32) -> bool {
+    if flags as i32 & (libc::O_NONBLOCK | os::PATH_ONLY) != 0 {
+        return false;
+    }
+    let follow = if flags as i32 & libc::O_NOFOLLOW != 0 { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
+    // SAFETY: stat is plain data, filled by the call.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is NUL-terminated; `stat` is live.
+    let answer = unsafe { libc::fstatat(dir, path.as_ptr(), &raw mut stat, follow) };
+    answer == 0 && matches!(stat.st_mode & libc::S_IFMT, libc::S_IFIFO | libc::S_IFCHR)
+}
+
+/// Another descriptor of a directory.
+pub fn open_for_paths(dir: i32) -> Result<OwnedFd> {
+    // SAFETY: takes no memory.
+    check(unsafe { libc::fcntl(dir, libc::F_DUPFD_CLOEXEC, 0) }.into()).map(own)
+}

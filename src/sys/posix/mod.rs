@@ -1,0 +1,25 @@
+//! Systems with POSIX calls alone: macOS and FreeBSD. There are no kernel queues, and no transfer tells whether it would
+//! wait, so that worker threads make all transfers of files.
+
+pub mod copy;
+pub mod file_kind;
+pub mod fs;
+pub mod os;
+pub mod pollable;
+pub mod readiness;
+pub mod rw;
+mod statx;
+pub mod thread;
+pub mod timer;
+
+pub use super::absent::{aio, interruptible, uring};
+pub use super::unix::{config, fd, fork, messages};
+
+use super::unix::own;
+use super::{Descriptors, Signal, check, mem};
+use crate::error::Result;
+
+/// The result of a C library function, without a change of the thread's errno.
+fn quiet(call: impl FnOnce() -> i64) -> Result<u64> {
+    thread::keeping_errno(|| check(call()))
+}

@@ -1,0 +1,127 @@
+//! `struct statx` of Linux, filled from fstatat(2).
+
+use std::ffi::CStr;
+
+use super::mem::Memory;
+use super::{check, os, rw};
+use crate::error::{Errno, Result};
+
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Timestamp {
+    sec: i64,
+    nsec: u32,
+    reserved: i32,
+}
+
+/// Laid out as the kernel's on Linux.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Statx {
+    mask: u32,
+    blksize: u32,
+    attributes: u64,
+    nlink: u32,
+    uid: u32,
+    gid: u32,
+    mode: u16,
+    spare: u16,
+    ino: u64,
+    size: u64,
+    blocks: u64,
+    attributes_mask: u64,
+    atime: Timestamp,
+    btime: Timestamp,
+    ctime: Timestamp,
+    mtime: Timestamp,
+    rdev_major: u32,
+    rdev_minor: u32,
+    dev_major: u32,
+    dev_minor: u32,
+    reserved: [u64; 14],
+}
+
+const _: () = assert!(size_of::<Statx>() == 256 && size_of::<libc::stat>() <= size_of::<Statx>());
+
+/// STATX_BASIC_STATS and STATX_BTIME.
+const BASIC: u32 = 0x7ff;
+#[cfg(not(target_os = "linux"))]
+const BIRTH: u32 = 0x800;
+
+/// AT_NO_AUTOMOUNT and AT_STATX_SYNC_TYPE of Linux, which are hints.
+const HINTS: u32 = if cfg!(target_os = "linux") { 0x800 | 0x6000 } else { 0 };
+
+/// `to` is the caller's structure.
+pub fn statx(dir: i32, path: &CStr, flags: u32, mask: u32, to: Memory) -> Result<u64> {
+    const RESERVED: u32 = 1 << 31;
+    let flags = (flags & !HINTS) as i32;
+    if mask & RESERVED != 0 || flags & !(libc::AT_SYMLINK_NOFOLLOW | os::EMPTY_PATH) != 0 {
+        return Err(Errno(libc::EINVAL));
+    }
+    let stat = if flags & os::EMPTY_PATH != 0 && path.is_empty() && dir != libc::AT_FDCWD {
+        rw::stat(dir)?
+    } else {
+        let path = if flags & os::EMPTY_PATH != 0 && path.is_empty() { c"." } else { path };
+        stat_at(dir, path, flags & libc::AT_SYMLINK_NOFOLLOW)?
+    };
+    put(&converted(&stat), to)
+}
+
+fn stat_at(dir: i32, path: &CStr, flags: i32) -> Result<libc::stat> {
+    // SAFETY: stat is plain data, filled by the call.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is NUL-terminated; `stat` is live.
+    check(unsafe { libc::fstatat(dir, path.as_ptr(), &raw mut stat, flags) }.into()).map(|_| stat)
+}
+
+/// Copies to the caller's memory, or fails with EFAULT. fstatat(2) of the root first fills the start and then the end of
+/// that memory: it spans two pages at most, of which the kernel has then written to both.
+fn put(from: &Statx, to: Memory) -> Result<u64> {
+    const REST: u64 = (size_of::<Statx>() - size_of::<libc::stat>()) as u64;
+    for part in [to, to.advanced(REST)] {
+        // SAFETY: the kernel checks the address, which is lent to this operation (Memory).
+        check(unsafe { libc::fstatat(libc::AT_FDCWD, c"/".as_ptr(), part.address().cast(), 0) }.into())?;
+    }
+    // SAFETY: lent to this operation, and the kernel has just written to it. It need not be aligned.
+    unsafe { to.address().cast::<Statx>().write_unaligned(*from) };
+    Ok(0)
+}
+
+// The fields have other types on each system.
+#[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+fn converted(stat: &libc::stat) -> Statx {
+    let time = |sec, nsec| Timestamp { sec, nsec: nsec as u32, reserved: 0 };
+    let [(dev_major, dev_minor), (rdev_major, rdev_minor)] = [device(stat.st_dev), device(stat.st_rdev)];
+    let mut filled = Statx {
+        mask: BASIC,
+        blksize: stat.st_blksize as u32,
+        nlink: stat.st_nlink as u32,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        mode: stat.st_mode as u16,
+        ino: stat.st_ino.into(),
+        size: stat.st_size as u64,
+        blocks: stat.st_blocks as u64,
+        atime: time(stat.st_atime, stat.st_atime_nsec),
+        ctime: time(stat.st_ctime, stat.st_ctime_nsec),
+        mtime: time(stat.st_mtime, stat.st_mtime_nsec),
+        rdev_major,
+        rdev_minor,
+        dev_major,
+        dev_minor,
+        ..Statx::default()
+    };
+    #[cfg(not(target_os = "linux"))]
+    {
+        filled.btime = time(stat.st_birthtime, stat.st_birthtime_nsec);
+        filled.mask |= BIRTH;
+    }
+    #[cfg(target_os = "linux")]
+    let _ = &mut filled;
+    filled
+}
+
+#[allow(clippy::unnecessary_cast)]
+fn device(number: libc::dev_t) -> (u32, u32) {
+    (libc::major(number) as u32, libc::minor(number) as u32)
+}
