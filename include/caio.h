@@ -27,7 +27,7 @@
 /**
  * Minor version of this header. See caio_version(3).
  */
-#define CAIO_VERSION_MINOR 1
+#define CAIO_VERSION_MINOR 2
 
 /**
  * Patch version of this header. See caio_version(3).
@@ -152,10 +152,10 @@
 #define CAIO_OP_STATX 12
 
 /**
- * Renames a file within one directory descriptor.
+ * Renames a file.
  *
- * Uses `fd` (directory), `buf` (old path), `buf2` (new path), `sys_flags` (`RENAME_*`). Submit copies both paths.
- * Result: 0. See renameat2(2).
+ * Uses `fd` (directory), `buf` (old path), `buf2` (new path), `sys_flags` (`RENAME_*`); with `CAIO_FLAG_DIR2` also `offset`
+ * (directory of the new path). Submit copies both paths. Result: 0. See renameat2(2).
  */
 #define CAIO_OP_RENAMEAT 13
 
@@ -174,16 +174,185 @@
 #define CAIO_OP_MKDIRAT 15
 
 /**
+ * Reads the text of a symbolic link.
+ *
+ * Uses `fd` (directory), `buf` (path, copied by submit), `buf2` (room for the text), `len` (bytes of room).
+ * `buf2` must stay valid until the event. Result: the length of the text, which has no null byte. See readlinkat(2).
+ */
+#define CAIO_OP_READLINKAT 16
+
+/**
+ * Creates a symbolic link.
+ *
+ * Uses `fd` (directory), `buf2` (path of the link), `buf` (text of the link). Submit copies both strings.
+ * Result: 0. See symlinkat(2).
+ */
+#define CAIO_OP_SYMLINKAT 17
+
+/**
+ * Creates a hard link.
+ *
+ * Uses `fd` (directory), `buf` (old path), `buf2` (new path), `sys_flags` (`AT_*`); with `CAIO_FLAG_DIR2` also `offset`
+ * (directory of the new path). Submit copies both paths. Result: 0. See linkat(2).
+ */
+#define CAIO_OP_LINKAT 18
+
+/**
+ * Reads entries of a directory, as records of struct linux_dirent64.
+ *
+ * Uses `fd`, `buf`, `len` (bytes). `buf` must stay valid until the event.
+ * Result: the bytes read, 0 at the end of the directory. See getdents64(2).
+ */
+#define CAIO_OP_GETDENTS 19
+
+/**
+ * Copies `len` bytes at most from one file to another. Where the kernel cannot, the library reads and writes.
+ *
+ * Uses `fd` (source), `offset` (in the source, or `CAIO_OFFSET_CURRENT`), `len` (bytes), `mode` (destination descriptor),
+ * `buf2` (uint64_t with the offset in the destination, read by submit; NULL means its current position).
+ * Result: the bytes copied, 0 at the end of the source. See copy_file_range(2).
+ */
+#define CAIO_OP_COPY_RANGE 20
+
+/**
+ * Sends `len` bytes at most from a file to a socket, a pipe or a file.
+ *
+ * Uses `fd` (source), `offset` (in the source, or `CAIO_OFFSET_CURRENT`), `len` (bytes), `mode` (destination descriptor).
+ * It waits for the destination as `CAIO_OP_WRITE` does. Result: the bytes sent, 0 at the end of the source. See sendfile(2).
+ */
+#define CAIO_OP_SENDFILE 21
+
+/**
+ * Moves `len` bytes at most between two descriptors, one of which is a pipe.
+ *
+ * Uses the fields of `CAIO_OP_COPY_RANGE`, and `sys_flags` (`SPLICE_F_*`). Result: the bytes moved. See splice(2).
+ */
+#define CAIO_OP_SPLICE 22
+
+/**
+ * Announces how a range of a file will be used.
+ *
+ * Uses `fd`, `offset` (bytes), `len` (bytes), `sys_flags` (`POSIX_FADV_*`). Result: 0. See posix_fadvise(2).
+ */
+#define CAIO_OP_FADVISE 23
+
+/**
+ * Changes the current position of a file.
+ *
+ * Uses `fd`, `offset` (bytes), `sys_flags` (`SEEK_*`). Result: the new position. See lseek(2).
+ */
+#define CAIO_OP_SEEK 24
+
+/**
+ * Changes the permissions of a file.
+ *
+ * Uses `fd` (directory), `buf` (path, copied by submit), `mode` (permissions), `sys_flags` (`AT_SYMLINK_NOFOLLOW`,
+ * `AT_EMPTY_PATH`). Result: 0. See fchmodat(2).
+ */
+#define CAIO_OP_FCHMODAT 25
+
+/**
+ * Changes the owner and the group of a file.
+ *
+ * Uses `fd` (directory), `buf` (path, copied by submit), `mode` (user), `len` (group), `sys_flags` (`AT_*`).
+ * A user or group of 2^32 - 1 does not change. Result: 0. See fchownat(2).
+ */
+#define CAIO_OP_FCHOWNAT 26
+
+/**
+ * Changes the times of a file.
+ *
+ * Uses `fd` (directory), `buf` (path, copied by submit), `buf2` (two struct timespec, read by submit; NULL means now),
+ * `sys_flags` (`AT_*`). Result: 0. See utimensat(2).
+ */
+#define CAIO_OP_UTIMENSAT 27
+
+/**
+ * Checks the permissions of the process for a file.
+ *
+ * Uses `fd` (directory), `buf` (path, copied by submit), `mode` (`R_OK`, ...), `sys_flags` (`AT_*`).
+ * Result: 0. See faccessat2(2).
+ */
+#define CAIO_OP_FACCESSAT 28
+
+/**
+ * Reads an extended attribute of a file.
+ *
+ * Uses `fd`, `buf` (name, copied by submit), `buf2` (room for the value), `len` (bytes of room).
+ * `buf2` must stay valid until the event. Result: the length of the value. See fgetxattr(2).
+ */
+#define CAIO_OP_FGETXATTR 29
+
+/**
+ * Sets an extended attribute of a file.
+ *
+ * Uses `fd`, `buf` (name, copied by submit), `buf2` (value), `len` (bytes), `sys_flags` (`XATTR_*`).
+ * `buf2` must stay valid until the event. Result: 0. See fsetxattr(2).
+ */
+#define CAIO_OP_FSETXATTR 30
+
+/**
+ * Lists the names of the extended attributes of a file.
+ *
+ * Uses `fd`, `buf2` (room for the names), `len` (bytes of room). `buf2` must stay valid until the event.
+ * Result: the length of the list. See flistxattr(2).
+ */
+#define CAIO_OP_FLISTXATTR 31
+
+/**
+ * Removes an extended attribute of a file.
+ *
+ * Uses `fd`, `buf` (name, copied by submit). Result: 0. See fremovexattr(2).
+ */
+#define CAIO_OP_FREMOVEXATTR 32
+
+/**
+ * Opens a file as struct open_how says.
+ *
+ * Uses `fd` (directory), `buf` (path, copied by submit), `buf2` (struct open_how, read by submit), `len` (its size).
+ * Result: the new descriptor, which belongs to the caller. See openat2(2).
+ */
+#define CAIO_OP_OPENAT2 33
+
+/**
+ * Syncs the file system of a file.
+ *
+ * Uses `fd`. Result: 0. See syncfs(2).
+ */
+#define CAIO_OP_SYNCFS 34
+
+/**
+ * Creates a device, a FIFO, a socket or a regular file.
+ *
+ * Uses `fd` (directory), `buf` (path, copied by submit), `mode` (type and permissions), `offset` (device number).
+ * Result: 0. See mknodat(2).
+ */
+#define CAIO_OP_MKNODAT 35
+
+/**
+ * Gets the status of the file system of a file.
+ *
+ * Uses `fd`, `buf2` (struct statfs, must stay valid until the event). Result: 0. See fstatfs(2).
+ */
+#define CAIO_OP_FSTATFS 36
+
+/**
  * Operation flag: the next operation of this call starts only after this one has succeeded in full.
  * Otherwise the rest of the chain yields `-ECANCELED`. See caio_ctx_submit(3).
  */
 #define CAIO_FLAG_LINK 1
 
 /**
- * Operation flag of READ, WRITE, READV and WRITEV: continue after a short transfer.
+ * Operation flag of READ, WRITE, READV, WRITEV, COPY_RANGE, SENDFILE and SPLICE: continue after a short transfer.
  * The operation completes when all of `len` has been moved, or at end of file. See caio_ctx_submit(3).
  */
 #define CAIO_FLAG_FULL 2
+
+/**
+ * Operation flag of RENAMEAT and LINKAT: `offset` is the directory of the second path, an int. `AT_FDCWD` is allowed.
+ * Without the flag, both paths have the directory `fd`. See caio_ctx_submit(3).
+ */
+#define CAIO_FLAG_DIR2 4
 
 /**
  * Context flag, a promise: one thread makes all calls of submit, poll, wait, cancel and free.
@@ -308,7 +477,7 @@ typedef struct caio_stats {
  * One operation. Zero it, then set the fields that the opcode uses.
  *
  * Ownership: submit copies the struct and the path strings. These must stay valid and unchanged until the event: `fd`,
- * the buffers, the iovec array and the memory that it points to, and the statx buffer.
+ * the buffers, the iovec array and the memory that it points to, and other memory that the system call fills.
  * Errors: submit fails with `-EINVAL` if a field is set that the opcode does not use.
  * See caio_ctx_submit(3).
  */
@@ -334,7 +503,7 @@ typedef struct caio_op {
      */
     int32_t fd;
     /**
-     * Memory, an array of struct iovec (READV, WRITEV), or a path.
+     * Memory, an array of struct iovec (READV, WRITEV), a path, or the name of an extended attribute.
      */
     void *buf;
 #if defined(CAIO_POINTER_32)
@@ -344,19 +513,21 @@ typedef struct caio_op {
     uint32_t reserved_buf;
 #endif
     /**
-     * Bytes, or the number of iovecs (READV, WRITEV).
+     * Bytes, the number of iovecs (READV, WRITEV), or a group (FCHOWNAT).
      */
     uint64_t len;
     /**
-     * Bytes from the start of the file, or `CAIO_OFFSET_CURRENT`. The new size (TRUNCATE).
+     * Bytes from the start of the file, or `CAIO_OFFSET_CURRENT`. The new size (TRUNCATE), a device
+     * number (MKNODAT), or a directory (`CAIO_FLAG_DIR2`).
      */
     uint64_t offset;
     /**
-     * Flags of the system call: `RWF_*`, `SYNC_FILE_RANGE_*`, `FALLOC_FL_*`, `O_*`, `AT_*`, `RENAME_*`.
+     * Flags of the system call: `RWF_*`, `SYNC_FILE_RANGE_*`, `FALLOC_FL_*`, `O_*`, `AT_*`, `RENAME_*`,
+     * `SPLICE_F_*`, `POSIX_FADV_*`, `SEEK_*`, `XATTR_*`.
      */
     uint32_t sys_flags;
     /**
-     * Permissions (OPENAT, MKDIRAT), or the statx mask (STATX).
+     * Permissions, the statx mask (STATX), a user (FCHOWNAT), or the destination (COPY_RANGE, SENDFILE, SPLICE).
      */
     uint32_t mode;
     /**
@@ -366,7 +537,7 @@ typedef struct caio_op {
      */
     uint64_t timeout_ns;
     /**
-     * struct statx (STATX), or the new path (RENAMEAT).
+     * A second path, or other memory of the system call: struct statx (STATX), a value (FSETXATTR), ...
      */
     void *buf2;
 #if defined(CAIO_POINTER_32)
@@ -389,7 +560,7 @@ typedef struct caio_event {
      */
     uint64_t user_data;
     /**
-     * Bytes moved, 0, or the new descriptor (OPENAT). On failure, a negative errno.
+     * Bytes moved, 0, or the new descriptor (OPENAT, OPENAT2). On failure, a negative errno.
      */
     int64_t result;
 } caio_event;
@@ -490,6 +661,34 @@ int caio_ctx_max_requests(const struct caio_ctx *ctx);
  * See caio_ctx_stats(3).
  */
 int caio_ctx_stats(const struct caio_ctx *ctx, struct caio_stats *stats);
+
+/**
+ * Returns 1 if this system has the system call of an opcode, or another that does the same; 0 if the opcode is unknown, or an
+ * operation would complete with `-EOPNOTSUPP`.
+ *
+ * Threads: any, even on a SINGLE_THREAD context.
+ * Blocks: no.
+ * Errors: `-EINVAL` (NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
+ *
+ * See caio_ctx_supports(3).
+ */
+int caio_ctx_supports(const struct caio_ctx *ctx,
+                      uint32_t opcode);
+
+/**
+ * On Windows, stores a waitable HANDLE in `*handle`, which is signalled while a completion is pending. On other systems,
+ * use `caio_ctx_eventfd`.
+ *
+ * Ownership: the handle is the context's. Do not close it. After a failure, `*handle` is NULL.
+ * Threads: any, even on a SINGLE_THREAD context.
+ * Blocks: no.
+ * Errors: `-EINVAL` (a pointer is NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3));
+ * `-ENOSYS` (the system is not Windows).
+ *
+ * See caio_ctx_event_handle(3).
+ */
+int caio_ctx_event_handle(const struct caio_ctx *ctx,
+                          void **handle);
 
 /**
  * Submits operations and returns how many it accepted. Each accepted operation yields exactly one event.
@@ -669,6 +868,24 @@ const char *caio_backend_name(uint32_t backend);
 int caio_backend_probe(uint32_t backend,
                        char *why,
                        size_t why_size);
+
+/**
+ * Checks whether `caio_ctx_submit` would refuse one of these operations as malformed, and stores a sentence in `why`: which
+ * operation, which field, and the reason. It submits nothing, and does not look at files or memory.
+ *
+ * Ownership: `ops` and `why` are the caller's. The call truncates the sentence to `why_size` and ends it with a null byte.
+ * `why` may be NULL if `why_size` is 0.
+ * Threads: any.
+ * Blocks: no.
+ * Units: `count` is in operations, `why_size` is in bytes.
+ * Errors: `-EINVAL` (an operation is malformed; `ops` is NULL and `count` is not 0; `why` is NULL with a size).
+ *
+ * See caio_op_check(3).
+ */
+int caio_op_check(const struct caio_op *ops,
+                  uint32_t count,
+                  char *why,
+                  size_t why_size);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,5 +1,6 @@
 //! The opcodes, as one table, and a validated operation with the memory that it borrows.
 
+use crate::sys::input::Input;
 use crate::sys::mem::{Memory, NULL};
 use crate::sys::rw::{MAX_TRANSFER, flags};
 
@@ -7,8 +8,10 @@ use crate::sys::rw::{MAX_TRANSFER, flags};
 pub struct Spec {
     /// The fields of `caio_op` that it uses, of [`field`]. The others must be zero.
     fields: u8,
-    /// How many paths it takes: the first is in `buf`, the second in `buf2`.
+    /// How many strings it takes, such as paths: the first is in `buf`, the second in `buf2`.
     paths: u8,
+    /// What submit reads at `buf2`.
+    input: Input,
     class: Class,
     /// It works on `fd`.
     uses_fd: bool,
@@ -16,6 +19,8 @@ pub struct Spec {
     opens_fd: bool,
     /// Moves bytes between memory and `fd`.
     transfers: bool,
+    /// Moves bytes from `fd` to the descriptor in `mode`.
+    copies: bool,
     /// Of a transfer: into memory.
     reads: bool,
     /// Of a transfer: `buf` is an array of iovecs.
@@ -35,7 +40,7 @@ pub enum Class {
     Slow,
 }
 
-/// The fields of `caio_op` that only some opcodes use, and the flag that only some allow.
+/// The fields of `caio_op` that only some opcodes use, and the flags that only some allow.
 pub mod field {
     pub const BUF: u8 = 1 << 0;
     pub const LEN: u8 = 1 << 1;
@@ -44,6 +49,8 @@ pub mod field {
     pub const MODE: u8 = 1 << 4;
     pub const BUF2: u8 = 1 << 5;
     pub const FULL: u8 = 1 << 6;
+    /// With this flag, `offset` is a directory.
+    pub const DIR2: u8 = 1 << 7;
     pub const RANGE: u8 = LEN | OFFSET | SYS_FLAGS;
 }
 
@@ -53,16 +60,22 @@ use self::field::*;
 const CALL: Spec = Spec {
     fields: 0,
     paths: 0,
+    input: Input::None,
     class: Class::Slow,
     uses_fd: true,
     opens_fd: false,
     transfers: false,
+    copies: false,
     reads: false,
     vectored: false,
     syncs: false,
     may_time_out: true,
 };
 const TRANSFER: Spec = Spec { fields: BUF | RANGE | FULL, class: Class::Fast, transfers: true, ..CALL };
+const PATH: Spec = Spec { fields: BUF, paths: 1, ..CALL };
+const COPY: Spec = Spec { fields: LEN | OFFSET | MODE | BUF2 | FULL, input: Input::Offset, copies: true, ..CALL };
+/// It returns what a read of the directory or the inode returns.
+const LOOKUP: Spec = Spec { class: Class::Fast, ..CALL };
 
 macro_rules! opcodes {
     ($($name:ident: $spec:expr;)+) => {
@@ -92,13 +105,34 @@ opcodes! {
     SyncRange: Spec { fields: RANGE, ..CALL };
     Allocate:  Spec { fields: RANGE, ..CALL };
     Truncate:  Spec { fields: OFFSET, ..CALL };
-    Openat:    Spec { fields: BUF | SYS_FLAGS | MODE, paths: 1, opens_fd: true, ..CALL };
+    Openat:    Spec { fields: BUF | SYS_FLAGS | MODE, opens_fd: true, ..PATH };
     // Of its results only -ECANCELED means that the number is still open.
     Close:     Spec { may_time_out: false, ..CALL };
-    Statx:     Spec { fields: BUF | SYS_FLAGS | MODE | BUF2, paths: 1, class: Class::Fast, ..CALL };
-    Renameat:  Spec { fields: BUF | SYS_FLAGS | BUF2, paths: 2, ..CALL };
-    Unlinkat:  Spec { fields: BUF | SYS_FLAGS, paths: 1, ..CALL };
-    Mkdirat:   Spec { fields: BUF | MODE, paths: 1, ..CALL };
+    Statx:     Spec { fields: BUF | SYS_FLAGS | MODE | BUF2, class: Class::Fast, ..PATH };
+    Renameat:  Spec { fields: BUF | SYS_FLAGS | BUF2 | DIR2, paths: 2, ..CALL };
+    Unlinkat:  Spec { fields: BUF | SYS_FLAGS, ..PATH };
+    Mkdirat:   Spec { fields: BUF | MODE, ..PATH };
+    Readlinkat: Spec { fields: BUF | LEN | BUF2, class: Class::Fast, ..PATH };
+    Symlinkat: Spec { fields: BUF | BUF2, paths: 2, ..CALL };
+    Linkat:    Spec { fields: BUF | SYS_FLAGS | BUF2 | DIR2, paths: 2, ..CALL };
+    Getdents:  Spec { fields: BUF | LEN, ..LOOKUP };
+    CopyRange: Spec { ..COPY };
+    Sendfile:  Spec { fields: LEN | OFFSET | MODE | FULL, input: Input::None, ..COPY };
+    Splice:    Spec { fields: COPY.fields | SYS_FLAGS, ..COPY };
+    Fadvise:   Spec { fields: RANGE, ..CALL };
+    Seek:      Spec { fields: OFFSET | SYS_FLAGS, ..LOOKUP };
+    Fchmodat:  Spec { fields: BUF | SYS_FLAGS | MODE, ..PATH };
+    Fchownat:  Spec { fields: BUF | LEN | SYS_FLAGS | MODE, ..PATH };
+    Utimensat: Spec { fields: BUF | SYS_FLAGS | BUF2, input: Input::Times, ..PATH };
+    Faccessat: Spec { fields: BUF | SYS_FLAGS | MODE, class: Class::Fast, ..PATH };
+    Fgetxattr: Spec { fields: BUF | LEN | BUF2, class: Class::Fast, ..PATH };
+    Fsetxattr: Spec { fields: BUF | LEN | SYS_FLAGS | BUF2, ..PATH };
+    Flistxattr: Spec { fields: LEN | BUF2, ..LOOKUP };
+    Fremovexattr: Spec { ..PATH };
+    Openat2:   Spec { fields: BUF | LEN | BUF2, input: Input::How, opens_fd: true, ..PATH };
+    Syncfs:    Spec { ..CALL };
+    Mknodat:   Spec { fields: BUF | OFFSET | MODE, ..PATH };
+    Fstatfs:   Spec { fields: BUF2, ..LOOKUP };
 }
 
 /// The opcodes whose row satisfies a condition, as a bit set: the check needs no memory access.
@@ -133,13 +167,18 @@ impl Code {
         self.spec().fields
     }
 
+    /// Whether submit copies more of it than the operation itself.
     #[inline(always)]
-    pub fn takes_path(self) -> bool {
-        which!(self, row => row.paths > 0)
+    pub fn has_input(self) -> bool {
+        which!(self, row => row.paths > 0 || !matches!(row.input, Input::None))
     }
 
     pub fn paths(self) -> u8 {
         self.spec().paths
+    }
+
+    pub fn input(self) -> Input {
+        self.spec().input
     }
 
     pub fn uses_fd(self) -> bool {
@@ -154,6 +193,15 @@ impl Code {
     #[inline(always)]
     pub fn transfers(self) -> bool {
         which!(self, row => row.transfers)
+    }
+
+    pub fn copies(self) -> bool {
+        which!(self, row => row.copies)
+    }
+
+    #[inline(always)]
+    fn moves(self) -> bool {
+        which!(self, row => row.transfers || row.copies)
     }
 
     #[inline(always)]
@@ -191,6 +239,8 @@ pub struct Op {
     pub link: bool,
     /// Finish short transfers.
     pub full: bool,
+    /// `offset` is the directory of the second path.
+    pub dir2: bool,
     pub ioprio: u16,
     pub fd: i32,
     pub buf: Memory,
@@ -212,6 +262,14 @@ impl Op {
         self.offset == CURRENT
     }
 
+    /// The directory of the second path. EBADF of the plain call if `offset` is none.
+    pub fn second_directory(&self) -> i32 {
+        match self.dir2 {
+            true => descriptor(self.offset),
+            false => self.fd,
+        }
+    }
+
     /// The bytes that a transfer asks for; for vectored ones only the system call knows.
     pub fn wanted(&self) -> u64 {
         if self.code.vectored() { self.buf.iovec_total(self.len) } else { self.len }
@@ -225,8 +283,14 @@ impl Op {
 
     /// Whether `result` is all that was asked for, so that a linked operation may start.
     pub fn succeeded_in_full(&self, result: i64) -> bool {
-        result >= 0 && (!self.code.transfers() || result as u64 >= self.wanted())
+        result >= 0 && (!self.code.moves() || result as u64 >= self.wanted())
     }
+}
+
+/// The descriptor that a 64-bit field holds, with or without sign extension; an invalid one for any other value.
+fn descriptor(value: u64) -> i32 {
+    let is_int = u32::try_from(value).is_ok() || i32::try_from(value as i64).is_ok();
+    if is_int { value as i32 } else { -1 }
 }
 
 #[cfg(test)]
@@ -266,6 +330,7 @@ impl SimpleTransfer {
             code: if reads { Code::Read } else { Code::Write },
             link: false,
             full: false,
+            dir2: false,
             ioprio: 0,
             fd,
             buf,
@@ -307,14 +372,18 @@ mod tests {
     #[test]
     fn each_row_is_complete() {
         for code in Code::ALL {
-            let Spec { fields, paths, class: _, uses_fd, opens_fd, transfers, reads, vectored, syncs, may_time_out: _ } =
-                *code.spec();
+            let Spec { fields, paths, input, class: _, uses_fd, opens_fd, transfers, copies, reads, .. } = *code.spec();
+            let Spec { vectored, syncs, may_time_out: _, .. } = *code.spec();
             let has = |field: u8| fields & field != 0;
             assert!(
                 paths <= 2 && (paths < 1 || has(BUF)) && (paths < 2 || has(BUF2)),
                 "{code:?}: paths are in buf and buf2"
             );
             assert!(!transfers || has(BUF) && has(LEN) && has(OFFSET) && paths == 0, "{code:?}: what a transfer needs");
+            assert!(!copies || has(MODE) && has(LEN) && has(OFFSET) && !transfers, "{code:?}: what a copy needs");
+            assert!(input == Input::None || has(BUF2) && paths < 2, "{code:?}: buf2 is one thing");
+            assert!(has(FULL) == (transfers || copies), "{code:?}: only what moves bytes can be full");
+            assert!(!has(DIR2) || paths == 2 && !has(OFFSET), "{code:?}: the directory of a second path");
             assert!(transfers || !reads && !vectored, "{code:?}: only transfers read or take iovecs");
             assert!(!transfers || !opens_fd && !syncs, "{code:?}: one kind of result");
             assert!(!opens_fd || paths > 0, "{code:?}: an open takes a path");
@@ -330,6 +399,14 @@ mod tests {
         assert_eq!(Op { sys_flags: synced, ..write }.class(), Class::Slow);
         assert_eq!(Op { direct: true, ..write }.class(), Class::Slow);
         assert_eq!(Op { code: Code::Read, sys_flags: synced, ..write }.class(), Class::Fast);
+    }
+
+    #[test]
+    fn a_directory_is_an_int_with_or_without_its_sign() {
+        let linked = |offset| Op { code: Code::Linkat, dir2: true, offset, fd: 7, ..Op::nop(0) }.second_directory();
+        assert_eq!([linked(3), linked(-100i64 as u64), linked(-100i32 as u32 as u64)], [3, -100, -100]);
+        assert_eq!([linked(1 << 32 | 3), linked(1 << 63)], [-1, -1]);
+        assert_eq!(Op { code: Code::Linkat, fd: 7, offset: 3, ..Op::nop(0) }.second_directory(), 7);
     }
 
     #[test]

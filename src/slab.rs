@@ -65,7 +65,7 @@ pub struct Slot {
     pub thread: i32,
     /// An error from submit, with which it fails when its turn comes.
     pub refused: Option<Errno>,
-    /// NUL-terminated paths, one behind the other.
+    /// NUL-terminated paths, one behind the other, then a structure (`sys::input`).
     pub paths: Vec<u8>,
     generation: u32,
 }

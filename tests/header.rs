@@ -13,6 +13,7 @@ fn the_checked_in_header_is_current() {
         .with_src(root.join("src/capi/ctx.rs"))
         .with_src(root.join("src/capi/io.rs"))
         .with_src(root.join("src/capi/info.rs"))
+        .with_src(root.join("src/capi/check.rs"))
         .generate()
         .expect("cbindgen")
         .write(&mut made);

@@ -91,6 +91,17 @@ impl Ops {
         }
         Ok(Self { first, count })
     }
+
+    pub(super) fn len(&self) -> u32 {
+        self.count
+    }
+
+    #[inline(always)]
+    pub(super) fn raw(&self, index: u32) -> caio_op {
+        assert!(index < self.count);
+        // SAFETY: within the array that `new` was promised; plain integers and pointers.
+        unsafe { self.first.add(index as usize).read_unaligned() }
+    }
 }
 
 impl Source for Ops {
@@ -100,18 +111,14 @@ impl Source for Ops {
 
     #[inline(always)]
     fn get(&self, index: u32) -> Result<Op> {
-        assert!(index < self.count);
-        // SAFETY: within the array that `new` was promised; plain integers and pointers.
-        let op = unsafe { self.first.add(index as usize).read_unaligned() };
+        let op = self.raw(index);
         // SAFETY: `new` was promised that its buffers are valid and untouched until the event.
         unsafe { checked(&op) }
     }
 
     #[inline(always)]
     fn simple(&self, index: u32) -> Option<SimpleTransfer> {
-        assert!(index < self.count);
-        // SAFETY: as in `get`.
-        let op = unsafe { self.first.add(index as usize).read_unaligned() };
+        let op = self.raw(index);
         let special = u64::from(op.flags) | u64::from(op.sys_flags) | u64::from(op.mode) | op.buf2.addr() as u64;
         #[cfg(target_pointer_width = "32")]
         let special = special | u64::from(op.reserved_buf | op.reserved_buf2);
@@ -128,6 +135,9 @@ impl Source for Ops {
         })
     }
 }
+
+/// The flags of an operation.
+pub(super) const FLAGS: u8 = CAIO_FLAG_LINK | CAIO_FLAG_FULL | CAIO_FLAG_DIR2;
 
 /// # Safety
 /// The buffers of the operation are valid and unchanged until its event, or unmapped: then it fails with EFAULT.
@@ -156,14 +166,10 @@ unsafe fn checked(op: &caio_op) -> Result<Op> {
         return Err(EINVAL);
     }
     let code = Code::from_number(opcode).ok_or(EINVAL)?;
-    let set = set(field::BUF, !buf.is_null())
-        | set(field::LEN, len != 0)
-        | set(field::OFFSET, offset != 0)
-        | set(field::SYS_FLAGS, sys_flags != 0)
-        | set(field::MODE, mode != 0)
-        | set(field::BUF2, !buf2.is_null())
-        | set(field::FULL, flags & CAIO_FLAG_FULL != 0);
-    if set & !code.fields() != 0 || flags & !(CAIO_FLAG_LINK | CAIO_FLAG_FULL) != 0 {
+    let set = fields_set(op);
+    let directory = if flags & CAIO_FLAG_DIR2 != 0 { field::OFFSET } else { 0 };
+    let allowed = code.fields() | directory;
+    if set & !allowed != 0 || flags & !FLAGS != 0 {
         return Err(EINVAL);
     }
     Ok(Op {
@@ -171,6 +177,7 @@ unsafe fn checked(op: &caio_op) -> Result<Op> {
         code,
         link: flags & CAIO_FLAG_LINK != 0,
         full: flags & CAIO_FLAG_FULL != 0,
+        dir2: flags & CAIO_FLAG_DIR2 != 0,
         ioprio,
         fd,
         // SAFETY: the caller's promise is Memory's.
@@ -185,6 +192,19 @@ unsafe fn checked(op: &caio_op) -> Result<Op> {
         direct: false,
         storage: false,
     })
+}
+
+/// The fields and flags that are not zero, of those that only some opcodes use.
+#[inline(always)]
+pub(super) fn fields_set(op: &caio_op) -> u8 {
+    set(field::BUF, !op.buf.is_null())
+        | set(field::LEN, op.len != 0)
+        | set(field::OFFSET, op.offset != 0)
+        | set(field::SYS_FLAGS, op.sys_flags != 0)
+        | set(field::MODE, op.mode != 0)
+        | set(field::BUF2, !op.buf2.is_null())
+        | set(field::FULL, op.flags & CAIO_FLAG_FULL != 0)
+        | set(field::DIR2, op.flags & CAIO_FLAG_DIR2 != 0)
 }
 
 #[inline(always)]

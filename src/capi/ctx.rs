@@ -2,7 +2,7 @@
 
 #![allow(non_camel_case_types)]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
 use super::convert::{self, ret};
 use super::types::{caio_options, caio_stats};
@@ -165,4 +165,49 @@ pub unsafe extern "C" fn caio_ctx_stats(ctx: *const caio_ctx, stats: *mut caio_s
     let counters = unsafe { get(ctx) }.and_then(Context::stats);
     // SAFETY: not NULL, and as large as it says.
     ret(counters.and_then(|counters| unsafe { convert::fill_stats(stats, &counters) }))
+}
+
+/// Returns 1 if this system has the system call of an opcode, or another that does the same; 0 if the opcode is unknown, or an
+/// operation would complete with `-EOPNOTSUPP`.
+///
+/// Threads: any, even on a SINGLE_THREAD context.
+/// Blocks: no.
+/// Errors: `-EINVAL` (NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3)).
+///
+/// See caio_ctx_supports(3).
+///
+/// # Safety
+/// `ctx` is NULL or a live context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn caio_ctx_supports(ctx: *const caio_ctx, opcode: u32) -> c_int {
+    // SAFETY: the caller's promise.
+    ret(unsafe { get(ctx) }.and_then(|ctx| ctx.supports(opcode)))
+}
+
+/// On Windows, stores a waitable HANDLE in `*handle`, which is signalled while a completion is pending. On other systems,
+/// use `caio_ctx_eventfd`.
+///
+/// Ownership: the handle is the context's. Do not close it. After a failure, `*handle` is NULL.
+/// Threads: any, even on a SINGLE_THREAD context.
+/// Blocks: no.
+/// Errors: `-EINVAL` (a pointer is NULL); `-EOWNERDEAD` (the context belongs to the parent process; see caio_ctx_free(3));
+/// `-ENOSYS` (the system is not Windows).
+///
+/// See caio_ctx_event_handle(3).
+///
+/// # Safety
+/// `ctx` is NULL or a live context; `handle` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn caio_ctx_event_handle(ctx: *const caio_ctx, handle: *mut *mut c_void) -> c_int {
+    if handle.is_null() {
+        return EINVAL;
+    }
+    // SAFETY: not NULL; the caller promises that it is writable.
+    unsafe { handle.write(std::ptr::null_mut()) };
+    // SAFETY: the caller's promise.
+    ret(unsafe { get(ctx) }.and_then(Context::event_handle).map(|made| {
+        // SAFETY: as above.
+        unsafe { handle.write(made) };
+        0
+    }))
 }

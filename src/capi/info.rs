@@ -61,17 +61,27 @@ pub unsafe extern "C" fn caio_backend_probe(backend: u32, why: *mut c_char, why_
         return -libc::EINVAL;
     }
     let probe = keeping_errno(|| backend::probe(backend));
-    if why_size > 0 {
-        let length = cut(&probe.why, why_size - 1);
-        // SAFETY: `length < why_size`, which the caller says is there.
-        unsafe {
-            std::ptr::copy_nonoverlapping(probe.why.as_ptr(), why.cast(), length);
-            why.add(length).write(0);
-        }
-    }
+    // SAFETY: `why` has room for `why_size` bytes, as the caller promises.
+    unsafe { tell(&probe.why, why, why_size) };
     match probe.result {
         Ok(()) => 0,
         Err(errno) => -errno.0,
+    }
+}
+
+/// Stores a text, cut to size and NUL-terminated.
+///
+/// # Safety
+/// `to` has room for `size` bytes; it is ignored if `size` is 0.
+pub(super) unsafe fn tell(text: &str, to: *mut c_char, size: usize) {
+    if size == 0 {
+        return;
+    }
+    let length = cut(text, size - 1);
+    // SAFETY: `length < size`, which the caller promises is there.
+    unsafe {
+        std::ptr::copy_nonoverlapping(text.as_ptr(), to.cast(), length);
+        to.add(length).write(0);
     }
 }
 

@@ -8,7 +8,7 @@ use std::ffi::c_void;
 /// See caio_version(3).
 pub const CAIO_VERSION_MAJOR: u32 = 0;
 /// Minor version of this header. See caio_version(3).
-pub const CAIO_VERSION_MINOR: u32 = 1;
+pub const CAIO_VERSION_MINOR: u32 = 2;
 /// Patch version of this header. See caio_version(3).
 pub const CAIO_VERSION_PATCH: u32 = 0;
 
@@ -79,10 +79,10 @@ pub const CAIO_OP_CLOSE: u8 = 11;
 /// Uses `fd` (directory), `buf` (path, copied by submit), `sys_flags` (`AT_*`), `mode` (`STATX_*` mask),
 /// `buf2` (struct statx, must stay valid until the event). Result: 0. See statx(2).
 pub const CAIO_OP_STATX: u8 = 12;
-/// Renames a file within one directory descriptor.
+/// Renames a file.
 ///
-/// Uses `fd` (directory), `buf` (old path), `buf2` (new path), `sys_flags` (`RENAME_*`). Submit copies both paths.
-/// Result: 0. See renameat2(2).
+/// Uses `fd` (directory), `buf` (old path), `buf2` (new path), `sys_flags` (`RENAME_*`); with `CAIO_FLAG_DIR2` also `offset`
+/// (directory of the new path). Submit copies both paths. Result: 0. See renameat2(2).
 pub const CAIO_OP_RENAMEAT: u8 = 13;
 /// Removes a file, or with `AT_REMOVEDIR` a directory.
 ///
@@ -92,13 +92,116 @@ pub const CAIO_OP_UNLINKAT: u8 = 14;
 ///
 /// Uses `fd` (directory), `buf` (path, copied by submit), `mode` (permissions). Result: 0. See mkdirat(2).
 pub const CAIO_OP_MKDIRAT: u8 = 15;
+/// Reads the text of a symbolic link.
+///
+/// Uses `fd` (directory), `buf` (path, copied by submit), `buf2` (room for the text), `len` (bytes of room).
+/// `buf2` must stay valid until the event. Result: the length of the text, which has no null byte. See readlinkat(2).
+pub const CAIO_OP_READLINKAT: u8 = 16;
+/// Creates a symbolic link.
+///
+/// Uses `fd` (directory), `buf2` (path of the link), `buf` (text of the link). Submit copies both strings.
+/// Result: 0. See symlinkat(2).
+pub const CAIO_OP_SYMLINKAT: u8 = 17;
+/// Creates a hard link.
+///
+/// Uses `fd` (directory), `buf` (old path), `buf2` (new path), `sys_flags` (`AT_*`); with `CAIO_FLAG_DIR2` also `offset`
+/// (directory of the new path). Submit copies both paths. Result: 0. See linkat(2).
+pub const CAIO_OP_LINKAT: u8 = 18;
+/// Reads entries of a directory, as records of struct linux_dirent64.
+///
+/// Uses `fd`, `buf`, `len` (bytes). `buf` must stay valid until the event.
+/// Result: the bytes read, 0 at the end of the directory. See getdents64(2).
+pub const CAIO_OP_GETDENTS: u8 = 19;
+/// Copies `len` bytes at most from one file to another. Where the kernel cannot, the library reads and writes.
+///
+/// Uses `fd` (source), `offset` (in the source, or `CAIO_OFFSET_CURRENT`), `len` (bytes), `mode` (destination descriptor),
+/// `buf2` (uint64_t with the offset in the destination, read by submit; NULL means its current position).
+/// Result: the bytes copied, 0 at the end of the source. See copy_file_range(2).
+pub const CAIO_OP_COPY_RANGE: u8 = 20;
+/// Sends `len` bytes at most from a file to a socket, a pipe or a file.
+///
+/// Uses `fd` (source), `offset` (in the source, or `CAIO_OFFSET_CURRENT`), `len` (bytes), `mode` (destination descriptor).
+/// It waits for the destination as `CAIO_OP_WRITE` does. Result: the bytes sent, 0 at the end of the source. See sendfile(2).
+pub const CAIO_OP_SENDFILE: u8 = 21;
+/// Moves `len` bytes at most between two descriptors, one of which is a pipe.
+///
+/// Uses the fields of `CAIO_OP_COPY_RANGE`, and `sys_flags` (`SPLICE_F_*`). Result: the bytes moved. See splice(2).
+pub const CAIO_OP_SPLICE: u8 = 22;
+/// Announces how a range of a file will be used.
+///
+/// Uses `fd`, `offset` (bytes), `len` (bytes), `sys_flags` (`POSIX_FADV_*`). Result: 0. See posix_fadvise(2).
+pub const CAIO_OP_FADVISE: u8 = 23;
+/// Changes the current position of a file.
+///
+/// Uses `fd`, `offset` (bytes), `sys_flags` (`SEEK_*`). Result: the new position. See lseek(2).
+pub const CAIO_OP_SEEK: u8 = 24;
+/// Changes the permissions of a file.
+///
+/// Uses `fd` (directory), `buf` (path, copied by submit), `mode` (permissions), `sys_flags` (`AT_SYMLINK_NOFOLLOW`,
+/// `AT_EMPTY_PATH`). Result: 0. See fchmodat(2).
+pub const CAIO_OP_FCHMODAT: u8 = 25;
+/// Changes the owner and the group of a file.
+///
+/// Uses `fd` (directory), `buf` (path, copied by submit), `mode` (user), `len` (group), `sys_flags` (`AT_*`).
+/// A user or group of 2^32 - 1 does not change. Result: 0. See fchownat(2).
+pub const CAIO_OP_FCHOWNAT: u8 = 26;
+/// Changes the times of a file.
+///
+/// Uses `fd` (directory), `buf` (path, copied by submit), `buf2` (two struct timespec, read by submit; NULL means now),
+/// `sys_flags` (`AT_*`). Result: 0. See utimensat(2).
+pub const CAIO_OP_UTIMENSAT: u8 = 27;
+/// Checks the permissions of the process for a file.
+///
+/// Uses `fd` (directory), `buf` (path, copied by submit), `mode` (`R_OK`, ...), `sys_flags` (`AT_*`).
+/// Result: 0. See faccessat2(2).
+pub const CAIO_OP_FACCESSAT: u8 = 28;
+/// Reads an extended attribute of a file.
+///
+/// Uses `fd`, `buf` (name, copied by submit), `buf2` (room for the value), `len` (bytes of room).
+/// `buf2` must stay valid until the event. Result: the length of the value. See fgetxattr(2).
+pub const CAIO_OP_FGETXATTR: u8 = 29;
+/// Sets an extended attribute of a file.
+///
+/// Uses `fd`, `buf` (name, copied by submit), `buf2` (value), `len` (bytes), `sys_flags` (`XATTR_*`).
+/// `buf2` must stay valid until the event. Result: 0. See fsetxattr(2).
+pub const CAIO_OP_FSETXATTR: u8 = 30;
+/// Lists the names of the extended attributes of a file.
+///
+/// Uses `fd`, `buf2` (room for the names), `len` (bytes of room). `buf2` must stay valid until the event.
+/// Result: the length of the list. See flistxattr(2).
+pub const CAIO_OP_FLISTXATTR: u8 = 31;
+/// Removes an extended attribute of a file.
+///
+/// Uses `fd`, `buf` (name, copied by submit). Result: 0. See fremovexattr(2).
+pub const CAIO_OP_FREMOVEXATTR: u8 = 32;
+/// Opens a file as struct open_how says.
+///
+/// Uses `fd` (directory), `buf` (path, copied by submit), `buf2` (struct open_how, read by submit), `len` (its size).
+/// Result: the new descriptor, which belongs to the caller. See openat2(2).
+pub const CAIO_OP_OPENAT2: u8 = 33;
+/// Syncs the file system of a file.
+///
+/// Uses `fd`. Result: 0. See syncfs(2).
+pub const CAIO_OP_SYNCFS: u8 = 34;
+/// Creates a device, a FIFO, a socket or a regular file.
+///
+/// Uses `fd` (directory), `buf` (path, copied by submit), `mode` (type and permissions), `offset` (device number).
+/// Result: 0. See mknodat(2).
+pub const CAIO_OP_MKNODAT: u8 = 35;
+/// Gets the status of the file system of a file.
+///
+/// Uses `fd`, `buf2` (struct statfs, must stay valid until the event). Result: 0. See fstatfs(2).
+pub const CAIO_OP_FSTATFS: u8 = 36;
 
 /// Operation flag: the next operation of this call starts only after this one has succeeded in full.
 /// Otherwise the rest of the chain yields `-ECANCELED`. See caio_ctx_submit(3).
 pub const CAIO_FLAG_LINK: u8 = 1;
-/// Operation flag of READ, WRITE, READV and WRITEV: continue after a short transfer.
+/// Operation flag of READ, WRITE, READV, WRITEV, COPY_RANGE, SENDFILE and SPLICE: continue after a short transfer.
 /// The operation completes when all of `len` has been moved, or at end of file. See caio_ctx_submit(3).
 pub const CAIO_FLAG_FULL: u8 = 2;
+/// Operation flag of RENAMEAT and LINKAT: `offset` is the directory of the second path, an int. `AT_FDCWD` is allowed.
+/// Without the flag, both paths have the directory `fd`. See caio_ctx_submit(3).
+pub const CAIO_FLAG_DIR2: u8 = 4;
 
 /// Context flag, a promise: one thread makes all calls of submit, poll, wait, cancel and free.
 /// Other threads get `-EPERM`. See caio_ctx_new(3).
@@ -141,7 +244,7 @@ pub struct caio_options {
 /// One operation. Zero it, then set the fields that the opcode uses.
 ///
 /// Ownership: submit copies the struct and the path strings. These must stay valid and unchanged until the event: `fd`,
-/// the buffers, the iovec array and the memory that it points to, and the statx buffer.
+/// the buffers, the iovec array and the memory that it points to, and other memory that the system call fills.
 /// Errors: submit fails with `-EINVAL` if a field is set that the opcode does not use.
 /// See caio_ctx_submit(3).
 #[derive(Clone, Copy)]
@@ -157,24 +260,26 @@ pub struct caio_op {
     pub ioprio: u16,
     /// The file, or the directory of a path. `AT_FDCWD` means the working directory; see openat(2).
     pub fd: i32,
-    /// Memory, an array of struct iovec (READV, WRITEV), or a path.
+    /// Memory, an array of struct iovec (READV, WRITEV), a path, or the name of an extended attribute.
     pub buf: *mut c_void,
     /// Must be 0.
     #[cfg(target_pointer_width = "32")]
     pub reserved_buf: u32,
-    /// Bytes, or the number of iovecs (READV, WRITEV).
+    /// Bytes, the number of iovecs (READV, WRITEV), or a group (FCHOWNAT).
     pub len: u64,
-    /// Bytes from the start of the file, or `CAIO_OFFSET_CURRENT`. The new size (TRUNCATE).
+    /// Bytes from the start of the file, or `CAIO_OFFSET_CURRENT`. The new size (TRUNCATE), a device
+    /// number (MKNODAT), or a directory (`CAIO_FLAG_DIR2`).
     pub offset: u64,
-    /// Flags of the system call: `RWF_*`, `SYNC_FILE_RANGE_*`, `FALLOC_FL_*`, `O_*`, `AT_*`, `RENAME_*`.
+    /// Flags of the system call: `RWF_*`, `SYNC_FILE_RANGE_*`, `FALLOC_FL_*`, `O_*`, `AT_*`, `RENAME_*`,
+    /// `SPLICE_F_*`, `POSIX_FADV_*`, `SEEK_*`, `XATTR_*`.
     pub sys_flags: u32,
-    /// Permissions (OPENAT, MKDIRAT), or the statx mask (STATX).
+    /// Permissions, the statx mask (STATX), a user (FCHOWNAT), or the destination (COPY_RANGE, SENDFILE, SPLICE).
     pub mode: u32,
     /// Nanoseconds from acceptance, or from the start of a linked operation; 0 means none.
     /// The library then cancels the operation, with the result `-ETIMEDOUT` if that stops it.
     /// A running disk operation is not interrupted.
     pub timeout_ns: u64,
-    /// struct statx (STATX), or the new path (RENAMEAT).
+    /// A second path, or other memory of the system call: struct statx (STATX), a value (FSETXATTR), ...
     pub buf2: *mut c_void,
     /// Must be 0.
     #[cfg(target_pointer_width = "32")]
@@ -190,7 +295,7 @@ pub struct caio_op {
 pub struct caio_event {
     /// The `user_data` of the operation.
     pub user_data: u64,
-    /// Bytes moved, 0, or the new descriptor (OPENAT). On failure, a negative errno.
+    /// Bytes moved, 0, or the new descriptor (OPENAT, OPENAT2). On failure, a negative errno.
     pub result: i64,
 }
 

@@ -16,6 +16,7 @@ mod wake;
 mod watches;
 mod workers;
 
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -23,9 +24,10 @@ use self::cancel::CancelTarget;
 use crate::backend::{self, Config};
 use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
+use crate::exec::blocking;
 use crate::fork_list::ForkList;
 use crate::notifier::Notifier;
-use crate::op::{Op, SimpleTransfer};
+use crate::op::{Code, Op, SimpleTransfer};
 use crate::route::Router;
 use crate::spin::EventCount;
 use crate::sync::{Condvar, Mutex};
@@ -209,6 +211,19 @@ impl Context {
     pub fn max_requests(&self) -> Result<u32> {
         self.check_process()?;
         Ok(self.max_requests)
+    }
+
+    /// 1 if this system has the opcode, else 0.
+    pub fn supports(&self, opcode: u32) -> Result<u32> {
+        self.check_process()?;
+        let code = u8::try_from(opcode).ok().and_then(Code::from_number);
+        Ok(code.is_some_and(blocking::has_call).into())
+    }
+
+    /// A waitable handle of the system, where descriptors are none.
+    pub fn event_handle(&self) -> Result<*mut c_void> {
+        self.check_process()?;
+        Err(Errno(libc::ENOSYS))
     }
 
     pub fn stats(&self) -> Result<Counters> {

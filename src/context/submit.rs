@@ -13,7 +13,7 @@ use crate::route::{FastPath, Route};
 use crate::slab::{NONE, Place};
 use crate::sync::MutexGuard;
 use crate::sys::mem::{boxed, room};
-use crate::sys::path;
+use crate::sys::{input, path};
 
 const EINVAL: Errno = Errno(libc::EINVAL);
 
@@ -29,7 +29,7 @@ pub struct Batch {
     pending: Vec<Pending>,
     /// Simple transfers for the kernel's queue.
     native: Vec<SimpleTransfer>,
-    /// The NUL-terminated paths of the pending operations.
+    /// The NUL-terminated paths of the pending operations, each with the structure that it takes besides.
     paths: Vec<u8>,
     /// How many events may go straight to the caller, as their operations complete inside submit.
     deliverable: u32,
@@ -388,7 +388,7 @@ impl Batch {
 
     #[inline(always)]
     fn copy_paths(&mut self, op: &Op) -> (Range<usize>, Option<Errno>) {
-        if op.code.takes_path() { self.copy_them(op) } else { (0..0, None) }
+        if op.code.has_input() { self.copy_them(op) } else { (0..0, None) }
     }
 
     #[cold]
@@ -396,6 +396,7 @@ impl Batch {
         let start = self.paths.len();
         let paths = [op.buf, op.buf2].into_iter().take(op.code.paths().into());
         let copied = paths.into_iter().try_for_each(|from| path::copy_path(from, &mut self.paths));
+        let copied = copied.and_then(|()| input::copy(op.code.input(), op.buf2, op.len, &mut self.paths));
         (start..self.paths.len(), copied.err())
     }
 

@@ -1,6 +1,5 @@
 //! Worker threads: each takes operations, runs their plain system calls without the lock, and records the results.
 
-use std::ffi::CStr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -186,7 +185,7 @@ fn work(mut shared: Arc<Shared>, id: u64) {
     while let Some(task) = shared.next_task(id, done.take()) {
         let detached = match task.op.code {
             _ if task.refused.is_some() => false,
-            Code::Openat => true,
+            code if code.opens_fd() => true,
             // close(2) may linger on a socket and drain a terminal. On a file, it waits for a disk at most.
             Code::Close => file_kind::of(task.op.fd) != FileKind::Storage,
             _ => false,
@@ -224,10 +223,7 @@ impl DetachedTask {
 
     /// Makes the call, and returns the context; None if it was freed during the call.
     fn run(mut self) -> Option<Arc<Shared>> {
-        let result = match self.task.op.code {
-            Code::Openat => self.open(),
-            _ => self.close(),
-        };
+        let result = if self.task.op.code.opens_fd() { self.open() } else { self.close() };
         self.attach(result)
     }
 
@@ -239,25 +235,27 @@ impl DetachedTask {
 
     fn open(&mut self) -> Result<u64> {
         let paths = std::mem::take(&mut self.task.paths);
-        let opened = self.open_path(blocking::first_path(&paths));
+        let opened = self.open_path(&paths);
         self.task.paths = paths;
         opened
     }
 
-    fn open_path(&mut self, path: &CStr) -> Result<u64> {
+    fn open_path(&mut self, paths: &[u8]) -> Result<u64> {
         let op = self.task.op;
-        let on_directory = op.fd != fs::AT_FDCWD && !path.to_bytes().starts_with(b"/");
+        // openat2(2) may take the directory as the root.
+        let is_absolute = op.code == Code::Openat && blocking::first_path(paths).to_bytes().starts_with(b"/");
+        let on_directory = op.fd != fs::AT_FDCWD && !is_absolute;
         // `open_may_block` uses the caller's directory descriptor, so that `caio_ctx_free` must wait for it.
         if !on_directory {
             self.detach(Place::Opening)?;
         }
-        let may_block = fs::open_may_block(op.fd, path, op.sys_flags);
+        let may_block = blocking::open_may_block(&op, paths);
         if may_block {
             self.lend();
             if let Ok(copy) = if on_directory { self.copy_of_directory().map(Some) } else { Ok(None) } {
                 let dir = copy.as_ref().map_or(op.fd, |copy| copy.as_raw_fd());
                 self.detach(Place::OpeningBlocked)?;
-                match fs::openat(dir, path, op.sys_flags, op.mode) {
+                match blocking::open(&op, dir, paths) {
                     // The copy may have taken the last free number: retries with the caller's descriptor.
                     Err(Errno(libc::EMFILE | libc::ENFILE)) if copy.is_some() => {}
                     answer => return answer,
@@ -270,7 +268,7 @@ impl DetachedTask {
         if !may_block {
             self.unlisted = Some(fork::keep_out());
         }
-        fs::openat(op.fd, path, op.sys_flags, op.mode)
+        blocking::open(&op, op.fd, paths)
     }
 
     /// A copy for an open that waits: after a cancel, the caller may close its own descriptor.
@@ -298,7 +296,7 @@ impl DetachedTask {
     /// After the call: completes the operation if it has not, and makes the thread one of the pool again.
     fn attach(self, answer: Result<u64>) -> Option<Arc<Shared>> {
         let Self { attached, context, id, mut task, lent, unlisted: _unlisted } = self;
-        let opened = answer.ok().filter(|_| task.op.code == Code::Openat);
+        let opened = answer.ok().filter(|_| task.op.code.opens_fd());
         let result = answer.map_or_else(Errno::as_result, |value| value as i64);
         let shared = attached.or_else(|| context.upgrade());
         let taken = shared.as_ref().is_some_and(|shared| {

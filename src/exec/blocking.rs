@@ -3,16 +3,19 @@
 
 use std::ffi::CStr;
 
+use super::copying;
 use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
 use crate::sys::mem::IovecBuf;
 use crate::sys::rw::{self, MAX_TRANSFER, Transfer};
-use crate::sys::{file_kind, fs, thread};
+use crate::sys::{attributes, file_kind, fs, links, ranges, thread};
 
 /// Memory that a thread reuses from operation to operation.
 #[derive(Default)]
 pub struct Scratch {
     iovecs: IovecBuf,
+    /// What a copy has read and not written yet.
+    pub(super) bytes: Vec<u8>,
 }
 
 /// Runs an operation and returns its result. `moved` bytes were moved before; `paths` are its NUL-terminated paths.
@@ -21,12 +24,15 @@ pub fn run(op: &Op, moved: u64, paths: &[u8], scratch: &mut Scratch, stopped: im
     let _given_back = (op.ioprio != 0).then(|| thread::IoPriority::set(op.ioprio));
     if op.code.transfers() {
         transfer(op, moved, scratch, stopped)
+    } else if op.code.copies() {
+        copying::run(op, moved, input(op, paths), scratch, stopped)
     } else {
         call(op, paths).map_or_else(Errno::as_result, |value| value as i64)
     }
 }
 
 fn call(op: &Op, paths: &[u8]) -> Result<u64> {
+    let path = first_path(paths);
     match op.code {
         Code::Fsync => fs::fsync(op.fd),
         Code::Fdsync => fs::fdatasync(op.fd),
@@ -34,13 +40,50 @@ fn call(op: &Op, paths: &[u8]) -> Result<u64> {
         Code::Allocate => fs::fallocate(op.fd, op.sys_flags, op.offset, op.len),
         Code::Truncate => fs::ftruncate(op.fd, op.offset),
         Code::Close => fs::close(op.fd),
-        Code::Openat => fs::openat(op.fd, first_path(paths), op.sys_flags, op.mode),
-        Code::Statx => fs::statx(op.fd, first_path(paths), op.sys_flags, op.mode, op.buf2),
-        Code::Renameat => fs::renameat2(op.fd, first_path(paths), second_path(paths), op.sys_flags),
-        Code::Unlinkat => fs::unlinkat(op.fd, first_path(paths), op.sys_flags),
-        Code::Mkdirat => fs::mkdirat(op.fd, first_path(paths), op.mode),
+        Code::Openat | Code::Openat2 => open(op, op.fd, paths),
+        Code::Statx => fs::statx(op.fd, path, op.sys_flags, op.mode, op.buf2),
+        Code::Renameat => fs::renameat2(op.fd, path, op.second_directory(), second_path(paths), op.sys_flags),
+        Code::Unlinkat => fs::unlinkat(op.fd, path, op.sys_flags),
+        Code::Mkdirat => fs::mkdirat(op.fd, path, op.mode),
+        Code::Mknodat => links::mknodat(op.fd, path, op.mode, op.offset),
+        Code::Readlinkat => links::readlinkat(op.fd, path, op.buf2, op.len),
+        Code::Symlinkat => links::symlinkat(path, op.fd, second_path(paths)),
+        Code::Linkat => links::linkat(op.fd, path, op.second_directory(), second_path(paths), op.sys_flags),
+        Code::Getdents => links::getdents(op.fd, op.buf, op.len),
+        Code::Fchmodat => attributes::fchmodat(op.fd, path, op.mode, op.sys_flags),
+        Code::Fchownat => attributes::fchownat(op.fd, path, op.mode, op.len, op.sys_flags),
+        Code::Utimensat => attributes::utimensat(op.fd, path, input(op, paths), op.sys_flags),
+        Code::Faccessat => attributes::faccessat(op.fd, path, op.mode, op.sys_flags),
+        Code::Fgetxattr => attributes::fgetxattr(op.fd, path, op.buf2, op.len),
+        Code::Fsetxattr => attributes::fsetxattr(op.fd, path, op.buf2, op.len, op.sys_flags),
+        Code::Flistxattr => attributes::flistxattr(op.fd, op.buf2, op.len),
+        Code::Fremovexattr => attributes::fremovexattr(op.fd, path),
+        Code::Syncfs => attributes::syncfs(op.fd),
+        Code::Fstatfs => attributes::fstatfs(op.fd, op.buf2),
+        Code::Fadvise => ranges::advise(op.fd, op.offset, op.len, op.sys_flags),
+        Code::Seek => ranges::seek(op.fd, op.offset, op.sys_flags),
         Code::Nop | Code::Read | Code::Write | Code::Readv | Code::Writev => Ok(0),
+        Code::CopyRange | Code::Sendfile | Code::Splice => Ok(0),
     }
+}
+
+/// Opens a path that is relative to `dir`, which the caller's descriptor may have been copied to.
+pub fn open(op: &Op, dir: i32, paths: &[u8]) -> Result<u64> {
+    match op.code {
+        Code::Openat => fs::openat(dir, first_path(paths), op.sys_flags, op.mode),
+        _ => fs::open_how(dir, first_path(paths), input(op, paths), op.len),
+    }
+}
+
+/// Whether an open may wait for something other than a disk.
+pub fn open_may_block(op: &Op, paths: &[u8]) -> bool {
+    let flags = if op.code == Code::Openat { op.sys_flags } else { fs::open_flags(input(op, paths)) };
+    fs::open_may_block(op.fd, first_path(paths), flags)
+}
+
+/// Whether the system has a call for an opcode; without one, an operation yields EOPNOTSUPP. Linux has all.
+pub fn has_call(_: Code) -> bool {
+    true
 }
 
 /// The first of the NUL-terminated paths in `paths`.
@@ -49,7 +92,16 @@ pub fn first_path(paths: &[u8]) -> &CStr {
 }
 
 fn second_path(paths: &[u8]) -> &CStr {
-    first_path(&paths[first_path(paths).to_bytes_with_nul().len()..])
+    first_path(behind_first(paths))
+}
+
+fn behind_first(paths: &[u8]) -> &[u8] {
+    paths.get(first_path(paths).to_bytes_with_nul().len()..).unwrap_or_default()
+}
+
+/// The structure behind the paths.
+fn input<'a>(op: &Op, paths: &'a [u8]) -> &'a [u8] {
+    (0..op.code.paths()).fold(paths, |rest, _| behind_first(rest))
 }
 
 fn transfer(op: &Op, mut moved: u64, scratch: &mut Scratch, stopped: impl Fn() -> Option<Errno>) -> i64 {

@@ -2,5 +2,6 @@
 //! wait.
 
 pub mod blocking;
+mod copying;
 pub mod detached;
 pub mod nonblocking;

@@ -6,6 +6,7 @@
 //! The rest of the library uses the modules that [`system`] supplies:
 //!
 //! - `aio`, `uring`: the kernel's queues. Elsewhere, re-export those of `absent`, which nothing can construct.
+//! - `attributes`: modes, owners, times, extended attributes, status and sync of file systems; `TIMES_SIZE`.
 //! - `config`: `read` of the file that sets the default backend.
 //! - `copy`: `from_caller` and `to_caller`, which report an invalid address as EFAULT; `check_path`, and then `path_part`,
 //!   which may be `from_caller`.
@@ -14,9 +15,11 @@
 //! - `fork`: `process`, a number that each child of fork(2) changes; `keep_out`, a section for which fork(3) waits.
 //! - `fs`: the operations on files and paths, each with the arguments and the errno of Linux's call; `AT_FDCWD`.
 //! - `interruptible`: `CallRing`, which makes calls that may wait for ever and can end them; in [`absent`], nothing can.
+//! - `links`: links, special files, and the entries of a directory.
 //! - `messages`: `errno_message`, and `trusted_env`, which ignores the environment of a set-uid program.
 //! - `pollable`: `Pollable`, a descriptor that the program can wait for, with [`Signal`]; `Edges`, which becomes readable
 //!   with each further signal; and `sleep_until_readable`, which a signal handler interrupts with EINTR.
+//! - `ranges`: `Copy` from one descriptor to another, advice, and seeking.
 //! - `readiness`: `Readiness`, `Interest` and `Ready`, with which the poller waits for descriptors.
 //! - `rw`: `Transfer`, `transfer`, and checks before one; `flags` with the numbers of Linux; `iovec`, `MOST_PARTS`.
 //! - `thread`: `spawn`, `Handle`, `keeping_errno`, `id`, `system_id`, `is_asleep`, `IoPriority`.
@@ -38,6 +41,7 @@ mod system;
 #[cfg(any(not(target_os = "linux"), caio_posix))]
 mod absent;
 mod counter;
+pub mod input;
 pub mod mem;
 pub mod path;
 pub mod text;
@@ -46,7 +50,8 @@ pub use counter::Signal;
 #[cfg(all(test, loom))]
 pub use counter::model;
 pub use system::{
-    aio, config, copy, fd, file_kind, fork, fs, interruptible, pollable, readiness, rw, thread, timer, uring,
+    aio, attributes, config, copy, fd, file_kind, fork, fs, interruptible, links, pollable, ranges, readiness, rw, thread,
+    timer, uring,
 };
 
 use crate::error::{Errno, Result};

@@ -28,6 +28,7 @@ mod large;
 #[cfg(target_pointer_width = "64")]
 mod large_lengths;
 mod links;
+mod opcodes;
 mod polling;
 mod sizes;
 mod stats;

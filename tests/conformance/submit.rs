@@ -29,6 +29,10 @@ crate::promises! {
         gives_einval_for_every_unused_field,
         accepts_every_used_field,
         gives_einval_for_full_without_a_transfer,
+        gives_einval_for_dir2_without_a_second_path,
+        refuses_what_the_check_reports,
+        checks_its_own_arguments,
+        tells_which_opcodes_it_supports,
         returns_user_data_unchanged,
         supports_every_max_requests,
     }
@@ -225,11 +229,11 @@ fn shape(ops: &[caio_op]) -> String {
 
 fn gives_einval_for_unknown_opcodes_and_flags(case: &Case) {
     let ctx = case.ctx();
-    for opcode in 16..=255 {
+    for opcode in 37..=255 {
         assert_eq!(ctx.submit(&[op(opcode, -1)]), EINVAL, "opcode {opcode}");
     }
-    for opcode in 0..16 {
-        for bit in 2..8 {
+    for opcode in 0..37 {
+        for bit in 3..8 {
             assert_eq!(ctx.submit(&[op(opcode, -1).flag(1 << bit)]), EINVAL, "opcode {opcode}, flag bit {bit}");
         }
     }
@@ -248,7 +252,7 @@ const FIELDS: [(&str, Setter); 6] = [
 ];
 
 /// The fields that each opcode uses, besides `user_data`, `flags`, `timeout_ns`, `ioprio` and `fd`.
-const USED: [(u8, &[&str]); 16] = [
+const USED: [(u8, &[&str]); 37] = [
     (CAIO_OP_NOP, &[]),
     (CAIO_OP_READ, &["buf", "len", "offset", "sys_flags"]),
     (CAIO_OP_WRITE, &["buf", "len", "offset", "sys_flags"]),
@@ -265,7 +269,34 @@ const USED: [(u8, &[&str]); 16] = [
     (CAIO_OP_RENAMEAT, &["buf", "buf2", "sys_flags"]),
     (CAIO_OP_UNLINKAT, &["buf", "sys_flags"]),
     (CAIO_OP_MKDIRAT, &["buf", "mode"]),
+    (CAIO_OP_READLINKAT, &["buf", "len", "buf2"]),
+    (CAIO_OP_SYMLINKAT, &["buf", "buf2"]),
+    (CAIO_OP_LINKAT, &["buf", "buf2", "sys_flags"]),
+    (CAIO_OP_GETDENTS, &["buf", "len"]),
+    (CAIO_OP_COPY_RANGE, &["len", "offset", "mode", "buf2"]),
+    (CAIO_OP_SENDFILE, &["len", "offset", "mode"]),
+    (CAIO_OP_SPLICE, &["len", "offset", "sys_flags", "mode", "buf2"]),
+    (CAIO_OP_FADVISE, &["len", "offset", "sys_flags"]),
+    (CAIO_OP_SEEK, &["offset", "sys_flags"]),
+    (CAIO_OP_FCHMODAT, &["buf", "sys_flags", "mode"]),
+    (CAIO_OP_FCHOWNAT, &["buf", "len", "sys_flags", "mode"]),
+    (CAIO_OP_UTIMENSAT, &["buf", "sys_flags", "buf2"]),
+    (CAIO_OP_FACCESSAT, &["buf", "sys_flags", "mode"]),
+    (CAIO_OP_FGETXATTR, &["buf", "len", "buf2"]),
+    (CAIO_OP_FSETXATTR, &["buf", "len", "sys_flags", "buf2"]),
+    (CAIO_OP_FLISTXATTR, &["len", "buf2"]),
+    (CAIO_OP_FREMOVEXATTR, &["buf"]),
+    (CAIO_OP_OPENAT2, &["buf", "len", "buf2"]),
+    (CAIO_OP_SYNCFS, &[]),
+    (CAIO_OP_MKNODAT, &["buf", "offset", "mode"]),
+    (CAIO_OP_FSTATFS, &["buf2"]),
 ];
+
+/// The opcodes that have FULL.
+const MOVES: [u8; 7] =
+    [CAIO_OP_READ, CAIO_OP_WRITE, CAIO_OP_READV, CAIO_OP_WRITEV, CAIO_OP_COPY_RANGE, CAIO_OP_SENDFILE, CAIO_OP_SPLICE];
+/// The opcodes that have DIR2.
+const TWO_DIRECTORIES: [u8; 2] = [CAIO_OP_RENAMEAT, CAIO_OP_LINKAT];
 
 fn gives_einval_for_every_unused_field(case: &Case) {
     let ctx = case.ctx();
@@ -294,12 +325,99 @@ fn accepts_every_used_field(case: &Case) {
 fn gives_einval_for_full_without_a_transfer(case: &Case) {
     let ctx = case.ctx();
     for (opcode, _) in USED {
-        let transfers = [CAIO_OP_READ, CAIO_OP_WRITE, CAIO_OP_READV, CAIO_OP_WRITEV].contains(&opcode);
-        let answer = ctx.submit(&[op(opcode, -1).full()]);
+        let transfers = MOVES.contains(&opcode);
+        let answer = ctx.submit(&[op(opcode, -1).full().len(transfers.into())]);
         assert_eq!(answer, if transfers { 1 } else { EINVAL }, "opcode {opcode}");
         if transfers {
             assert_eq!(ctx.collect(1)[0].result, -EBADF);
         }
+    }
+}
+
+fn gives_einval_for_dir2_without_a_second_path(case: &Case) {
+    let ctx = case.ctx();
+    for (opcode, _) in USED {
+        let both = TWO_DIRECTORIES.contains(&opcode);
+        for operation in [op(opcode, -1).flag(CAIO_FLAG_DIR2), op(opcode, -1).flag(CAIO_FLAG_DIR2).at(3)] {
+            assert_eq!(ctx.submit(&[operation]), if both { 1 } else { EINVAL }, "opcode {opcode}");
+            if both {
+                assert_eq!(ctx.collect(1)[0].result, -i64::from(libc::EFAULT));
+            }
+        }
+    }
+}
+
+/// `caio_op_check` refuses what submit refuses, and names the operation and the field.
+fn refuses_what_the_check_reports(case: &Case) {
+    let ctx = case.ctx();
+    assert_eq!(check(&[]), (0, "every operation is well-formed".to_owned()));
+    for (opcode, used) in USED {
+        for (field, set) in FIELDS {
+            let (good, tried) = (ops::nop(), set(op(opcode, -1)));
+            let (answer, why) = check(&[good, tried]);
+            assert_eq!(answer == 0, used.contains(&field), "opcode {opcode}, field {field}: {why}");
+            let submitted = ctx.submit(&[tried]);
+            assert_eq!(answer, submitted.min(0), "opcode {opcode}, field {field}");
+            ctx.collect(submitted.max(0) as usize);
+            if answer < 0 {
+                assert!(why.starts_with(&format!("operation 1: {field}: ")), "{why}");
+            }
+        }
+    }
+    for (malformed, named) in [
+        (op(200, -1), "operation 0: opcode: 200"),
+        (ops::nop().flag(0x80), "operation 0: flags: "),
+        (ops::nop().full(), "operation 0: flags: NOP has no FULL"),
+        (ops::nop().link(), "operation 0: flags: LINK"),
+        (op(CAIO_OP_RENAMEAT, -1).at(1), "operation 0: offset: "),
+    ] {
+        assert_eq!(ctx.submit(&[malformed]), EINVAL);
+        let (answer, why) = check(&[malformed]);
+        assert!(answer == EINVAL && why.starts_with(named), "{why}");
+    }
+}
+
+/// The answer of `caio_op_check`, and its sentence.
+fn check(ops: &[caio_op]) -> (i32, String) {
+    let mut why = [b'?'; 200];
+    // SAFETY: an array of operations, and room of that size.
+    let answer =
+        unsafe { caio::capi::caio_op_check(ops.as_ptr(), ops.len() as u32, why.as_mut_ptr().cast(), why.len()) };
+    let why = std::ffi::CStr::from_bytes_until_nul(&why).expect("it is terminated");
+    (answer, why.to_str().expect("UTF-8").to_owned())
+}
+
+fn checks_its_own_arguments(_: &Case) {
+    use caio::capi::caio_op_check;
+    use std::ptr::{null, null_mut};
+    let mut why = [b'?'; 10];
+    let room = why.as_mut_ptr().cast();
+    // SAFETY: NULL, or room of the given size.
+    unsafe {
+        assert_eq!(caio_op_check(null(), 1, room, 10), EINVAL);
+        assert_eq!(&why, b"ops is NU\0", "the sentence is cut to size");
+        assert_eq!(caio_op_check(null(), 0, null_mut(), 1), EINVAL);
+        assert_eq!(caio_op_check(null(), 0, null_mut(), 0), 0);
+    }
+}
+
+/// `caio_ctx_supports` knows every opcode of the header, and no other.
+fn tells_which_opcodes_it_supports(case: &Case) {
+    let ctx = case.ctx();
+    // SAFETY: NULL, or a live context.
+    let supports = |opcode| unsafe { caio::capi::caio_ctx_supports(ctx.raw(), opcode) };
+    for opcode in 0..300 {
+        assert_eq!(supports(opcode), i32::from(opcode < 37), "opcode {opcode}");
+    }
+    assert_eq!(supports(1 << 8), 0, "not cut to a byte");
+    let mut handle = std::ptr::dangling_mut();
+    // SAFETY: NULL is an error; a live context and a live pointer.
+    unsafe {
+        assert_eq!(caio::capi::caio_ctx_supports(std::ptr::null(), 0), EINVAL);
+        assert_eq!(caio::capi::caio_ctx_event_handle(ctx.raw(), std::ptr::null_mut()), EINVAL);
+        assert_eq!(caio::capi::caio_ctx_event_handle(ctx.raw(), &mut handle), -libc::ENOSYS);
+        assert!(handle.is_null());
+        assert_eq!(caio::capi::caio_ctx_event_handle(std::ptr::null(), &mut handle), EINVAL);
     }
 }
 

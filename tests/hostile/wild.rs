@@ -134,7 +134,8 @@ fn address(opcode: u8) -> BoxedStrategy<Address> {
     let nothing = prop_oneof![Just(Address::Null), Just(Address::Wild)];
     let good = match opcode {
         CAIO_OP_READV | CAIO_OP_WRITEV => (0..65usize).prop_map(Address::Iovecs).boxed(),
-        CAIO_OP_OPENAT..=CAIO_OP_MKDIRAT => {
+        CAIO_OP_GETDENTS => (0..MEMORY).prop_map(Address::Memory).boxed(),
+        CAIO_OP_OPENAT..=CAIO_OP_FREMOVEXATTR | CAIO_OP_OPENAT2 | CAIO_OP_MKNODAT => {
             prop_oneof![8 => (0..PATHS.len()).prop_map(Address::Path), 1 => Just(Address::Unterminated)].boxed()
         }
         _ => prop_oneof![4 => (0..MEMORY).prop_map(Address::Memory), 1 => Just(Address::Path(0))].boxed(),
@@ -144,15 +145,26 @@ fn address(opcode: u8) -> BoxedStrategy<Address> {
 
 fn second_address(opcode: u8) -> BoxedStrategy<Address> {
     match opcode {
-        CAIO_OP_STATX => address(CAIO_OP_READ),
-        CAIO_OP_RENAMEAT => address(opcode),
+        CAIO_OP_RENAMEAT | CAIO_OP_SYMLINKAT | CAIO_OP_LINKAT => address(opcode),
+        CAIO_OP_STATX.. => address(CAIO_OP_READ),
         _ => prop_oneof![Just(Address::Null), Just(Address::Wild)].boxed(),
     }
 }
 
+/// Every opcode.
+const OPCODES: [u8; 34] = {
+    let (mut all, mut at) = ([0; 34], 0);
+    while at < all.len() {
+        // Without copies, which may wait for a pipe.
+        all[at] = if at < 20 { at as u8 } else { at as u8 + 3 };
+        at += 1;
+    }
+    all
+};
+
 fn wild_operation() -> impl Strategy<Value = Wild> {
-    let opcode = prop_oneof![80 => 0..16u8, 1 => any::<u8>()];
-    let flags = prop_oneof![40 => Just(0), 20 => Just(CAIO_FLAG_FULL), 10 => 0..4u8, 1 => any::<u8>()];
+    let opcode = prop_oneof![80 => prop::sample::select(OPCODES), 1 => any::<u8>()];
+    let flags = prop_oneof![40 => Just(0), 20 => Just(CAIO_FLAG_FULL), 10 => 0..8u8, 1 => any::<u8>()];
     let timeout = prop_oneof![4 => Just(0), 1 => 1..2_000_000u64, 1 => any::<u64>()];
     opcode.prop_flat_map(move |opcode| {
         let addresses = (address(opcode), second_address(opcode));
@@ -183,6 +195,12 @@ impl Wild {
         op = op.buf(sandbox.address(self.buf)).buf2(sandbox.address(self.buf2)).len(self.len).at(self.offset);
         op = op.sys(self.sys_flags.into()).mode(self.mode);
         op.timeout_ns = self.timeout_ns;
+        if op.opcode == CAIO_OP_MKNODAT {
+            op.mode &= 0o777; // A device could do harm when it is opened.
+        }
+        if op.flags & CAIO_FLAG_DIR2 != 0 {
+            op.offset = sandbox.fds[self.offset as usize % 8] as u64;
+        }
         if op.opcode == CAIO_OP_ALLOCATE && op.len > LARGEST_FILE {
             op.len |= 1 << 63; // The kernel refuses this length. Otherwise it could fill the disk.
         }
@@ -192,6 +210,8 @@ impl Wild {
 
 fn tidied(op: caio_op) -> caio_op {
     let bare = super::support::op(op.opcode, op.fd).tag(op.user_data).ioprio(op.ioprio).flag(op.flags & CAIO_FLAG_LINK);
+    let dir2 = op.flags & CAIO_FLAG_DIR2;
+    let second = |bare: caio_op| bare.buf2(op.buf2).flag(dir2).at(if dir2 != 0 { op.offset } else { 0 });
     let mut bare = caio_op { timeout_ns: op.timeout_ns, ..bare };
     match op.opcode {
         CAIO_OP_READ | CAIO_OP_WRITE | CAIO_OP_READV | CAIO_OP_WRITEV => {
@@ -201,9 +221,22 @@ fn tidied(op: caio_op) -> caio_op {
         CAIO_OP_TRUNCATE => bare = bare.at(op.offset),
         CAIO_OP_OPENAT => bare = bare.buf(op.buf).sys(op.sys_flags.into()).mode(op.mode),
         CAIO_OP_STATX => bare = bare.buf(op.buf).sys(op.sys_flags.into()).mode(op.mode).buf2(op.buf2),
-        CAIO_OP_RENAMEAT => bare = bare.buf(op.buf).buf2(op.buf2).sys(op.sys_flags.into()),
+        CAIO_OP_RENAMEAT | CAIO_OP_LINKAT => bare = second(bare.buf(op.buf).sys(op.sys_flags.into())),
         CAIO_OP_UNLINKAT => bare = bare.buf(op.buf).sys(op.sys_flags.into()),
         CAIO_OP_MKDIRAT => bare = bare.buf(op.buf).mode(op.mode),
+        CAIO_OP_READLINKAT | CAIO_OP_FGETXATTR | CAIO_OP_OPENAT2 => bare = bare.buf(op.buf).buf2(op.buf2).len(op.len),
+        CAIO_OP_SYMLINKAT => bare = bare.buf(op.buf).buf2(op.buf2),
+        CAIO_OP_GETDENTS => bare = bare.buf(op.buf).len(op.len),
+        CAIO_OP_FADVISE => bare = bare.len(op.len).at(op.offset).sys(op.sys_flags.into()),
+        CAIO_OP_SEEK => bare = bare.at(op.offset).sys(op.sys_flags.into()),
+        CAIO_OP_FCHMODAT | CAIO_OP_FACCESSAT => bare = bare.buf(op.buf).sys(op.sys_flags.into()).mode(op.mode),
+        CAIO_OP_FCHOWNAT => bare = bare.buf(op.buf).sys(op.sys_flags.into()).mode(op.mode).len(op.len),
+        CAIO_OP_UTIMENSAT => bare = bare.buf(op.buf).sys(op.sys_flags.into()).buf2(op.buf2),
+        CAIO_OP_FSETXATTR => bare = bare.buf(op.buf).buf2(op.buf2).len(op.len).sys(op.sys_flags.into()),
+        CAIO_OP_FLISTXATTR => bare = bare.buf2(op.buf2).len(op.len),
+        CAIO_OP_FREMOVEXATTR => bare = bare.buf(op.buf),
+        CAIO_OP_MKNODAT => bare = bare.buf(op.buf).mode(op.mode).at(op.offset),
+        CAIO_OP_FSTATFS => bare = bare.buf2(op.buf2),
         _ => {}
     }
     bare
@@ -226,7 +259,8 @@ fn submit_and_collect(ctx: &Ctx, ops: &[caio_op]) {
     assert_eq!(tags, (0..accepted as u64).collect(), "one event for each accepted operation");
     for event in &events {
         assert!(event.result >= -4095, "{event:?}");
-        if ops[event.user_data as usize].opcode == CAIO_OP_OPENAT && event.result >= 0 {
+        let opens = [CAIO_OP_OPENAT, CAIO_OP_OPENAT2].contains(&ops[event.user_data as usize].opcode);
+        if opens && event.result >= 0 {
             assert_eq!(sys::plain(&ops::close(event.result as i32)), 0, "{event:?} is a new descriptor");
         }
     }

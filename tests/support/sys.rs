@@ -64,9 +64,52 @@ pub fn plain(op: &caio_op) -> i64 {
             CAIO_OP_OPENAT => ret(libc::openat64(fd, path, flags, mode).into()),
             CAIO_OP_CLOSE => ret(libc::close(fd).into()),
             CAIO_OP_STATX => ret(libc::syscall(libc::SYS_statx, fd, buf, flags, mode, op.buf2) as i64),
-            CAIO_OP_RENAMEAT => ret(libc::syscall(libc::SYS_renameat2, fd, buf, fd, op.buf2, flags) as i64),
             CAIO_OP_UNLINKAT => ret(libc::unlinkat(fd, path, flags).into()),
             CAIO_OP_MKDIRAT => ret(libc::mkdirat(fd, path, mode).into()),
+            _ => plain_call(op),
+        }
+    }
+}
+
+/// The plain system call of the opcodes of version 0.2. One that returns a structure of `buf2` takes it from there.
+fn plain_call(op: &caio_op) -> i64 {
+    let (fd, buf, buf2, path) = (op.fd, op.buf, op.buf2, op.buf.cast_const().cast());
+    let (second, flags, mode) = (op.buf2.cast_const().cast(), op.sys_flags as i32, op.mode);
+    let dir2 = if op.flags & CAIO_FLAG_DIR2 != 0 { op.offset as i32 } else { fd };
+    let len = usize::try_from(op.len).unwrap_or(usize::MAX);
+    let to = mode as i32;
+    let mut offset = op.offset as i64;
+    let from = if op.offset == CAIO_OFFSET_CURRENT { std::ptr::null_mut() } else { &raw mut offset };
+    let offsets = [CAIO_OP_COPY_RANGE, CAIO_OP_SPLICE].contains(&op.opcode) && !buf2.is_null();
+    // SAFETY: the test passes an offset.
+    let mut there: Option<i64> = offsets.then(|| unsafe { buf2.cast::<i64>().read_unaligned() });
+    let mut there = || there.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut);
+    // SAFETY: the kernel checks every pointer.
+    unsafe {
+        let raw = |result: libc::c_long| ret(result as i64);
+        match op.opcode {
+            CAIO_OP_READLINKAT => raw(libc::syscall(libc::SYS_readlinkat, fd, buf, buf2, len)),
+            CAIO_OP_SYMLINKAT => ret(libc::symlinkat(path, fd, second).into()),
+            CAIO_OP_LINKAT => ret(libc::linkat(fd, path, dir2, second, flags).into()),
+            CAIO_OP_RENAMEAT => raw(libc::syscall(libc::SYS_renameat2, fd, buf, dir2, buf2, flags)),
+            CAIO_OP_GETDENTS => raw(libc::syscall(libc::SYS_getdents64, fd, buf, len)),
+            CAIO_OP_COPY_RANGE => raw(libc::syscall(libc::SYS_copy_file_range, fd, from, to, there(), len, 0)),
+            CAIO_OP_SENDFILE => ret(libc::sendfile64(to, fd, from, len) as i64),
+            CAIO_OP_SPLICE => ret(libc::splice(fd, from, to, there(), len, op.sys_flags) as i64),
+            CAIO_OP_FADVISE => -i64::from(libc::posix_fadvise64(fd, op.offset as i64, op.len as i64, flags)),
+            CAIO_OP_SEEK => ret(libc::lseek64(fd, op.offset as i64, flags)),
+            CAIO_OP_FCHMODAT => raw(libc::syscall(452, fd, buf, mode, flags)),
+            CAIO_OP_FCHOWNAT => raw(libc::syscall(libc::SYS_fchownat, fd, buf, mode, op.len as u32, flags)),
+            CAIO_OP_UTIMENSAT => raw(libc::syscall(libc::SYS_utimensat, fd, buf, buf2, flags)),
+            CAIO_OP_FACCESSAT => raw(libc::syscall(libc::SYS_faccessat2, fd, buf, mode, flags)),
+            CAIO_OP_FGETXATTR => ret(libc::fgetxattr(fd, path, buf2, len) as i64),
+            CAIO_OP_FSETXATTR => ret(libc::fsetxattr(fd, path, buf2, len, flags).into()),
+            CAIO_OP_FLISTXATTR => ret(libc::flistxattr(fd, buf2.cast(), len) as i64),
+            CAIO_OP_FREMOVEXATTR => ret(libc::fremovexattr(fd, path).into()),
+            CAIO_OP_OPENAT2 => raw(libc::syscall(libc::SYS_openat2, fd, buf, buf2, len)),
+            CAIO_OP_SYNCFS => ret(libc::syncfs(fd).into()),
+            CAIO_OP_MKNODAT => ret(libc::mknodat(fd, path, mode, op.offset as libc::dev_t).into()),
+            CAIO_OP_FSTATFS => raw(libc::syscall(libc::SYS_fstatfs, fd, buf2)),
             other => panic!("no such opcode: {other}"),
         }
     }

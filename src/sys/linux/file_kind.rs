@@ -3,7 +3,9 @@
 use std::mem::MaybeUninit;
 use std::path::PathBuf;
 
-pub use super::super::unix::file_kind::{File, FileKind, is_terminal, reads_without_input, room_when_ready};
+pub use super::super::unix::file_kind::{
+    File, FileKind, is_regular, is_terminal, reads_without_input, room_when_ready,
+};
 
 use super::in_place;
 use super::rw::{self, positional_check};

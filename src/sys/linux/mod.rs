@@ -2,14 +2,18 @@
 
 pub mod aio;
 mod aio_abi;
+pub mod attributes;
 pub mod copy;
 pub mod file_kind;
 mod filter;
 pub mod fs;
 mod in_place;
 pub mod interruptible;
+mod itself;
+pub mod links;
 pub mod os;
 pub mod pollable;
+pub mod ranges;
 pub mod readiness;
 pub mod rw;
 pub mod thread;
@@ -19,5 +23,5 @@ pub mod uring;
 pub use super::unix::{config, fd, fork, messages};
 
 use super::unix::own;
-use super::{check, mem};
+use super::{check, input, mem};
 use in_place::in_place;

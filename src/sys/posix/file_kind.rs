@@ -1,6 +1,6 @@
 //! The kind of file behind a descriptor, which decides whether a transfer may wait for something other than a disk.
 
-pub use super::super::unix::file_kind::{File, FileKind, reads_without_input, room_when_ready};
+pub use super::super::unix::file_kind::{File, FileKind, is_regular, reads_without_input, room_when_ready};
 
 use super::rw::{self, positional_check};
 use super::{fd, os};

@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::super::system::file_kind::is_pipe;
+use super::super::system::rw;
 use super::check;
 use super::thread::keeping_errno;
 
@@ -35,6 +36,11 @@ impl File {
     pub fn ends_before(&self, offset: u64) -> bool {
         self.size.is_some_and(|size| size <= offset)
     }
+}
+
+/// Whether a descriptor is a regular file, which may still wait ([`FileKind::Stream`]).
+pub fn is_regular(fd: i32) -> bool {
+    rw::stat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
 }
 
 /// Whether a descriptor is a terminal (tcgetattr(3)).

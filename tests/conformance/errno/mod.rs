@@ -6,6 +6,7 @@ mod descriptors;
 mod lengths;
 mod limits;
 mod memory;
+mod opcodes;
 mod paths;
 mod ranges;
 
@@ -83,7 +84,7 @@ fn seek(fd: i32, offset: i64, whence: i32) -> i64 {
 
 /// Closes a new descriptor and returns 0 for it, because its number may differ.
 fn settled(op: &caio_op, result: i64) -> i64 {
-    if op.opcode == CAIO_OP_OPENAT && result >= 0 {
+    if [CAIO_OP_OPENAT, CAIO_OP_OPENAT2].contains(&op.opcode) && result >= 0 {
         return sys::plain(&ops::close(result as i32));
     }
     result

@@ -1,0 +1,101 @@
+//! Ranges of files: copies inside the kernel, advice, and seeking.
+
+use super::check;
+use super::rw::MAX_TRANSFER;
+use crate::error::{Errno, Result};
+use crate::op::CURRENT;
+
+/// The arguments of a copy from one descriptor to another.
+#[derive(Clone, Copy)]
+pub struct Copy {
+    pub from: i32,
+    /// [`CURRENT`] for the current position.
+    pub offset: u64,
+    pub to: i32,
+    /// None for the current position.
+    pub to_offset: Option<u64>,
+    pub len: u64,
+}
+
+impl Copy {
+    /// The same, after `moved` bytes. The kernel advances the current positions itself.
+    pub fn after(self, moved: u64) -> Self {
+        Self {
+            offset: if self.offset == CURRENT { CURRENT } else { self.offset.wrapping_add(moved) },
+            to_offset: self.to_offset.map(|offset| offset.wrapping_add(moved)),
+            len: self.len - moved,
+            ..self
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.len.min(MAX_TRANSFER) as usize
+    }
+}
+
+/// A pointer to an offset, or NULL for the current position.
+fn pointer(offset: &mut Option<i64>) -> *mut i64 {
+    offset.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut)
+}
+
+fn explicit(offset: u64) -> Option<i64> {
+    (offset != CURRENT).then_some(offset as i64)
+}
+
+/// copy_file_range(2).
+pub fn copy_file_range(copy: &Copy) -> Result<u64> {
+    let (mut from, mut to) = (explicit(copy.offset), copy.to_offset.map(|offset| offset as i64));
+    let (from, to) = (pointer(&mut from), pointer(&mut to));
+    // SAFETY: the offsets are live or NULL.
+    check(unsafe { libc::syscall(libc::SYS_copy_file_range, copy.from, from, copy.to, to, copy.size(), 0) } as i64)
+}
+
+/// sendfile(2).
+pub fn sendfile(copy: &Copy) -> Result<u64> {
+    let mut from = explicit(copy.offset);
+    // SAFETY: the offset is live or NULL.
+    check(unsafe { libc::sendfile64(copy.to, copy.from, pointer(&mut from), copy.size()) } as i64)
+}
+
+/// splice(2).
+pub fn splice(copy: &Copy, flags: u32) -> Result<u64> {
+    let (mut from, mut to) = (explicit(copy.offset), copy.to_offset.map(|offset| offset as i64));
+    let (from, to) = (pointer(&mut from), pointer(&mut to));
+    // SAFETY: the offsets are live or NULL.
+    check(unsafe { libc::splice(copy.from, from, copy.to, to, copy.size(), flags) } as i64)
+}
+
+/// Whether two descriptors are of the same file, and the ranges of the copy overlap: copy_file_range(2) refuses that.
+pub fn overlaps(copy: &Copy) -> bool {
+    let (Ok(from), Ok(to)) = (super::rw::stat(copy.from), super::rw::stat(copy.to)) else { return true };
+    if (from.st_dev, from.st_ino) != (to.st_dev, to.st_ino) {
+        return false;
+    }
+    let at = |fd, offset: Option<u64>| offset.or_else(|| position(fd).ok()).unwrap_or(0);
+    let (from, to) = (at(copy.from, explicit(copy.offset).map(|at| at as u64)), at(copy.to, copy.to_offset));
+    from.abs_diff(to) < copy.len
+}
+
+/// The current position of a file.
+pub fn position(fd: i32) -> Result<u64> {
+    seek(fd, 0, libc::SEEK_CUR as u32)
+}
+
+pub fn set_position(fd: i32, position: u64) -> Result<u64> {
+    seek(fd, position, libc::SEEK_SET as u32)
+}
+
+/// lseek(2). The result is the new position.
+pub fn seek(fd: i32, offset: u64, whence: u32) -> Result<u64> {
+    // SAFETY: takes no memory.
+    check(unsafe { libc::lseek64(fd, offset as i64, whence as i32) })
+}
+
+/// posix_fadvise(2).
+pub fn advise(fd: i32, offset: u64, len: u64, advice: u32) -> Result<u64> {
+    // SAFETY: takes no memory.
+    match unsafe { libc::posix_fadvise64(fd, offset as i64, len as i64, advice as i32) } {
+        0 => Ok(0),
+        errno => Err(Errno(errno)),
+    }
+}
