@@ -163,7 +163,7 @@ const OPCODES: [u8; 34] = {
 };
 
 fn wild_operation() -> impl Strategy<Value = Wild> {
-    let opcode = prop_oneof![80 => prop::sample::select(OPCODES), 1 => any::<u8>()];
+    let opcode = prop_oneof![80 => prop::sample::select(&OPCODES[..]), 1 => any::<u8>()];
     let flags = prop_oneof![40 => Just(0), 20 => Just(CAIO_FLAG_FULL), 10 => 0..8u8, 1 => any::<u8>()];
     let timeout = prop_oneof![4 => Just(0), 1 => 1..2_000_000u64, 1 => any::<u64>()];
     opcode.prop_flat_map(move |opcode| {
