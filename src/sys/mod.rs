@@ -44,14 +44,15 @@ mod counter;
 pub mod input;
 pub mod mem;
 pub mod path;
+mod span;
 pub mod text;
 
 pub use counter::Signal;
 #[cfg(all(test, loom))]
 pub use counter::model;
 pub use system::{
-    aio, attributes, config, copy, fd, file_kind, fork, fs, interruptible, links, pollable, ranges, readiness, rw, thread,
-    timer, uring,
+    aio, attributes, config, copy, fd, file_kind, fork, fs, interruptible, links, pollable, ranges, readiness, rw,
+    thread, timer, uring,
 };
 
 use crate::error::{Errno, Result};

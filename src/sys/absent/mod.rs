@@ -1,7 +1,11 @@
-//! The kernel queues of a system that has none: they cannot be made, so that nothing else of them is ever called.
+//! What a system does not have. Its kernel queues cannot be made, so that nothing else of them is ever called; the other calls
+//! fail with EOPNOTSUPP.
 
 pub mod aio;
+pub mod attributes;
 pub mod interruptible;
+pub mod links;
+pub mod ranges;
 pub mod uring;
 
-use super::{Descriptors, fd, mem, rw};
+use super::{Descriptors, fd, mem, rw, span};

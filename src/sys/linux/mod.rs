@@ -23,5 +23,5 @@ pub mod uring;
 pub use super::unix::{config, fd, fork, messages};
 
 use super::unix::own;
-use super::{check, input, mem};
+use super::{check, input, mem, span};
 use in_place::in_place;

@@ -52,18 +52,27 @@ pub fn openat(dir: i32, path: &CStr, flags: u32, mode: u32) -> Result<u64> {
     check(unsafe { libc::openat(dir, path.as_ptr(), flags as i32, mode) }.into())
 }
 
+/// openat2(2), which this system does not have.
+pub fn open_how(_: i32, _: &CStr, _: &[u8], _: u64) -> Result<u64> {
+    Err(Errno(libc::EOPNOTSUPP))
+}
+
+pub fn open_flags(_: &[u8]) -> u32 {
+    0
+}
+
 pub fn close(fd: i32) -> Result<u64> {
     // SAFETY: takes no memory; the number is the operation's to close.
     check(unsafe { libc::close(fd) }.into())
 }
 
 /// Renames without flags.
-pub fn renameat2(dir: i32, from: &CStr, to: &CStr, flags: u32) -> Result<u64> {
+pub fn renameat2(dir: i32, from: &CStr, to_dir: i32, to: &CStr, flags: u32) -> Result<u64> {
     if flags != 0 {
         return Err(Errno(libc::EOPNOTSUPP));
     }
     // SAFETY: both paths are NUL-terminated and outlive the call.
-    check(unsafe { libc::renameat(dir, from.as_ptr(), dir, to.as_ptr()) }.into())
+    check(unsafe { libc::renameat(dir, from.as_ptr(), to_dir, to.as_ptr()) }.into())
 }
 
 pub fn unlinkat(dir: i32, path: &CStr, flags: u32) -> Result<u64> {

@@ -12,7 +12,7 @@ mod statx;
 pub mod thread;
 pub mod timer;
 
-pub use super::absent::{aio, interruptible, uring};
+pub use super::absent::{aio, attributes, interruptible, links, ranges, uring};
 pub use super::unix::{config, fd, fork, messages};
 
 use super::unix::own;
