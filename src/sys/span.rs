@@ -1,6 +1,5 @@
 //! A copy from one descriptor to another.
 
-use super::rw::MAX_TRANSFER;
 use crate::op::CURRENT;
 
 /// The arguments of a copy from one descriptor to another.
@@ -24,10 +23,5 @@ impl Copy {
             len: self.len - moved,
             ..self
         }
-    }
-
-    /// The bytes of one system call.
-    pub fn size(&self) -> usize {
-        self.len.min(MAX_TRANSFER) as usize
     }
 }

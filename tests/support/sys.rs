@@ -86,7 +86,8 @@ fn plain_call(op: &caio_op) -> i64 {
     let mut there = || there.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut);
     // SAFETY: the kernel checks every pointer.
     unsafe {
-        let raw = |result: libc::c_long| ret(result as i64);
+        #[allow(clippy::useless_conversion)] // on 64-bit systems
+        let raw = |result: libc::c_long| ret(result.into());
         match op.opcode {
             CAIO_OP_READLINKAT => raw(libc::syscall(libc::SYS_readlinkat, fd, buf, buf2, len)),
             CAIO_OP_SYMLINKAT => ret(libc::symlinkat(path, fd, second).into()),

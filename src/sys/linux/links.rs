@@ -51,8 +51,8 @@ pub fn linkat(dir: i32, path: &CStr, to_dir: i32, to: &CStr, flags: u32) -> Resu
     };
     let plain = || call(dir, path, to_dir, to, flags as i32);
     let without = || match flags {
-        // SAFETY: as above.
         0 if needs_no_directory(dir, path) && needs_no_directory(to_dir, to) => {
+            // SAFETY: as above.
             check(unsafe { libc::link(path.as_ptr(), to.as_ptr()) }.into())
         }
         _ => plain(),

@@ -3,8 +3,14 @@
 pub use super::span::Copy;
 
 use super::check;
+use super::rw::MAX_TRANSFER;
 use crate::error::{Errno, Result};
 use crate::op::CURRENT;
+
+/// The bytes of one system call.
+fn size(copy: &Copy) -> usize {
+    copy.len.min(MAX_TRANSFER) as usize
+}
 
 /// A pointer to an offset, or NULL for the current position.
 fn pointer(offset: &mut Option<i64>) -> *mut i64 {
@@ -20,14 +26,14 @@ pub fn copy_file_range(copy: &Copy) -> Result<u64> {
     let (mut from, mut to) = (explicit(copy.offset), copy.to_offset.map(|offset| offset as i64));
     let (from, to) = (pointer(&mut from), pointer(&mut to));
     // SAFETY: the offsets are live or NULL.
-    check(unsafe { libc::syscall(libc::SYS_copy_file_range, copy.from, from, copy.to, to, copy.size(), 0) } as i64)
+    check(unsafe { libc::syscall(libc::SYS_copy_file_range, copy.from, from, copy.to, to, size(copy), 0) } as i64)
 }
 
 /// sendfile(2).
 pub fn sendfile(copy: &Copy) -> Result<u64> {
     let mut from = explicit(copy.offset);
     // SAFETY: the offset is live or NULL.
-    check(unsafe { libc::sendfile64(copy.to, copy.from, pointer(&mut from), copy.size()) } as i64)
+    check(unsafe { libc::sendfile64(copy.to, copy.from, pointer(&mut from), size(copy)) } as i64)
 }
 
 /// splice(2).
@@ -35,7 +41,7 @@ pub fn splice(copy: &Copy, flags: u32) -> Result<u64> {
     let (mut from, mut to) = (explicit(copy.offset), copy.to_offset.map(|offset| offset as i64));
     let (from, to) = (pointer(&mut from), pointer(&mut to));
     // SAFETY: the offsets are live or NULL.
-    check(unsafe { libc::splice(copy.from, from, copy.to, to, copy.size(), flags) } as i64)
+    check(unsafe { libc::splice(copy.from, from, copy.to, to, size(copy), flags) } as i64)
 }
 
 /// Whether two descriptors are of the same file, and the ranges of the copy overlap: copy_file_range(2) refuses that.
