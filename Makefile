@@ -38,6 +38,7 @@ SOURCES    := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
 TOOLS      := caio-cp caio-probe caio-bench
 EXAMPLES   := $(wildcard c-examples/*.c $(TOOLS:%=c-examples/%/*) c-examples/json/*) c-examples/Makefile
 PAGES      := $(wildcard man/*.[1-9])
+HEADERS    := $(patsubst include/%,%,$(wildcard include/*.h include/*.hpp include/caio/*.hpp include/caio/detail/*.hpp))
 
 # Runs a program with a staged installation: $(call within,ROOT) COMMAND
 absolute = $(if $(filter /%,$1),$1,$(CURDIR)/$1)
@@ -47,7 +48,7 @@ relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all install install-lib install-strip uninstall header dist demo check check-install check-cp check-tools check-dist check-targets check-loom check-valgrind check-python check-python-long wheels \
+.PHONY: all install install-lib install-strip uninstall header dist demo check check-install check-ecosystem check-cp check-tools check-dist check-targets check-loom check-valgrind check-python check-python-long wheels \
 	torture bench bench-scaling bench-instructions stage stage-env fmt lint clean help FORCE
 
 all: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/tools ## build the library and the tools (the default)
@@ -101,13 +102,16 @@ $(BUILD)/tools: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/caio.pc include/
 	touch $@
 
 install-lib: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/caio.pc
-	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)'
+	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig'
 	$(INSTALL) -m 755 $(BUILD)/libcaio.so '$(DESTDIR)$(LIBDIR)/$(REAL)'
 	ln -sf $(REAL) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
 	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libcaio.so'
 	$(INSTALL) -m 644 $(BUILD)/libcaio.a '$(DESTDIR)$(LIBDIR)'
 	$(INSTALL) -m 644 $(BUILD)/caio.pc '$(DESTDIR)$(LIBDIR)/pkgconfig'
-	$(INSTALL) -m 644 include/caio.h '$(DESTDIR)$(INCLUDEDIR)'
+	@for header in $(HEADERS); do \
+		$(INSTALL) -d "$$(dirname '$(DESTDIR)$(INCLUDEDIR)'/$$header)" && \
+		$(INSTALL) -m 644 include/$$header '$(DESTDIR)$(INCLUDEDIR)'/$$header || exit 1; \
+	done
 
 install: all install-lib ## install under PREFIX (DESTDIR, BINDIR, LIBDIR, INCLUDEDIR, MANDIR, SYSCONFDIR)
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)'
@@ -125,7 +129,7 @@ install-strip: ## the same, without debug information
 	strip --strip-debug '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/libcaio.a' $(TOOLS:%='$(DESTDIR)$(BINDIR)/%')
 
 # Directories to remove if they are empty, deepest first. Under a system prefix, only those of libcaio.
-LEFT_DIRS := $(LIBDIR)/pkgconfig $(foreach n,1 2 3 4 5 6 7 8 9,$(MANDIR)/man$n) $(MANDIR)
+LEFT_DIRS := $(INCLUDEDIR)/caio/detail $(INCLUDEDIR)/caio $(LIBDIR)/pkgconfig $(foreach n,1 2 3 4 5 6 7 8 9,$(MANDIR)/man$n) $(MANDIR)
 ifeq ($(filter $(DESTDIR)$(PREFIX),/ /usr /usr/local),)
 LEFT_DIRS += $(patsubst %/,%,$(dir $(MANDIR))) $(LIBDIR) $(INCLUDEDIR) $(BINDIR) $(PREFIX)
 endif
@@ -133,7 +137,8 @@ endif
 uninstall: ## remove what install installed
 	rm -f '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/libcaio.so' \
 		'$(DESTDIR)$(LIBDIR)/libcaio.a' '$(DESTDIR)$(LIBDIR)/pkgconfig/caio.pc' \
-		'$(DESTDIR)$(INCLUDEDIR)/caio.h' $(TOOLS:%='$(DESTDIR)$(BINDIR)/%')
+		$(TOOLS:%='$(DESTDIR)$(BINDIR)/%')
+	@for header in $(HEADERS); do rm -f '$(DESTDIR)$(INCLUDEDIR)'/$$header; done
 	@for page in $(PAGES); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$${page##*/}; done
 	@for left in $(LEFT_DIRS); do \
 		if [ -d '$(DESTDIR)'$$left ]; then rmdir --ignore-fail-on-non-empty '$(DESTDIR)'$$left; fi; \
@@ -162,6 +167,9 @@ check: ## run everything: lint, all tests, staged installation, examples, valgri
 
 check-install: ## test C and C++ programs against a staged installation
 	@MAKE='$(MAKE)' tests/shell/install.sh
+
+check-ecosystem: ## build and run what is around the library: C++, loops, build systems, languages (ECOSYSTEM=short: a part)
+	@MAKE='$(MAKE)' tests/shell/ecosystem.sh
 
 check-cp: ## test caio-cp
 	@MAKE='$(MAKE)' tests/shell/caio_cp.sh

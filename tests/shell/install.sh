@@ -25,6 +25,7 @@ all_there() {
         [ -f "$file" ] || return
     done
     expect "libcaio.so.$version" "$(readlink "$STAGED_LIBS/libcaio.so.0")" && expect libcaio.so.0 "$(readlink "$STAGED_LIBS/libcaio.so")" &&
+        expect "$(cd "$root/include" && find . -name '*.h*' | sort)" "$(cd "$STAGE/include" && find . -name '*.h*' | sort)" &&
         expect "$(cd "$root/man" && ls)" "$(cd "$STAGE/share/man" && find . -name '*.[1-9]' -printf '%f\n' | LC_ALL=C sort)"
 }
 check "make install installs every file" all_there

@@ -1,0 +1,46 @@
+# The C++ headers: without a warning in each standard and compiler, and their tests under ASan and UBSan.
+# shellcheck shell=bash disable=SC2046
+
+sanitizers=(-fsanitize=address,undefined -fno-sanitize-recover=all -g)
+tests=$root/tests/cpp
+
+headers_alone() { # COMPILER STANDARD
+    (cd "$STAGE/include" && find caio.hpp caio/*.hpp caio/detail/*.hpp ! -name asio.hpp) | sed 's/.*/#include <&>/' >alone.cpp
+    "$1" -std=c++"$2" "${strict[@]}" -fsyntax-only alone.cpp $($PKG_CONFIG --cflags caio)
+}
+# cxx COMPILER STANDARD NAME FLAGS...: builds a test.
+cxx() { "$1" -std=c++"$2" "${strict[@]}" "${@:4}" "$tests/$3.cpp" -o "$3-$1-$2" -pthread $(flags); }
+
+# tested COMPILER STANDARD NAME FLAGS...: builds a test and runs it on each backend.
+tested() {
+    check "$3.cpp as C++$2, $1" cxx "$@"
+    for backend in uring linux thread; do
+        CAIO_IMPL=$backend check "$3.cpp as C++$2, $1, on $backend" "./$3-$1-$2" $backend
+    done
+}
+has_asio() { echo '#include <asio.hpp>' | g++ -fsyntax-only -xc++ -; }
+has_boost() { echo '#include <boost/asio.hpp>' | g++ -fsyntax-only -xc++ -; }
+sanitizes() { echo 'int main() {}' | "$1" "${sanitizers[@]}" -xc++ - -o sanitized; }
+
+every_standard() { # COMPILER
+    for standard in 17 20 23; do
+        check "the C++ headers alone as C++$standard, $1" headers_alone "$1" ${standard/23/2b}
+        tested "$1" ${standard/23/2b} callbacks "${sanitizers[@]}"
+        [ $standard = 17 ] || tested "$1" ${standard/23/2b} coroutines "${sanitizers[@]}"
+    done
+}
+in_short() {
+    check "the C++ headers alone as C++17, g++" headers_alone g++ 17
+    tested g++ 17 callbacks "${sanitizers[@]}"
+    tested g++ 20 coroutines "${sanitizers[@]}"
+    ! needs "caio/asio.hpp" libasio-dev has_asio || tested g++ 17 asio -DCAIO_ASIO_STANDALONE
+}
+in_full() {
+    every_standard g++
+    ! needs "C++ with clang++" clang have clang++ || ! needs "C++ with clang++" libclang-rt-14-dev sanitizes clang++ || every_standard clang++
+    ! needs "caio/asio.hpp" libasio-dev has_asio || tested g++ 20 asio -DCAIO_ASIO_STANDALONE "${sanitizers[@]}"
+    ! needs "caio/asio.hpp with Boost" libboost-dev has_boost || tested g++ 17 asio "${sanitizers[@]}"
+}
+if needs "C++" g++ have g++; then
+    if short; then in_short; else in_full; fi
+fi
