@@ -7,6 +7,8 @@ use std::thread;
 #[cfg(loom)]
 use loom::thread;
 
+use std::ffi::c_void;
+
 use crate::error::Result;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sys::fd::{AsRawFd, RawFd};
@@ -35,6 +37,16 @@ impl Notifier {
     /// Becomes readable with each further signal.
     pub fn edges(&self) -> Result<Edges> {
         Edges::new(&self.descriptor)
+    }
+
+    /// The descriptor that event loops watch.
+    pub fn for_loops(&self) -> Result<RawFd> {
+        self.descriptor.for_loops()
+    }
+
+    /// The HANDLE that a Windows program waits for; ENOSYS elsewhere.
+    pub fn event_handle(&self) -> Result<*mut c_void> {
+        self.descriptor.event_handle()
     }
 
     pub fn descriptors(&self) -> [Option<RawFd>; 2] {

@@ -86,7 +86,6 @@ pub struct Context {
     shared: Arc<Shared>,
     max_requests: u32,
     kind: backend::Kind,
-    events_fd: RawFd,
     /// The process that made it.
     process: u64,
     /// With SINGLE_THREAD: the thread that made the first call, 0 before.
@@ -153,7 +152,7 @@ impl Context {
             fds,
         });
         let owner = single_thread.then(AtomicUsize::default);
-        Ok(Self { shared, max_requests, kind, events_fd, process: fork::process(), owner })
+        Ok(Self { shared, max_requests, kind, process: fork::process(), owner })
     }
 
     pub fn submit(&self, source: &impl Source) -> Result<u32> {
@@ -200,7 +199,7 @@ impl Context {
 
     pub fn events_fd(&self) -> Result<u32> {
         self.check_process()?;
-        Ok(self.events_fd as u32)
+        self.shared.notifier.for_loops().map(|fd| fd as u32)
     }
 
     pub fn backend(&self) -> Result<u32> {
@@ -223,7 +222,7 @@ impl Context {
     /// A waitable handle of the system, where descriptors are none.
     pub fn event_handle(&self) -> Result<*mut c_void> {
         self.check_process()?;
-        Err(Errno(libc::ENOSYS))
+        self.shared.notifier.event_handle()
     }
 
     pub fn stats(&self) -> Result<Counters> {

@@ -7,6 +7,7 @@ use crate::error::Errno;
 use crate::exec::blocking;
 use crate::op::{Op, SimpleTransfer};
 use crate::slab::{Place, Slot, Token};
+use crate::sys::config::DISK_ERRORS;
 use crate::sys::file_kind::{self, FileKind};
 use crate::sys::rw::MAX_TRANSFER;
 
@@ -202,5 +203,5 @@ impl State {
 /// Whether a worker thread retries the operation, because the error may be the kernel interface's own. For example, the
 /// submitting thread exited, or a filter refuses the opcode. Errors of the disk are not retried.
 fn worth_a_worker(errno: Errno) -> bool {
-    !matches!(errno.0, libc::EIO | libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::EROFS)
+    !DISK_ERRORS.contains(&errno.0)
 }

@@ -7,7 +7,7 @@
 //!
 //! - `aio`, `uring`: the kernel's queues. Elsewhere, re-export those of `absent`, which nothing can construct.
 //! - `attributes`: modes, owners, times, extended attributes, status and sync of file systems; `TIMES_SIZE`.
-//! - `config`: `read` of the file that sets the default backend.
+//! - `config`: `PATH_MAX`, `DISK_ERRORS`, and `read` of the file that sets the default backend.
 //! - `copy`: `from_caller` and `to_caller`, which report an invalid address as EFAULT; `check_path`, and then `path_part`,
 //!   which may be `from_caller`.
 //! - `fd`: `RawFd` (32 bits), `AsRawFd`, `OwnedFd`. What holds descriptors implements [`Descriptors`].
@@ -29,6 +29,8 @@
 
 #[cfg(unix)]
 mod unix;
+#[cfg(unix)]
+use unix::check;
 
 #[cfg(all(target_os = "linux", not(caio_posix)))]
 #[path = "linux/mod.rs"]
@@ -36,6 +38,10 @@ mod system;
 
 #[cfg(all(unix, any(not(target_os = "linux"), caio_posix)))]
 #[path = "posix/mod.rs"]
+mod system;
+
+#[cfg(windows)]
+#[path = "windows/mod.rs"]
 mod system;
 
 #[cfg(any(not(target_os = "linux"), caio_posix))]
@@ -55,20 +61,27 @@ pub use system::{
     thread, timer, uring,
 };
 
+use std::ffi::c_void;
+
 use crate::error::{Errno, Result};
 
 /// A value with descriptors, which a child of fork(2) closes: none, one or two.
 pub trait Descriptors {
     fn descriptors(&self) -> [Option<fd::RawFd>; 2];
+
+    /// The one that event loops watch.
+    fn for_loops(&self) -> Result<fd::RawFd> {
+        self.descriptors()[0].ok_or(Errno(libc::EBADF))
+    }
+
+    /// The HANDLE that a Windows program waits for; ENOSYS elsewhere.
+    fn event_handle(&self) -> Result<*mut c_void> {
+        Err(Errno(libc::ENOSYS))
+    }
 }
 
 impl Descriptors for fd::OwnedFd {
     fn descriptors(&self) -> [Option<fd::RawFd>; 2] {
         [Some(fd::AsRawFd::as_raw_fd(self)), None]
     }
-}
-
-/// The result of a C library function that sets errno.
-fn check(answer: i64) -> Result<u64> {
-    if answer < 0 { Err(Errno::last()) } else { Ok(answer as u64) }
 }

@@ -4,8 +4,7 @@ use super::copy;
 use super::mem::{Memory, PAGE};
 use crate::error::{Errno, Result};
 
-/// The longest path that system calls read, with its NUL.
-pub const PATH_MAX: usize = libc::PATH_MAX as usize;
+pub use super::system::config::PATH_MAX;
 
 /// Appends the NUL-terminated path at `from` to `to`. Fails with EFAULT if it is NULL or not readable, or ENOMEM. A path that
 /// is too long is cut where the system call still fails with ENAMETOOLONG.

@@ -1,5 +1,7 @@
 //! Interruptible calls where the system has none.
 
+#![allow(dead_code)] // A system may have its own.
+
 use super::Descriptors;
 use super::fd::{AsRawFd, RawFd};
 use super::rw::Transfer;
@@ -11,7 +13,6 @@ pub const TELLS_WHAT_MOVED: bool = true;
 pub enum CallRing {}
 
 /// A completion of the ring.
-#[allow(dead_code)] // Nothing makes one.
 pub enum Ended {
     Call(u64, Result<u64>),
     CancelMissed(u64),

@@ -1,8 +1,14 @@
-//! The file that sets the default backend.
+//! The system's limits and errors, and the file that sets the default backend.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+
+/// The longest path that system calls read, with its NUL.
+pub const PATH_MAX: usize = libc::PATH_MAX as usize;
+
+/// Errors of a disk, which another way to make the call meets too.
+pub const DISK_ERRORS: [i32; 5] = [libc::EIO, libc::ENOSPC, libc::EDQUOT, libc::EFBIG, libc::EROFS];
 
 /// Reads the start of a file into `content`, and returns its length. None if there is none, or if it is world-writable.
 /// O_NONBLOCK, because opening a FIFO blocks.

@@ -90,7 +90,7 @@ fn with_small_stack<R>(create: impl FnOnce(*const libc::pthread_attr_t) -> R) ->
 
 /// Keeps the calling thread's errno across `call`, whose failure the library handles itself.
 pub fn keeping_errno<T>(call: impl FnOnce() -> T) -> T {
-    let errno = Errno::last();
+    let errno = super::last();
     let answer = call();
     // SAFETY: this thread's own.
     unsafe { *errno_place() = errno.0 };

@@ -1,0 +1,307 @@
+//! Operations on whole files and on paths, with the arguments of Linux's calls.
+
+use std::ffi::CStr;
+
+use windows_sys::Wdk::Storage::FileSystem::{
+    FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_DISPOSITION_DELETE,
+    FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE, FILE_DISPOSITION_POSIX_SEMANTICS, FILE_NO_INTERMEDIATE_BUFFERING,
+    FILE_NON_DIRECTORY_FILE, FILE_OPEN, FILE_OPEN_FOR_BACKUP_INTENT, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF,
+    FILE_RANDOM_ACCESS, FILE_RENAME_IGNORE_READONLY_ATTRIBUTE, FILE_RENAME_POSIX_SEMANTICS,
+    FILE_RENAME_REPLACE_IF_EXISTS, FILE_SEQUENTIAL_ONLY, FILE_WRITE_THROUGH, FileAllocationInformation,
+    FileDispositionInformation, FileDispositionInformationEx, FileEndOfFileInformation, FileRenameInformation,
+    FileRenameInformationEx,
+};
+use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::Storage::FileSystem::{
+    DELETE, FILE_APPEND_DATA, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_TEMPORARY,
+    FILE_FLAG_BACKUP_SEMANTICS, FILE_GENERIC_READ, FILE_GENERIC_WRITE, FILE_READ_ATTRIBUTES, FILE_SHARE_DELETE,
+    FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TRAVERSE, FILE_WRITE_ATTRIBUTES, FILE_WRITE_DATA, FlushFileBuffers,
+    GetFileSizeEx, ReOpenFile,
+};
+
+use super::error::check;
+use super::fd::{AsRawFd, OwnedFd, RawFd, handle};
+use super::file_kind::{self, FileKind};
+use super::mem::Memory;
+use super::nt::{self, How, Name};
+use super::{copy, socket, stat};
+use crate::error::{Errno, Result};
+
+/// The working directory, as the directory of a path.
+pub const AT_FDCWD: RawFd = -100;
+
+const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
+const AT_REMOVEDIR: u32 = 0x200;
+const AT_EMPTY_PATH: u32 = 0x1000;
+const EINVAL: Errno = Errno(libc::EINVAL);
+
+/// The flags of an open: those of the C runtime, and three that it lacks, in the numbers of libuv.
+mod flags {
+    pub const DIRECT: u32 = 0x0200_0000;
+    pub const DSYNC: u32 = 0x0400_0000;
+    pub const SYNC: u32 = 0x0800_0000;
+}
+
+pub fn fsync(fd: RawFd) -> Result<u64> {
+    let file = handle(fd);
+    // SAFETY: takes no memory.
+    match check(unsafe { FlushFileBuffers(file) }) {
+        Err(Errno(libc::EPERM)) => flush_writable(file),
+        // A pipe, a console: nothing to flush.
+        Err(Errno(libc::EISDIR)) => Err(EINVAL),
+        answer => answer,
+    }
+    .map(|()| 0)
+}
+
+/// The system flushes only through a handle that may write; POSIX through any.
+fn flush_writable(file: HANDLE) -> Result<()> {
+    const SHARE: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    // SAFETY: takes no memory.
+    let again = unsafe { ReOpenFile(file, FILE_GENERIC_WRITE, SHARE, FILE_FLAG_BACKUP_SEMANTICS) };
+    if again == INVALID_HANDLE_VALUE {
+        return Err(Errno(libc::EPERM));
+    }
+    let again = OwnedFd::of(again);
+    // SAFETY: takes no memory.
+    check(unsafe { FlushFileBuffers(again.handle()) })
+}
+
+pub fn fdatasync(fd: RawFd) -> Result<u64> {
+    fsync(fd)
+}
+
+/// The system has no call for a part of a file: flushes all of it.
+pub fn sync_file_range(fd: RawFd, offset: u64, len: u64, flags: u32) -> Result<u64> {
+    const ALL: u32 = 7;
+    let end = offset.checked_add(len).and_then(|end| i64::try_from(end).ok());
+    if flags & !ALL != 0 || end.is_none() {
+        return Err(EINVAL);
+    }
+    refuse_stream(fd)?;
+    fsync(fd)
+}
+
+pub fn fallocate(fd: RawFd, mode: u32, offset: u64, len: u64) -> Result<u64> {
+    const KEEP_SIZE: u32 = 1;
+    if mode & !KEEP_SIZE != 0 {
+        return Err(Errno(libc::EOPNOTSUPP));
+    }
+    if len == 0 || i64::try_from(offset).is_err() || i64::try_from(len).is_err() {
+        return Err(EINVAL);
+    }
+    let end = offset.checked_add(len).and_then(|end| i64::try_from(end).ok()).ok_or(Errno(libc::EFBIG))?;
+    refuse_stream(fd)?;
+    let size = size(fd)?;
+    let allocated = stat::allocated(handle(fd)).unwrap_or(0);
+    // A smaller allocation would cut the file.
+    if end > allocated.max(size) {
+        // SAFETY: the class takes the number of bytes.
+        let reserved = unsafe { nt::set(handle(fd), FileAllocationInformation, &[end]) };
+        match reserved {
+            // A file that is not sparse gets its clusters with its size, too.
+            Err(Errno(libc::EOPNOTSUPP | libc::EINVAL | libc::EIO)) if mode & KEEP_SIZE == 0 => {}
+            Err(Errno(libc::EPERM)) => return Err(Errno(libc::EBADF)),
+            Err(errno) => return Err(errno),
+            Ok(()) => {}
+        }
+    }
+    if mode & KEEP_SIZE == 0 && end > size {
+        return set_size(fd, end);
+    }
+    Ok(0)
+}
+
+fn size(fd: RawFd) -> Result<i64> {
+    let mut size = 0;
+    // SAFETY: a live number.
+    check(unsafe { GetFileSizeEx(handle(fd), &raw mut size) }).map(|()| size)
+}
+
+pub fn ftruncate(fd: RawFd, size: u64) -> Result<u64> {
+    let size = i64::try_from(size).map_err(|_| EINVAL)?;
+    match file_kind::look(fd).kind {
+        FileKind::Storage => set_size(fd, size),
+        _ => Err(EINVAL),
+    }
+}
+
+fn set_size(fd: RawFd, size: i64) -> Result<u64> {
+    // SAFETY: the class takes the size.
+    match unsafe { nt::set(handle(fd), FileEndOfFileInformation, &[size]) } {
+        // Not open for writing.
+        Err(Errno(libc::EPERM)) => Err(EINVAL),
+        answer => answer.map(|()| 0),
+    }
+}
+
+fn refuse_stream(fd: RawFd) -> Result<()> {
+    if file_kind::look(fd).kind == FileKind::Storage { Ok(()) } else { Err(Errno(libc::ESPIPE)) }
+}
+
+/// The result is the new handle, which the caller owns.
+pub fn openat(dir: RawFd, path: &CStr, flags: u32, mode: u32) -> Result<u64> {
+    let name = Name::new(dir, path)?;
+    let opened = name.open(&how_to_open(flags as i32, mode)?)?;
+    let fd = opened.as_raw_fd();
+    std::mem::forget(opened);
+    Ok(fd as u64)
+}
+
+/// openat2(2), which this system does not have.
+pub fn open_how(_: RawFd, _: &CStr, _: &[u8], _: u64) -> Result<u64> {
+    Err(Errno(libc::EOPNOTSUPP))
+}
+
+pub fn open_flags(_: &[u8]) -> u32 {
+    0
+}
+
+fn how_to_open(flags: i32, mode: u32) -> Result<How> {
+    const OWNER_WRITES: u32 = 0o200;
+    let is = |flag| flags & flag != 0;
+    let mut access = match flags & (libc::O_RDONLY | libc::O_WRONLY | libc::O_RDWR) {
+        libc::O_RDONLY => FILE_GENERIC_READ | FILE_TRAVERSE,
+        libc::O_WRONLY => FILE_GENERIC_WRITE | FILE_READ_ATTRIBUTES,
+        libc::O_RDWR => FILE_GENERIC_READ | FILE_GENERIC_WRITE,
+        _ => return Err(EINVAL),
+    };
+    let writes = access & FILE_WRITE_DATA != 0;
+    if is(libc::O_APPEND) && writes {
+        access = access & !FILE_WRITE_DATA | FILE_APPEND_DATA;
+    }
+    let disposition = match (is(libc::O_CREAT), is(libc::O_EXCL), is(libc::O_TRUNC)) {
+        (true, true, _) => FILE_CREATE,
+        (true, false, true) => FILE_OVERWRITE_IF,
+        (true, false, false) => FILE_OPEN_IF,
+        (false, _, true) => FILE_OVERWRITE,
+        (false, _, false) => FILE_OPEN,
+    };
+    let mut options = FILE_OPEN_FOR_BACKUP_INTENT;
+    for (flag, option) in [
+        (flags::DIRECT as i32, FILE_NO_INTERMEDIATE_BUFFERING),
+        ((flags::DSYNC | flags::SYNC) as i32, FILE_WRITE_THROUGH),
+        (libc::O_SEQUENTIAL, FILE_SEQUENTIAL_ONLY),
+        (libc::O_RANDOM, FILE_RANDOM_ACCESS),
+        (libc::O_TEMPORARY, FILE_DELETE_ON_CLOSE),
+    ] {
+        options |= if is(flag) { option } else { 0 };
+    }
+    if is(libc::O_TEMPORARY) {
+        access |= DELETE;
+    }
+    if writes || is(libc::O_CREAT | libc::O_TRUNC) {
+        options |= FILE_NON_DIRECTORY_FILE;
+    }
+    let read_only = is(libc::O_CREAT) && mode & OWNER_WRITES == 0;
+    let temporary = if is(libc::_O_SHORT_LIVED) { FILE_ATTRIBUTE_TEMPORARY } else { 0 };
+    let attributes = temporary | if read_only { FILE_ATTRIBUTE_READONLY } else { FILE_ATTRIBUTE_NORMAL };
+    Ok(How { access, disposition, options, attributes })
+}
+
+/// Closes a handle or a socket.
+pub fn close(fd: RawFd) -> Result<u64> {
+    // Negative handles stand for this process and thread, which close ignores.
+    if fd <= 0 {
+        return Err(Errno(libc::EBADF));
+    }
+    if file_kind::look(fd).kind == FileKind::Socket {
+        return socket::close(fd).map(|()| 0);
+    }
+    // SAFETY: the handle is the operation's to close.
+    check(unsafe { CloseHandle(handle(fd)) }).map(|()| 0)
+}
+
+/// `to` is the caller's struct caio_statx.
+pub fn statx(dir: RawFd, path: &CStr, flags: u32, mask: u32, to: Memory) -> Result<u64> {
+    const SYNC: u32 = 0x6000;
+    const RESERVED: u32 = 1 << 31;
+    if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | SYNC | 0x800) != 0 || mask & RESERVED != 0 {
+        return Err(EINVAL);
+    }
+    let told = if path.is_empty() && flags & AT_EMPTY_PATH != 0 && dir != AT_FDCWD {
+        stat::of(dir)?
+    } else {
+        let path = if path.is_empty() && flags & AT_EMPTY_PATH != 0 { c"." } else { path };
+        let how = How::existing(FILE_READ_ATTRIBUTES, flags & AT_SYMLINK_NOFOLLOW == 0);
+        stat::of(Name::new(dir, path)?.open(&how)?.as_raw_fd())?
+    };
+    copy::to_caller(&told.to_bytes(), to).map(|()| 0)
+}
+
+pub fn renameat2(dir: RawFd, from: &CStr, to_dir: RawFd, to: &CStr, flags: u32) -> Result<u64> {
+    const NOREPLACE: u32 = 1;
+    if flags & !NOREPLACE != 0 {
+        return Err(EINVAL);
+    }
+    let file = Name::new(dir, from)?.open(&How::existing(DELETE, false))?;
+    let to = Name::new(to_dir, to)?;
+    let replace = if flags & NOREPLACE == 0 { FILE_RENAME_REPLACE_IF_EXISTS } else { 0 };
+    let newest = replace | FILE_RENAME_POSIX_SEMANTICS | FILE_RENAME_IGNORE_READONLY_ATTRIBUTE;
+    // SAFETY: the structure of both classes.
+    let answer = unsafe {
+        match nt::set(file.handle(), FileRenameInformationEx, &to.for_rename(newest)?) {
+            // An old system, or a file system other than NTFS.
+            Err(errno) if is_unknown(errno) => nt::set(file.handle(), FileRenameInformation, &to.for_rename(replace)?),
+            answer => answer,
+        }
+    };
+    answer.map(|()| 0)
+}
+
+/// Whether the system or the file system does not know a class of information.
+fn is_unknown(errno: Errno) -> bool {
+    matches!(errno.0, libc::EOPNOTSUPP | libc::EINVAL | libc::EISDIR | libc::EIO)
+}
+
+pub fn unlinkat(dir: RawFd, path: &CStr, flags: u32) -> Result<u64> {
+    let kind = match flags {
+        0 => FILE_NON_DIRECTORY_FILE,
+        AT_REMOVEDIR => FILE_DIRECTORY_FILE,
+        _ => return Err(EINVAL),
+    };
+    let name = Name::new(dir, path)?;
+    let open = |more| {
+        let how = How::existing(DELETE | more, false);
+        name.open(&How { options: how.options | kind, ..how })
+    };
+    let file = open(0)?;
+    let newest =
+        FILE_DISPOSITION_DELETE | FILE_DISPOSITION_POSIX_SEMANTICS | FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE;
+    // SAFETY: the class takes the flags.
+    match unsafe { nt::set(file.handle(), FileDispositionInformationEx, &[newest]) } {
+        Err(errno) if is_unknown(errno) => {}
+        answer => return answer.map(|()| 0),
+    }
+    // SAFETY: the class takes a byte: delete.
+    match unsafe { nt::set(file.handle(), FileDispositionInformation, &[1u8]) } {
+        Err(Errno(libc::EPERM)) => {
+            let file = open(FILE_WRITE_ATTRIBUTES)?;
+            stat::make_writable(file.handle())?;
+            // SAFETY: as above.
+            unsafe { nt::set(file.handle(), FileDispositionInformation, &[1u8]) }
+        }
+        answer => answer,
+    }
+    .map(|()| 0)
+}
+
+pub fn mkdirat(dir: RawFd, path: &CStr, _mode: u32) -> Result<u64> {
+    let how = How {
+        disposition: FILE_CREATE,
+        options: FILE_DIRECTORY_FILE,
+        attributes: FILE_ATTRIBUTE_NORMAL,
+        access: FILE_READ_ATTRIBUTES,
+    };
+    Name::new(dir, path)?.open(&how).map(|_| 0)
+}
+
+/// Whether opening the path may wait for something other than a disk. An open of a named pipe never waits here.
+pub fn open_may_block(_: RawFd, _: &CStr, _: u32) -> bool {
+    false
+}
+
+/// Another handle of a directory.
+pub fn open_for_paths(dir: RawFd) -> Result<OwnedFd> {
+    Name::new(dir, c".")?.open(&How::existing(FILE_GENERIC_READ | FILE_TRAVERSE, true))
+}

@@ -1,0 +1,124 @@
+//! Calls that may wait for ever, each on a thread of its own, which a cancel ends.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::super::Descriptors;
+use super::event::Event;
+use super::fd::{AsRawFd, RawFd, handle};
+use super::mem::room;
+use super::overlapped::Slot;
+use super::rw::{self, Transfer};
+use super::thread;
+use crate::error::{Errno, Result};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
+
+/// A cancelled write does not tell what it has moved, so a write is not interrupted to make it short.
+pub const TELLS_WHAT_MOVED: bool = false;
+
+/// The calls of one poller.
+pub struct CallRing {
+    ends: Arc<Ends>,
+    running: Vec<(u64, Arc<Call>, thread::Handle)>,
+}
+
+/// The results of calls that have ended.
+struct Ends {
+    event: Event,
+    results: Mutex<VecDeque<(u64, Result<u64>)>>,
+}
+
+struct Call {
+    slot: Slot,
+    transfer: Transfer,
+    cancelled: AtomicBool,
+}
+
+/// A completion of the ring.
+pub enum Ended {
+    /// A call ended, with this token and result.
+    Call(u64, Result<u64>),
+    /// A cancel did not find this call.
+    #[allow(dead_code)] // A cancel that comes too early is repeated in a while.
+    CancelMissed(u64),
+}
+
+impl CallRing {
+    pub fn open() -> Result<Self> {
+        let ends = Ends { event: Event::new()?, results: Mutex::new(VecDeque::new()) };
+        Ok(Self { ends: Arc::new(ends), running: room(8)? })
+    }
+
+    /// Starts a call. Its memory must stay valid until it ends.
+    pub fn begin(&mut self, token: u64, transfer: &Transfer) -> Result<()> {
+        let no_memory = |_| Errno(libc::ENOMEM);
+        self.running.try_reserve(1).map_err(no_memory)?;
+        // Room for the results of all calls, so that none is lost.
+        self.ends.results.lock().try_reserve(self.running.len() + 1).map_err(no_memory)?;
+        let call = Call { slot: Slot::new()?, transfer: *transfer, cancelled: AtomicBool::new(false) };
+        let call = Arc::new(call);
+        let (ends, theirs) = (self.ends.clone(), call.clone());
+        let thread = thread::spawn(c"caio-call", move || ends.add(token, theirs.run()))?;
+        self.running.push((token, call, thread));
+        Ok(())
+    }
+
+    /// Interrupts a call, unless its thread is not inside it yet. It ends soon, with ECANCELED or its result.
+    pub fn cancel(&mut self, token: u64) {
+        if let Some((_, call, thread)) = self.running.iter().find(|running| running.0 == token) {
+            // Relaxed: guards nothing.
+            call.cancelled.store(true, Ordering::Relaxed);
+            call.slot.cancel(handle(call.transfer.fd));
+            thread.cancel_io();
+        }
+    }
+
+    /// The next completion.
+    pub fn pop(&mut self) -> Option<Ended> {
+        let (token, result) = self.ends.take()?;
+        if let Some(at) = self.running.iter().position(|running| running.0 == token) {
+            self.running.swap_remove(at);
+        }
+        Some(Ended::Call(token, result))
+    }
+}
+
+impl Call {
+    fn run(&self) -> Result<u64> {
+        // Relaxed: as in `cancel`.
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Errno(libc::ECANCELED));
+        }
+        rw::transfer_with(&self.transfer, &self.slot)
+    }
+}
+
+impl Ends {
+    fn add(&self, token: u64, result: Result<u64>) {
+        let mut results = self.results.lock();
+        results.push_back((token, result));
+        self.event.set();
+    }
+
+    fn take(&self) -> Option<(u64, Result<u64>)> {
+        let mut results = self.results.lock();
+        let first = results.pop_front();
+        if first.is_none() {
+            self.event.reset();
+        }
+        first
+    }
+}
+
+impl AsRawFd for CallRing {
+    fn as_raw_fd(&self) -> RawFd {
+        self.ends.event.as_raw_fd()
+    }
+}
+
+impl Descriptors for CallRing {
+    fn descriptors(&self) -> [Option<RawFd>; 2] {
+        [None; 2]
+    }
+}

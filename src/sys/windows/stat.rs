@@ -1,0 +1,152 @@
+//! What a file's information tells, as Linux's statx(2) lays it out.
+
+use std::mem::MaybeUninit;
+
+use windows_sys::Win32::Foundation::HANDLE;
+use windows_sys::Win32::Storage::FileSystem::{
+    BY_HANDLE_FILE_INFORMATION, FILE_ATTRIBUTE_COMPRESSED, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_ENCRYPTED,
+    FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_REPARSE_POINT, FILE_ATTRIBUTE_TAG_INFO,
+    FILE_BASIC_INFO, FILE_INFO_BY_HANDLE_CLASS, FILE_STANDARD_INFO, FileAttributeTagInfo, FileBasicInfo,
+    FileStandardInfo, GetFileInformationByHandle, GetFileInformationByHandleEx, SetFileInformationByHandle,
+};
+
+use super::error::check;
+use super::fd::{RawFd, handle};
+use super::file_kind::{self, FileKind};
+use crate::error::Result;
+
+/// The caller's `struct caio_statx`, in words of 4 bytes.
+pub struct Statx([u32; 64]);
+
+mod mode {
+    pub const PIPE: u32 = 0o010_000;
+    pub const CHARACTERS: u32 = 0o020_000;
+    pub const DIRECTORY: u32 = 0o040_000;
+    pub const REGULAR: u32 = 0o100_000;
+    pub const LINK: u32 = 0o120_000;
+    pub const SOCKET: u32 = 0o140_000;
+    pub const READ: u32 = 0o444;
+    pub const WRITE: u32 = 0o222;
+    pub const SEARCH: u32 = 0o111;
+}
+
+/// STATX_BASIC_STATS and STATX_BTIME.
+const TOLD: u32 = 0xfff;
+/// STATX_ATTR_COMPRESSED and STATX_ATTR_ENCRYPTED.
+const COMPRESSED: u64 = 0x4;
+const ENCRYPTED: u64 = 0x800;
+
+impl Statx {
+    pub fn to_bytes(&self) -> [u8; 256] {
+        let mut bytes = [0; 256];
+        for (word, place) in self.0.iter().zip(bytes.chunks_exact_mut(4)) {
+            place.copy_from_slice(&word.to_ne_bytes());
+        }
+        bytes
+    }
+
+    fn put(&mut self, byte: usize, value: u64) {
+        (self.0[byte / 4], self.0[byte / 4 + 1]) = (value as u32, (value >> 32) as u32);
+    }
+
+    /// A time in units of 100 nanoseconds since 1601.
+    fn put_time(&mut self, byte: usize, time: i64) {
+        const SECOND: i64 = 10_000_000;
+        const YEARS_1601_TO_1970: i64 = 11_644_473_600;
+        self.put(byte, (time.div_euclid(SECOND) - YEARS_1601_TO_1970) as u64);
+        self.0[byte / 4 + 2] = time.rem_euclid(SECOND) as u32 * 100;
+    }
+}
+
+/// What the system tells about a descriptor.
+pub fn of(fd: RawFd) -> Result<Statx> {
+    let mut told = Statx([0; 64]);
+    told.0[0] = TOLD;
+    let kind = file_kind::look(fd).kind;
+    if kind != FileKind::Storage || !file_kind::is_disk(fd) {
+        let file_type = match kind {
+            FileKind::Socket => mode::SOCKET,
+            _ if file_kind::is_pipe(fd) => mode::PIPE,
+            _ => mode::CHARACTERS,
+        };
+        // An invalid handle counts as storage.
+        file_kind::check(fd)?;
+        (told.0[4], told.0[7]) = (1, file_type | mode::READ | mode::WRITE);
+        return Ok(told);
+    }
+    let file = handle(fd);
+    let mut identity = MaybeUninit::<BY_HANDLE_FILE_INFORMATION>::zeroed();
+    // SAFETY: a live structure.
+    check(unsafe { GetFileInformationByHandle(file, identity.as_mut_ptr()) })?;
+    // SAFETY: filled by a call that succeeded.
+    let identity = unsafe { identity.assume_init() };
+    // SAFETY: the structures of these classes.
+    let (basic, standard) = unsafe {
+        (query::<FILE_BASIC_INFO>(file, FileBasicInfo)?, query::<FILE_STANDARD_INFO>(file, FileStandardInfo)?)
+    };
+    let is = |attribute| basic.FileAttributes & attribute != 0;
+    told.0[1] = 4096;
+    let attribute = |here, there| if is(here) { there } else { 0 };
+    told.put(8, attribute(FILE_ATTRIBUTE_COMPRESSED, COMPRESSED) | attribute(FILE_ATTRIBUTE_ENCRYPTED, ENCRYPTED));
+    told.0[4] = identity.nNumberOfLinks;
+    told.0[7] = mode_of(file, basic.FileAttributes);
+    told.put(32, u64::from(identity.nFileIndexHigh) << 32 | u64::from(identity.nFileIndexLow));
+    told.put(40, standard.EndOfFile as u64);
+    told.put(48, (standard.AllocationSize as u64).div_ceil(512));
+    told.put(56, COMPRESSED | ENCRYPTED);
+    let times = [basic.LastAccessTime, basic.CreationTime, basic.ChangeTime, basic.LastWriteTime];
+    for (at, time) in times.into_iter().enumerate() {
+        told.put_time(64 + 16 * at, time);
+    }
+    told.0[34] = 0;
+    told.0[35] = identity.dwVolumeSerialNumber;
+    Ok(told)
+}
+
+/// As the C runtime has it: a file that is not read-only is everybody's to write.
+fn mode_of(file: HANDLE, attributes: u32) -> u32 {
+    let is = |attribute| attributes & attribute != 0;
+    let write = if is(FILE_ATTRIBUTE_READONLY) { 0 } else { mode::WRITE };
+    if is(FILE_ATTRIBUTE_REPARSE_POINT) && is_link(file) {
+        return mode::LINK | mode::READ | mode::WRITE | mode::SEARCH;
+    }
+    if is(FILE_ATTRIBUTE_DIRECTORY) {
+        return mode::DIRECTORY | mode::READ | mode::WRITE | mode::SEARCH;
+    }
+    mode::REGULAR | mode::READ | write
+}
+
+/// Whether a reparse point is a symbolic link or a junction.
+fn is_link(file: HANDLE) -> bool {
+    const SYMLINK: u32 = 0xa000_000c;
+    const MOUNT_POINT: u32 = 0xa000_0003;
+    // SAFETY: the structure of this class.
+    let tag = unsafe { query::<FILE_ATTRIBUTE_TAG_INFO>(file, FileAttributeTagInfo) };
+    tag.is_ok_and(|tag| [SYMLINK, MOUNT_POINT].contains(&tag.ReparseTag))
+}
+
+/// The bytes that are reserved for a file.
+pub fn allocated(file: HANDLE) -> Result<i64> {
+    // SAFETY: the structure of this class.
+    unsafe { query::<FILE_STANDARD_INFO>(file, FileStandardInfo) }.map(|standard| standard.AllocationSize)
+}
+
+/// Takes the read-only attribute off, which keeps old systems from deleting the file.
+pub fn make_writable(file: HANDLE) -> Result<()> {
+    // SAFETY: the structure of this class.
+    let mut basic = unsafe { query::<FILE_BASIC_INFO>(file, FileBasicInfo)? };
+    basic.FileAttributes = basic.FileAttributes & !FILE_ATTRIBUTE_READONLY | FILE_ATTRIBUTE_NORMAL;
+    let size = size_of::<FILE_BASIC_INFO>() as u32;
+    // SAFETY: a live structure of this class.
+    check(unsafe { SetFileInformationByHandle(file, FileBasicInfo, (&raw const basic).cast(), size) })
+}
+
+/// # Safety
+/// `T` is the structure of `class`.
+unsafe fn query<T>(file: HANDLE, class: FILE_INFO_BY_HANDLE_CLASS) -> Result<T> {
+    let mut told = MaybeUninit::<T>::zeroed();
+    // SAFETY: a live structure of that size.
+    check(unsafe { GetFileInformationByHandleEx(file, class, told.as_mut_ptr().cast(), size_of::<T>() as u32) })?;
+    // SAFETY: filled by a call that succeeded.
+    Ok(unsafe { told.assume_init() })
+}
