@@ -2,7 +2,7 @@
 
 use crate::sys::input::Input;
 use crate::sys::mem::{Memory, NULL};
-use crate::sys::rw::{MAX_TRANSFER, flags};
+use crate::sys::rw::{MAX_TRANSFER, MOST_PARTS, flags};
 
 /// What the library knows of an opcode, apart from its system call.
 pub struct Spec {
@@ -227,8 +227,7 @@ impl Code {
     }
 }
 
-/// The offset that means the file's current position.
-pub const CURRENT: u64 = u64::MAX;
+pub use crate::sys::CURRENT;
 
 /// One well-formed operation. Its system call checks the file and the memory.
 #[derive(Clone, Copy)]
@@ -281,6 +280,16 @@ impl Op {
         if waits { Class::Slow } else { self.code.spec().class }
     }
 
+    /// Whether a kernel's queue performs a transfer as the plain call would, if it accepts the file. A plain call checks
+    /// the file even for 0 bytes, and the whole address range even beyond MAX_TRANSFER.
+    pub fn fits_the_kernel(&self) -> bool {
+        i64::try_from(self.offset).is_ok()
+            && (1..=MAX_TRANSFER).contains(&self.len)
+            && self.sys_flags & !(flags::SYNCED | flags::APPEND) == 0
+            && (!self.code.vectored() || self.len <= MOST_PARTS)
+            && priority_is_common(self.ioprio)
+    }
+
     /// Whether `result` is all that was asked for, so that a linked operation may start.
     pub fn succeeded_in_full(&self, result: i64) -> bool {
         result >= 0 && (!self.code.moves() || result as u64 >= self.wanted())
@@ -291,6 +300,14 @@ impl Op {
 fn descriptor(value: u64) -> i32 {
     let is_int = u32::try_from(value).is_ok() || i32::try_from(value as i64).is_ok();
     if is_int { value as i32 } else { -1 }
+}
+
+/// Whether every kernel's queue accepts this priority. It refuses others, but a priority is a hint and must not fail.
+fn priority_is_common(value: u16) -> bool {
+    const BEST_EFFORT: u16 = 2;
+    const IDLE: u16 = 3;
+    let (class, level) = (value >> 13, value & 0x1fff);
+    value == 0 || (matches!(class, BEST_EFFORT | IDLE) && level < 8)
 }
 
 #[cfg(test)]
@@ -315,7 +332,7 @@ pub struct SimpleTransfer {
 }
 
 impl SimpleTransfer {
-    /// io_uring performs it as the plain call would, if it accepts the file.
+    /// The same as [`Op::fits_the_kernel`].
     #[inline(always)]
     pub fn fits_the_kernel(&self) -> bool {
         !self.hurried && (1..=MAX_TRANSFER).contains(&self.len) && i64::try_from(self.offset).is_ok()

@@ -5,6 +5,7 @@ mod cancel;
 mod chores;
 mod deadline;
 mod free;
+mod inline;
 mod native;
 mod poller;
 mod state;
@@ -25,6 +26,7 @@ use crate::backend::{self, Config};
 use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
 use crate::exec::blocking;
+use crate::fd::Remembered;
 use crate::fork_list::ForkList;
 use crate::notifier::Notifier;
 use crate::op::{Code, Op, SimpleTransfer};
@@ -109,6 +111,7 @@ struct Shared {
     /// Held while the poller is started, so that only one is.
     poller_start: Mutex<()>,
     router: Router,
+    remembered: Arc<Remembered>,
     wake: Wake,
     events_fd: RawFd,
     max_requests: u32,
@@ -135,10 +138,12 @@ impl Context {
             fds.add(fd)?;
         }
         let router = Router::new(native.rules(), fastest_path, no_inline);
-        let state = State::new(max_requests, workers, done, native, &router)?;
+        let remembered = Arc::default();
+        let state = State::new(max_requests, workers, done, native, &remembered)?;
         let shared = Arc::new_cyclic(|this| Shared {
             this: this.clone(),
             router,
+            remembered,
             state: Mutex::new(state),
             work: Condvar::new(),
             watch: Condvar::new(),

@@ -17,7 +17,7 @@ impl State {
         let slot = &mut self.slab[index];
         if self.native.push(token, &slot.op, slot.moved) {
             slot.place = Place::Native;
-            slot.held = slot.op.code.transfers() && self.in_flight.add(slot.op.fd, slot.op.code.reads(), 1);
+            slot.held = slot.op.code.transfers() && self.remembered.in_flight.add(slot.op.fd, slot.op.code.reads(), 1);
         } else if self.native.takes(slot.op.code) {
             slot.place = Place::Backlog;
             self.backlog.push_back(&mut self.slab, index);
@@ -29,9 +29,9 @@ impl State {
     /// Sends simple transfers. The fast path chooses these only for a backend that takes all.
     pub fn send_simple(&mut self, ops: &[SimpleTransfer]) {
         let (now, later) = ops.split_at(self.native.make_ready(ops.len()));
-        let Self { slab, native, in_flight, .. } = self;
+        let Self { slab, native, remembered, .. } = self;
         for same in now.chunk_by(|one, next| (one.fd, one.reads) == (next.fd, next.reads)) {
-            let held = in_flight.add(same[0].fd, same[0].reads, same.len() as u64);
+            let held = remembered.in_flight.add(same[0].fd, same[0].reads, same.len() as u64);
             for op in same {
                 let index = slab.insert(op.op());
                 (slab[index].place, slab[index].held) = (Place::Native, held);
@@ -64,11 +64,11 @@ impl State {
 
     /// Takes the outcome of a flush. Worker threads retry the operations that the kernel refused.
     pub fn flushed(&mut self, flush: Flush) {
-        let Self { native, slab, pool, counters, in_flight, .. } = self;
+        let Self { native, slab, pool, counters, remembered, .. } = self;
         native.flushed(flush, |token| {
             if let Some(index) = slab.find(Token(token)) {
                 if std::mem::take(&mut slab[index].held) {
-                    in_flight.remove(slab[index].op.fd, 1);
+                    remembered.in_flight.remove(slab[index].op.fd, 1);
                 }
                 slab[index].retried = true;
                 counters.retried += 1;
@@ -122,7 +122,7 @@ impl State {
             }
             if std::mem::take(&mut slot.held) {
                 if slot.op.fd != fd && ended > 0 {
-                    self.in_flight.remove(fd, std::mem::take(&mut ended));
+                    self.remembered.in_flight.remove(fd, std::mem::take(&mut ended));
                 }
                 (fd, ended) = (slot.op.fd, ended + 1);
             }
@@ -131,7 +131,7 @@ impl State {
             delivered += 1;
         }
         if ended > 0 {
-            self.in_flight.remove(fd, ended);
+            self.remembered.in_flight.remove(fd, ended);
         }
         self.counters.completed += delivered;
         self.counters.done_native += delivered;
@@ -143,7 +143,7 @@ impl State {
         // No queue or list holds the operation until it completes or continues.
         slot.place = Place::Running;
         if std::mem::take(&mut slot.held) {
-            self.in_flight.remove(slot.op.fd, 1);
+            self.remembered.in_flight.remove(slot.op.fd, 1);
         }
         if let Ok(more) = u64::try_from(result) {
             return self.native_moved(index, more);
@@ -151,7 +151,7 @@ impl State {
         let Slot { op, moved, stop, retried, .. } = *slot;
         let errno = Errno(-result as i32);
         if errno.0 == libc::EAGAIN {
-            self.hit_rate.miss();
+            self.remembered.hit_rate.miss();
         }
         match stop {
             Some(stop) if matches!(errno.0, libc::ECANCELED | libc::EINTR | libc::EAGAIN) => {

@@ -13,11 +13,10 @@ use super::{Counters, Shared};
 use crate::backend::{Native, Rules};
 use crate::completion::{Completions, Finished, Sink};
 use crate::error::{Errno, Result};
-use crate::fd::InFlight;
+use crate::fd::Remembered;
 use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::pool::Pool;
-use crate::route::{HitRate, Router};
 use crate::slab::{List, NONE, Place, Slab, Slot};
 use crate::spin::Spin;
 use crate::sys::fd::RawFd;
@@ -62,8 +61,7 @@ pub struct State {
     /// Whether spinning for events helps.
     pub event_spin: Spin,
     pub worker_ids: u64,
-    pub hit_rate: Arc<HitRate>,
-    pub in_flight: Arc<InFlight>,
+    pub remembered: Arc<Remembered>,
     /// The context is being freed.
     pub closing: bool,
     /// Scratch memory for submits.
@@ -82,10 +80,16 @@ pub enum By {
 }
 
 impl State {
-    pub fn new(max_requests: u32, workers: u32, done: Completions, native: Native, router: &Router) -> Result<Self> {
+    pub fn new(
+        max_requests: u32,
+        workers: u32,
+        done: Completions,
+        native: Native,
+        remembered: &Arc<Remembered>,
+    ) -> Result<Self> {
         const EARLY: usize = 64;
         let mut spare = room(EARLY)?;
-        spare.push(Batch::new()?);
+        spare.push(Batch::new(remembered)?);
         Ok(Self {
             slab: Slab::new(max_requests as usize)?,
             done,
@@ -109,8 +113,7 @@ impl State {
             idle_spin: Spin::default(),
             event_spin: Spin::default(),
             worker_ids: 0,
-            hit_rate: router.hit_rate(),
-            in_flight: router.in_flight(),
+            remembered: remembered.clone(),
             closing: false,
             spare,
             spare_edges: Vec::new(),

@@ -1,15 +1,17 @@
 //! Submission: operations are checked, tried inline, and routed. A chain is accepted as a whole or not at all.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::inline::{self, FastPath, Step, To};
 use super::state::{By, CANCELED, State};
 use super::{Shared, Source};
 use crate::completion::{Event, Nowhere, Sink};
 use crate::error::{Errno, Result};
-use crate::fd::Checks;
+use crate::exec::blocking::Scratch;
+use crate::fd::{Checks, Remembered};
 use crate::op::{Op, SimpleTransfer};
-use crate::route::{FastPath, Route};
 use crate::slab::{NONE, Place};
 use crate::sync::MutexGuard;
 use crate::sys::mem::{boxed, room};
@@ -18,9 +20,9 @@ use crate::sys::{input, path};
 const EINVAL: Errno = Errno(libc::EINVAL);
 
 /// The scratch memory of one submit; kept by the context, so that nothing is allocated per operation.
-#[derive(Default)]
 pub struct Batch {
     checks: Checks,
+    scratch: Scratch,
     /// The members of the current chain.
     chain: Vec<Op>,
     /// Operations that completed inside submit.
@@ -48,15 +50,6 @@ struct Pending {
     paths: Range<usize>,
     /// An error with which it fails on a worker.
     refused: Option<Errno>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum To {
-    Native,
-    Worker,
-    Stream,
-    /// After the one before, which is linked to it.
-    Chain,
 }
 
 impl Shared {
@@ -161,7 +154,7 @@ impl Shared {
         let deliverable = events.saturating_sub(u32::try_from(state.done.len()).unwrap_or(u32::MAX));
         let batch = state.spare.pop();
         drop(state);
-        let ready = batch.map_or_else(Batch::new, Ok).and_then(|batch| batch.with_room(room));
+        let ready = batch.map_or_else(|| Batch::new(&self.remembered), Ok).and_then(|batch| batch.with_room(room));
         let Ok(mut batch) = ready else {
             // Reaping may have left chores.
             self.with(|state| state.settle_places(room, 0));
@@ -170,18 +163,6 @@ impl Shared {
         batch.checks.next_submit(count);
         (batch.deliverable, batch.delivered, batch.reaped) = (deliverable, 0, reaped);
         Ok((batch, room))
-    }
-}
-
-impl Route {
-    /// Where an operation continues, and the bytes that it has moved.
-    fn onward(self) -> (To, u64) {
-        match self {
-            Self::Native(moved) => (To::Native, moved),
-            Self::Stream(moved) => (To::Stream, moved),
-            Self::Worker(moved) => (To::Worker, moved),
-            Self::Done(_) => unreachable!("it has its result"),
-        }
     }
 }
 
@@ -224,10 +205,22 @@ impl State {
 }
 
 impl Batch {
-    pub fn new() -> Result<Box<Self>> {
+    pub fn new(remembered: &Arc<Remembered>) -> Result<Box<Self>> {
         const EARLY: u32 = 64;
         const EARLY_BYTES: usize = 1024;
-        let batch = Self { paths: room(EARLY_BYTES)?, chain: room(EARLY as usize)?, ..Self::default() };
+        let batch = Self {
+            checks: Checks::new(remembered.clone()),
+            scratch: Scratch::default(),
+            chain: room(EARLY as usize)?,
+            finished: Vec::new(),
+            pending: Vec::new(),
+            native: Vec::new(),
+            paths: room(EARLY_BYTES)?,
+            deliverable: 0,
+            delivered: 0,
+            reaped: false,
+            room: 0,
+        };
         boxed(batch)?.with_room(EARLY)
     }
 
@@ -307,7 +300,7 @@ impl Batch {
     ) -> (u32, FastPath) {
         for index in range.clone() {
             let Some(op) = source.simple(index) else { return (index - range.start, FastPath::Undecided) };
-            match shared.router.fast_path(&op, self.delivered < self.deliverable, &mut self.checks) {
+            match inline::fast_path(&shared.router, &op, self.delivered < self.deliverable, &mut self.checks) {
                 FastPath::Read => {
                     sink.put(Event { user_data: op.user_data, result: op.len as i64 });
                     self.delivered += 1;
@@ -322,21 +315,21 @@ impl Batch {
     /// Out of line, so that the fast path keeps its values in registers.
     #[inline(never)]
     fn run_single(&mut self, shared: &Shared, op: Op, so_far: FastPath, sink: &mut impl Sink) {
-        let (route, paths, refused) = match so_far {
-            FastPath::Answered(answer) => (shared.router.decide_after(&op, answer, &mut self.checks), 0..0, None),
-            FastPath::Untried => (shared.router.decide_untried(&op, false, &mut self.checks), 0..0, None),
+        let Self { checks, scratch, .. } = &mut *self;
+        let (step, paths, refused) = match so_far {
+            FastPath::Answered(answer) => {
+                (inline::run_after(&shared.router, &op, answer, false, checks, scratch), 0..0, None)
+            }
+            FastPath::Untried => (inline::run_untried(&shared.router, &op, false, checks, scratch), 0..0, None),
             _ => self.run(shared, &op, false),
         };
-        match route {
-            Route::Done(result) if self.delivered < self.deliverable && result != CANCELED.as_result() => {
+        match step {
+            Step::Done(result) if self.delivered < self.deliverable && result != CANCELED.as_result() => {
                 sink.put(Event { user_data: op.user_data, result });
                 self.delivered += 1;
             }
-            Route::Done(result) => self.finished.push((op, result)),
-            elsewhere => {
-                let (to, moved) = elsewhere.onward();
-                self.pend(shared, Pending { op, to, moved, paths, refused });
-            }
+            Step::Done(result) => self.finished.push((op, result)),
+            Step::Onward(to, moved) => self.pend(Pending { op, to, moved, paths, refused }),
         }
     }
 
@@ -344,44 +337,46 @@ impl Batch {
     fn run_chain(&mut self, shared: &Shared) {
         for at in 0..self.chain.len() {
             let op = self.chain[at];
-            let (route, paths, refused) = self.run(shared, &op, true);
-            if let Route::Done(result) = route {
-                self.finished.push((op, result));
-                if op.link && !op.succeeded_in_full(result) {
-                    let broken = self.chain.drain(at + 1..).map(|op| (op, CANCELED.as_result()));
-                    return self.finished.extend(broken);
+            let (step, paths, refused) = self.run(shared, &op, true);
+            match step {
+                Step::Done(result) => {
+                    self.finished.push((op, result));
+                    if op.link && !op.succeeded_in_full(result) {
+                        let broken = self.chain.drain(at + 1..).map(|op| (op, CANCELED.as_result()));
+                        return self.finished.extend(broken);
+                    }
                 }
-                continue;
+                Step::Onward(to, moved) => {
+                    self.pend(Pending { op, to, moved, paths, refused });
+                    return self.queue_behind(at + 1);
+                }
             }
-            let (to, moved) = route.onward();
-            self.pend(shared, Pending { op, to, moved, paths, refused });
-            return self.queue_behind(shared, at + 1);
         }
     }
 
     #[inline(always)]
-    fn run(&mut self, shared: &Shared, op: &Op, linked: bool) -> (Route, Range<usize>, Option<Errno>) {
+    fn run(&mut self, shared: &Shared, op: &Op, linked: bool) -> (Step, Range<usize>, Option<Errno>) {
         let (paths, refused) = self.copy_paths(op);
-        let route = match refused {
-            Some(errno) if shared.router.finishes_inline() => Route::Done(errno.as_result()),
-            Some(_) => Route::Worker(0),
-            None => shared.router.decide(op, linked, &mut self.checks),
+        let step = match refused {
+            Some(errno) if shared.router.finishes_inline() => Step::Done(errno.as_result()),
+            Some(_) => Step::Onward(To::Worker, 0),
+            None => inline::run(&shared.router, op, linked, &mut self.checks, &mut self.scratch),
         };
-        (route, paths, refused)
+        (step, paths, refused)
     }
 
     /// The members from `at` on wait for the one before.
-    fn queue_behind(&mut self, shared: &Shared, at: usize) {
+    fn queue_behind(&mut self, at: usize) {
         for at in at..self.chain.len() {
             let op = self.chain[at];
             let (paths, refused) = self.copy_paths(&op);
-            self.pend(shared, Pending { op, to: To::Chain, moved: 0, paths, refused });
+            self.pend(Pending { op, to: To::Chain, moved: 0, paths, refused });
         }
     }
 
-    fn pend(&mut self, shared: &Shared, mut pending: Pending) {
+    fn pend(&mut self, mut pending: Pending) {
         if matches!(pending.to, To::Worker | To::Chain) {
-            shared.router.mark(&mut pending.op, &mut self.checks);
+            self.checks.mark(&mut pending.op);
         }
         self.pending.push(pending);
     }

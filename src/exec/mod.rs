@@ -1,7 +1,8 @@
-//! How an operation runs as plain system calls: blocking calls on worker threads, and for streams attempts that never
-//! wait.
+//! How an operation runs as plain system calls: cached reads inside submit, attempts on streams that never wait, and
+//! blocking calls on worker threads.
 
 pub mod blocking;
+pub mod cached;
 mod copying;
 pub mod detached;
 pub mod nonblocking;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const PLACES: usize = 64;
+use super::PLACES;
 
 /// In-flight descriptors: those with transfers in the kernel's queue. The caller keeps a descriptor open until the
 /// event, so the number stays the same file's, and what the library learned about it stays true.

@@ -65,6 +65,9 @@ use std::ffi::c_void;
 
 use crate::error::{Errno, Result};
 
+/// The offset of a transfer that means the file's current position.
+pub const CURRENT: u64 = u64::MAX;
+
 /// A value with descriptors, which a child of fork(2) closes: none, one or two.
 pub trait Descriptors {
     fn descriptors(&self) -> [Option<fd::RawFd>; 2];

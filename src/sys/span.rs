@@ -1,6 +1,6 @@
 //! A copy from one descriptor to another.
 
-use crate::op::CURRENT;
+use crate::sys::CURRENT;
 
 /// The arguments of a copy from one descriptor to another.
 #[derive(Clone, Copy)]

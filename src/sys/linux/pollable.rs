@@ -9,7 +9,7 @@ use super::readiness::Readiness;
 use super::rw::{self, Transfer};
 use super::{check, own};
 use crate::error::{Errno, Result};
-use crate::op::CURRENT;
+use crate::sys::CURRENT;
 
 /// A counter that is readable for poll(2) while it is not 0. Non-blocking, close-on-exec.
 pub struct Pollable(OwnedFd);

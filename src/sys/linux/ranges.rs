@@ -5,7 +5,7 @@ pub use super::span::Copy;
 use super::check;
 use super::rw::MAX_TRANSFER;
 use crate::error::{Errno, Result};
-use crate::op::CURRENT;
+use crate::sys::CURRENT;
 
 /// The bytes of one system call.
 fn size(copy: &Copy) -> usize {

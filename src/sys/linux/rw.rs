@@ -8,7 +8,7 @@ pub use libc::iovec;
 use super::mem::{Memory, PAGE};
 use super::{check, in_place};
 use crate::error::{Errno, Result};
-use crate::op::CURRENT;
+use crate::sys::CURRENT;
 
 /// What one read or write system call moves at most (`MAX_RW_COUNT` of the kernel, read(2)).
 pub const MAX_TRANSFER: u64 = 0x7fff_f000;

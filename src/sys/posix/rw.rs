@@ -7,8 +7,8 @@ pub use libc::iovec;
 use super::mem::Memory;
 use super::{fs, os, quiet};
 use crate::error::{Errno, Result};
-use crate::op::CURRENT;
 use crate::sync::Mutex;
+use crate::sys::CURRENT;
 
 /// What one read or write system call moves at most: macOS refuses more than INT_MAX.
 pub const MAX_TRANSFER: u64 = 0x7fff_f000;

@@ -18,7 +18,7 @@ use super::overlapped::{self, END, Slot};
 use super::position::Position;
 use super::{copy, nt, running, socket};
 use crate::error::{Errno, Result};
-use crate::op::CURRENT;
+use crate::sys::CURRENT;
 
 /// What one read or write moves at most, as on Linux.
 pub const MAX_TRANSFER: u64 = 0x7fff_f000;

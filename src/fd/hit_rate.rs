@@ -10,7 +10,7 @@ pub struct HitRate {
 }
 
 impl HitRate {
-    pub(super) fn hit(&self) {
+    pub fn hit(&self) {
         self.attempts.succeeded();
     }
 
@@ -19,13 +19,13 @@ impl HitRate {
     }
 
     /// A read takes another path without an attempt.
-    pub(super) fn note_untried(&self) {
+    pub fn note_untried(&self) {
         self.attempts.skip();
     }
 
     /// Whether a hit is likely, or an attempt is due: the first after this many reads without one. An attempt that
     /// misses starts its transfer alone, where the kernel's queue would have sent it to the device along with others.
-    pub(super) fn is_worth_a_try(&self, after: u32) -> bool {
+    pub fn is_worth_a_try(&self, after: u32) -> bool {
         self.attempts.is_due(&Schedule { tolerated: 8, first: after, most: 1024 })
     }
 }

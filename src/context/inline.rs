@@ -1,0 +1,157 @@
+//! What submit completes itself. The router decides, this makes the attempts, which never wait, and the router decides
+//! again with their answers.
+
+use crate::error::{Errno, Result};
+use crate::exec::blocking::Scratch;
+use crate::exec::cached;
+use crate::exec::nonblocking::{self, Attempt, Method};
+use crate::fd::Checks;
+use crate::op::{Op, SimpleTransfer};
+use crate::route::{Fast, Probe, Route, Router};
+use crate::sys::mem::Memory;
+
+/// What submit achieved.
+pub enum Step {
+    /// The operation has completed, with this result.
+    Done(i64),
+    /// It continues elsewhere, after this many bytes.
+    Onward(To, u64),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    Native,
+    Worker,
+    Stream,
+    /// After the one before, which is linked to it.
+    Chain,
+}
+
+/// What the fast path achieved for a simple transfer.
+pub enum FastPath {
+    /// The page cache had all of it.
+    Read,
+    /// It goes to the backend's queue.
+    Sent,
+    /// An attempt at a cached read gave this answer.
+    Answered(Result<u64>),
+    /// A cached read is not worth an attempt.
+    Untried,
+    Undecided,
+}
+
+/// Takes an operation as far as possible without waiting.
+#[inline(always)]
+pub fn run(router: &Router, op: &Op, linked: bool, checks: &mut Checks, scratch: &mut Scratch) -> Step {
+    let probe = router.decide_cached(op, checks);
+    match attempt(router, probe, op.fd, op.buf, op.len, op.offset, checks) {
+        Some(answer) => run_after(router, op, answer, linked, checks, scratch),
+        None => run_untried(router, op, linked, checks, scratch),
+    }
+}
+
+/// [`run`] after [`fast_path`] tried the transfer, with this answer.
+pub fn run_after(
+    router: &Router,
+    op: &Op,
+    answer: Result<u64>,
+    linked: bool,
+    checks: &mut Checks,
+    scratch: &mut Scratch,
+) -> Step {
+    let cached = cached::continue_read(op, answer, checks);
+    follow(router.decide_after(op, cached, linked, checks), op, scratch)
+}
+
+/// [`run`] without an attempt at a cached read.
+pub fn run_untried(router: &Router, op: &Op, linked: bool, checks: &mut Checks, scratch: &mut Scratch) -> Step {
+    follow(router.decide(op, linked, checks), op, scratch)
+}
+
+fn follow(route: Route, op: &Op, scratch: &mut Scratch) -> Step {
+    match route {
+        Route::Done(result) => Step::Done(result),
+        Route::Native(moved) => Step::Onward(To::Native, moved),
+        Route::Worker(moved) => Step::Onward(To::Worker, moved),
+        Route::Stream(moved) => Step::Onward(To::Stream, moved),
+        Route::Inline(moved) => match nonblocking::attempt(op, moved, scratch, &mut Method::Unknown) {
+            Attempt::Done(result) => Step::Done(result),
+            Attempt::NotReady(moved) | Attempt::MayWait(moved) => Step::Onward(To::Stream, moved),
+        },
+    }
+}
+
+/// Does for a simple transfer what [`run`] would do. `at_once`: the caller's array has room for its event.
+#[inline(always)]
+pub fn fast_path(router: &Router, op: &SimpleTransfer, at_once: bool, checks: &mut Checks) -> FastPath {
+    match router.fast_path(op, at_once, checks) {
+        Fast::Read => {
+            let answer = cached::read_cached(op.fd, op.buf, op.len, op.offset);
+            after_fast_attempt(router, op, answer, at_once, checks)
+        }
+        Fast::Send => FastPath::Sent,
+        Fast::First => first_of_its_kind(router, *op, at_once, checks),
+    }
+}
+
+/// Takes `op` by value, so that the fast path can keep its copy in registers.
+#[inline(never)]
+fn first_of_its_kind(router: &Router, op: SimpleTransfer, at_once: bool, checks: &mut Checks) -> FastPath {
+    if router.may_be_cached(&op) {
+        if !checks.allows(op.len) {
+            return FastPath::Undecided;
+        }
+        let probe = router.probe(op.fd, checks);
+        if let Some(answer) = attempt(router, probe, op.fd, op.buf, op.len, op.offset, checks) {
+            if answer == Ok(op.len) {
+                checks.remembered().hit_rate.hit();
+            }
+            return after_fast_attempt(router, &op, answer, at_once, checks);
+        }
+    }
+    if router.sends(&op, checks) { FastPath::Sent } else { FastPath::Untried }
+}
+
+#[inline(always)]
+fn after_fast_attempt(
+    router: &Router,
+    op: &SimpleTransfer,
+    answer: Result<u64>,
+    at_once: bool,
+    checks: &mut Checks,
+) -> FastPath {
+    match answer {
+        Ok(read) if read == op.len && at_once => {
+            checks.budget -= op.len;
+            FastPath::Read
+        }
+        Err(Errno(libc::EAGAIN)) if router.sends_missed(op, checks) => FastPath::Sent,
+        answer => FastPath::Answered(answer),
+    }
+}
+
+/// Tries a cached read, if that is worth an attempt.
+#[inline(always)]
+fn attempt(
+    router: &Router,
+    probe: Probe,
+    fd: i32,
+    buf: Memory,
+    len: u64,
+    offset: u64,
+    checks: &mut Checks,
+) -> Option<Result<u64>> {
+    let mut probe = probe;
+    if probe == Probe::Unasked {
+        let answer = cached::read_cached_unasked(fd, buf, len, offset);
+        if answer.is_some_and(|answer| answer == Ok(len) || answer == Err(Errno(libc::EAGAIN))) {
+            return answer;
+        }
+        probe = router.probe_asked(fd, checks);
+        // A short read: the caller of this function tries the rest.
+        if probe == Probe::Buffered && matches!(answer, Some(Ok(_))) {
+            return answer;
+        }
+    }
+    (probe == Probe::Buffered).then(|| cached::read_cached(fd, buf, len, offset))
+}
