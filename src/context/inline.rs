@@ -7,7 +7,7 @@ use crate::exec::cached;
 use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::fd::Checks;
 use crate::op::{Op, SimpleTransfer};
-use crate::route::{Fast, Probe, Route, Router};
+use crate::route::{Probe, Route, Router};
 use crate::sys::mem::Memory;
 
 /// What submit achieved.
@@ -84,19 +84,19 @@ fn follow(route: Route, op: &Op, scratch: &mut Scratch) -> Step {
 /// Does for a simple transfer what [`run`] would do. `at_once`: the caller's array has room for its event.
 #[inline(always)]
 pub fn fast_path(router: &Router, op: &SimpleTransfer, at_once: bool, checks: &mut Checks) -> FastPath {
-    match router.fast_path(op, at_once, checks) {
-        Fast::Read => {
-            let answer = cached::read_cached(op.fd, op.buf, op.len, op.offset);
-            after_fast_attempt(router, op, answer, at_once, checks)
-        }
-        Fast::Send => FastPath::Sent,
-        Fast::First => first_of_its_kind(router, *op, at_once, checks),
+    if router.reads_too(op, at_once, checks) {
+        let answer = cached::read_cached(op.fd, op.buf, op.len, op.offset);
+        return after_fast_attempt(router, op, answer, at_once, checks);
     }
+    unlike_the_last_read(router, *op, at_once, checks)
 }
 
 /// Takes `op` by value, so that the fast path can keep its copy in registers.
 #[inline(never)]
-fn first_of_its_kind(router: &Router, op: SimpleTransfer, at_once: bool, checks: &mut Checks) -> FastPath {
+fn unlike_the_last_read(router: &Router, op: SimpleTransfer, at_once: bool, checks: &mut Checks) -> FastPath {
+    if router.sends_too(&op, checks) {
+        return FastPath::Sent;
+    }
     if router.may_be_cached(&op) {
         if !checks.allows(op.len) {
             return FastPath::Undecided;

@@ -298,18 +298,34 @@ impl Batch {
         range: Range<u32>,
         sink: &mut impl Sink,
     ) -> (u32, FastPath) {
-        for index in range.clone() {
+        let mut index = range.start;
+        while index < range.end {
             let Some(op) = source.simple(index) else { return (index - range.start, FastPath::Undecided) };
-            match inline::fast_path(&shared.router, &op, self.delivered < self.deliverable, &mut self.checks) {
+            index += match inline::fast_path(&shared.router, &op, self.delivered < self.deliverable, &mut self.checks) {
                 FastPath::Read => {
                     sink.put(Event { user_data: op.user_data, result: op.len as i64 });
                     self.delivered += 1;
+                    1
                 }
-                FastPath::Sent => self.native.push(op),
+                FastPath::Sent => self.take_sent(shared, source, index..range.end),
                 other => return (index - range.start, other),
-            }
+            };
         }
         (range.end - range.start, FastPath::Undecided)
+    }
+
+    /// Queues the first operation, which goes to the backend, and those of its kind behind it. Returns how many. A loop of
+    /// its own, so that both keep their values in registers.
+    #[inline(never)]
+    fn take_sent(&mut self, shared: &Shared, source: &impl Source, range: Range<u32>) -> u32 {
+        let first = range.start;
+        for index in range.clone() {
+            match source.simple(index) {
+                Some(op) if index == first || shared.router.sends_too(&op, &self.checks) => self.native.push(op),
+                _ => return index - first,
+            }
+        }
+        range.end - first
     }
 
     /// Out of line, so that the fast path keeps its values in registers.

@@ -33,16 +33,6 @@ pub enum Probe {
     Unasked,
 }
 
-/// What to do with a simple transfer.
-pub enum Fast {
-    /// Read it: the page cache had the last one of this descriptor.
-    Read,
-    /// Send it to the backend, as the last one.
-    Send,
-    /// This submit has had none of its kind.
-    First,
-}
-
 /// How a context chooses paths.
 #[derive(Clone, Copy)]
 pub struct Router {
@@ -151,28 +141,30 @@ impl Router {
         }
     }
 
-    /// Chooses the path of a simple transfer like the one before. `at_once`: the caller's array has room for its event.
+    /// Whether submit reads a simple transfer as it did the last one of this descriptor, from the page cache. `at_once`: the
+    /// caller's array has room for its event.
     #[inline(always)]
-    pub fn fast_path(&self, op: &SimpleTransfer, at_once: bool, checks: &mut Checks) -> Fast {
-        if op.reads && at_once && checks.cached_fd == Some(op.fd) && checks.allows(op.len) {
-            return Fast::Read;
-        }
-        if checks.sent == Some((op.fd, op.reads)) && op.len <= INLINE_MOST && op.fits_the_kernel() {
-            if op.reads {
-                checks.remembered().hit_rate.note_untried();
-            }
-            return Fast::Send;
-        }
-        Fast::First
+    pub fn reads_too(&self, op: &SimpleTransfer, at_once: bool, checks: &Checks) -> bool {
+        op.reads && at_once && checks.cached_fd == Some(op.fd) && checks.allows(op.len)
     }
 
-    /// For a [`Fast::First`]: whether submit completes cached reads, and this is a read.
+    /// Whether a simple transfer goes to the backend, as the last one of its kind.
+    #[inline(always)]
+    pub fn sends_too(&self, op: &SimpleTransfer, checks: &Checks) -> bool {
+        let sends = checks.sent == Some((op.fd, op.reads)) && op.len <= INLINE_MOST && op.fits_the_kernel();
+        if sends && op.reads {
+            checks.remembered().hit_rate.note_untried();
+        }
+        sends
+    }
+
+    /// Whether submit completes cached reads, and this is a read.
     #[inline(always)]
     pub fn may_be_cached(&self, op: &SimpleTransfer) -> bool {
         op.reads && !self.no_inline
     }
 
-    /// For a [`Fast::First`] without an attempt: whether to send it and the others of its kind to the backend.
+    /// Whether to send the first simple transfer of its kind to the backend, and then the others.
     #[inline(always)]
     pub fn sends(&self, op: &SimpleTransfer, checks: &mut Checks) -> bool {
         let sends = self.takes_all(op.reads)
@@ -193,6 +185,8 @@ impl Router {
 
     /// A read was not in the page cache. True if the backend takes it. EAGAIN may also come from a device, where its
     /// submission would wait.
+    #[cold]
+    #[inline(never)]
     fn miss(&self, fd: i32, checks: &mut Checks) -> bool {
         let native = self.takes_all(true) && checks.natively(fd, true);
         checks.miss(fd);

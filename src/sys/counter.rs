@@ -12,7 +12,7 @@ pub trait Signal {
 #[cfg(all(test, loom))]
 pub mod model {
     use super::Signal;
-    use loom::sync::atomic::{AtomicU64, Ordering};
+    use crate::sync::atomic::{AtomicU64, Ordering};
 
     pub struct Counter(AtomicU64);
 
