@@ -3,10 +3,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How many occasions an attempt is apart from the next.
+/// How many occasions lie between two attempts.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
-    /// So many failures in a row change nothing: each occasion is an attempt.
+    /// Up to this number of failures in a row, each occasion is an attempt.
     pub tolerated: u32,
     /// The interval after those, which doubles after each further failure.
     pub first: u32,
@@ -22,7 +22,7 @@ pub struct Backoff {
     skipped: AtomicU32,
 }
 
-/// More change nothing: no schedule doubles its interval so often.
+/// The limit of the count. No schedule doubles its interval more often.
 const MOST_FAILURES: u32 = 20;
 
 impl Schedule {
@@ -42,7 +42,7 @@ impl Schedule {
 impl Backoff {
     // Relaxed in all of these: nothing else depends on the counts.
 
-    /// Counts an occasion; true if it is to be an attempt.
+    /// Counts an occasion. True if an attempt is due.
     #[inline(always)]
     pub fn is_due(&self, schedule: &Schedule) -> bool {
         let failures = self.failures.load(Ordering::Relaxed);
