@@ -92,6 +92,13 @@ $(BUILD)/caio.pc: caio.pc.in $(BUILD)/libs-private $(BUILD)/settings
 		-e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
 		-e 's|@CONFIG@|$(CONFIG)|' -e "s|@LIBS_PRIVATE@|$$(cat $(BUILD)/libs-private)|" caio.pc.in >$@
 
+# For find_package(caio) of CMake.
+CMAKE_FILES := caio-config.cmake caio-config-version.cmake
+$(CMAKE_FILES:%=$(BUILD)/%): $(BUILD)/%: packaging/%.in $(BUILD)/libs-private $(BUILD)/settings
+	sed -e 's|@VERSION@|$(VERSION)|' -e 's|@REAL@|$(REAL)|' -e 's|@SONAME@|$(SONAME)|' \
+		-e "s|@INCLUDE@|$$(realpath -m --relative-to='$(LIBDIR)' '$(INCLUDEDIR)')|" \
+		-e "s|@LIBS_PRIVATE@|$$(tr ' ' ';' <$(BUILD)/libs-private)|" $< >$@
+
 # The tools are built like any other program: against an installation, through pkg-config.
 $(BUILD)/tools: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/caio.pc include/caio.h $(EXAMPLES)
 	@command -v $(PKG_CONFIG) >/dev/null || { echo 'the programs need pkg-config (Debian: pkg-config)' >&2; exit 1; }
@@ -101,13 +108,14 @@ $(BUILD)/tools: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/caio.pc include/
 		OUT='$(call absolute,$(BUILD))' CC='$(CC)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' tools
 	touch $@
 
-install-lib: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/caio.pc
-	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig'
+install-lib: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/caio.pc $(CMAKE_FILES:%=$(BUILD)/%)
+	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(LIBDIR)/cmake/caio'
 	$(INSTALL) -m 755 $(BUILD)/libcaio.so '$(DESTDIR)$(LIBDIR)/$(REAL)'
 	ln -sf $(REAL) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
 	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libcaio.so'
 	$(INSTALL) -m 644 $(BUILD)/libcaio.a '$(DESTDIR)$(LIBDIR)'
 	$(INSTALL) -m 644 $(BUILD)/caio.pc '$(DESTDIR)$(LIBDIR)/pkgconfig'
+	$(INSTALL) -m 644 $(CMAKE_FILES:%=$(BUILD)/%) '$(DESTDIR)$(LIBDIR)/cmake/caio'
 	@for header in $(HEADERS); do \
 		$(INSTALL) -d "$$(dirname '$(DESTDIR)$(INCLUDEDIR)'/$$header)" && \
 		$(INSTALL) -m 644 include/$$header '$(DESTDIR)$(INCLUDEDIR)'/$$header || exit 1; \
@@ -129,14 +137,14 @@ install-strip: ## the same, without debug information
 	strip --strip-debug '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/libcaio.a' $(TOOLS:%='$(DESTDIR)$(BINDIR)/%')
 
 # Directories to remove if they are empty, deepest first. Under a system prefix, only those of libcaio.
-LEFT_DIRS := $(INCLUDEDIR)/caio/detail $(INCLUDEDIR)/caio $(LIBDIR)/pkgconfig $(foreach n,1 2 3 4 5 6 7 8 9,$(MANDIR)/man$n) $(MANDIR)
+LEFT_DIRS := $(INCLUDEDIR)/caio/detail $(INCLUDEDIR)/caio $(LIBDIR)/cmake/caio $(LIBDIR)/cmake $(LIBDIR)/pkgconfig $(foreach n,1 2 3 4 5 6 7 8 9,$(MANDIR)/man$n) $(MANDIR)
 ifeq ($(filter $(DESTDIR)$(PREFIX),/ /usr /usr/local),)
 LEFT_DIRS += $(patsubst %/,%,$(dir $(MANDIR))) $(LIBDIR) $(INCLUDEDIR) $(BINDIR) $(PREFIX)
 endif
 
 uninstall: ## remove what install installed
 	rm -f '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/libcaio.so' \
-		'$(DESTDIR)$(LIBDIR)/libcaio.a' '$(DESTDIR)$(LIBDIR)/pkgconfig/caio.pc' \
+		'$(DESTDIR)$(LIBDIR)/libcaio.a' '$(DESTDIR)$(LIBDIR)/pkgconfig/caio.pc' $(CMAKE_FILES:%='$(DESTDIR)$(LIBDIR)/cmake/caio/%') \
 		$(TOOLS:%='$(DESTDIR)$(BINDIR)/%')
 	@for header in $(HEADERS); do rm -f '$(DESTDIR)$(INCLUDEDIR)'/$$header; done
 	@for page in $(PAGES); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$${page##*/}; done
