@@ -48,6 +48,7 @@ for suite in install caio_cp tools valgrind; do
     step "$suite" "tests/shell/$suite.sh"
 done
 step dist env DIST=short tests/shell/dist.sh
+step package env PACKAGE=short tests/shell/package.sh
 step ecosystem env ECOSYSTEM=short tests/shell/ecosystem.sh
 step torture env TORTURE=short tests/shell/torture.sh
 step python tests/shell/python.sh
