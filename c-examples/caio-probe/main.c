@@ -224,6 +224,40 @@ static void report_features(void)
         json_close('}');
 }
 
+/* Operations. */
+
+static const char *const operations[] = { /* by opcode */
+    "NOP", "READ", "WRITE", "FSYNC", "FDSYNC", "READV", "WRITEV", "SYNC_RANGE", "ALLOCATE", "TRUNCATE", "OPENAT",
+    "CLOSE", "STATX", "RENAMEAT", "UNLINKAT", "MKDIRAT", "READLINKAT", "SYMLINKAT", "LINKAT", "GETDENTS",
+    "COPY_RANGE", "SENDFILE", "SPLICE", "FADVISE", "SEEK", "FCHMODAT", "FCHOWNAT", "UTIMENSAT", "FACCESSAT",
+    "FGETXATTR", "FSETXATTR", "FLISTXATTR", "FREMOVEXATTR", "OPENAT2", "SYNCFS", "MKNODAT", "FSTATFS"};
+
+/* The operations that a new context supports. */
+static void report_operations(void)
+{
+    caio_ctx *ctx;
+    bool all = true;
+    if (caio_ctx_new(NULL, &ctx) < 0)
+        return;
+    if (json)
+        json_open("operations", '{');
+    else
+        fputs("\nOperations\n  not supported:", stdout);
+    for (uint32_t opcode = 0; opcode < sizeof operations / sizeof *operations; opcode++) {
+        bool supported = caio_ctx_supports(ctx, opcode) == 1;
+        if (json)
+            json_bool(operations[opcode], supported);
+        else if (!supported)
+            printf(" %s", operations[opcode]);
+        all &= supported;
+    }
+    if (json)
+        json_close('}');
+    else
+        puts(all ? " none" : "");
+    caio_ctx_free(ctx);
+}
+
 /* Paths. */
 
 static const char *support(int error)
@@ -303,6 +337,7 @@ static int report_all(char **paths)
     report_automatic();
     report_limits();
     report_features();
+    report_operations();
     good = report_paths(paths);
     if (json)
         json_close('}');

@@ -24,6 +24,12 @@ probe_json() {
     exits 0 caio-probe --json . && json 'j["backends"]["thread"]["available"] and j["limits"]["RLIMIT_NOFILE"] and j["features"]["eventfd"]["available"]' &&
         json 'j["auto"]["uses"] in j["backends"] and j["backends"][j["auto"]["uses"]]["available"] and j["paths"][0]["path"] == "."'
 }
+probe_operations() {
+    local names
+    names=$(sed -n 's/^#define CAIO_OP_\([A-Z0-9_]*\) .*/\1/p' "$STAGE/include/caio.h" | sort)
+    exits 0 caio-probe --json && expect "$names" "$(python3 -c 'import json; print(*sorted(json.load(open("out"))["operations"]), sep="\n")')" &&
+        json 'j["operations"]["READ"] and j["operations"]["OPENAT"]'
+}
 probe_setting() { exits 0 env CAIO_IMPL=thread caio-probe --json && json 'j["auto"]["uses"] == "thread" and "CAIO_IMPL" in j["auto"]["why"]'; }
 
 probe_one() {
@@ -169,6 +175,7 @@ if have python3; then
         skip "the comparison with fio" fio
     fi
     check "caio-probe --json is JSON with the same facts" probe_json
+    check "caio-probe lists every operation" probe_operations
     check "caio-probe follows CAIO_IMPL" probe_setting
 else
     skip "JSON" python3
