@@ -48,7 +48,7 @@ relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all install install-lib install-strip uninstall header dist demo check check-install check-ecosystem check-cp check-tools check-dist check-targets check-loom check-valgrind check-python check-python-long wheels \
+.PHONY: all install install-lib install-strip uninstall header demo check check-install check-ecosystem check-cp check-targets check-loom check-valgrind check-python check-python-long wheels \
 	torture bench bench-scaling bench-instructions stage stage-env fmt lint clean help FORCE
 
 all: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/tools ## build the library and the tools (the default)
@@ -182,11 +182,18 @@ check-ecosystem: ## build and run what is around the library: C++, loops, build 
 check-cp: ## test caio-cp
 	@MAKE='$(MAKE)' tests/shell/caio_cp.sh
 
+.PHONY: dist deb check-dist check-package check-tools
 check-dist: ## test make dist: same bytes, offline, usable
 	@MAKE='$(MAKE)' tests/shell/dist.sh
 
 dist: ## make a source tarball with all dependencies and a binary one, with checksums, of the last commit
-	@MAKE='$(MAKE)' CARGO='$(CARGO)' CC='$(CC)' .ci/dist.sh
+	@MAKE='$(MAKE)' CARGO='$(CARGO)' CC='$(CC)' packaging/dist.sh
+
+deb: ## build Debian packages, check them with lintian, and install, use and remove them in a chroot
+	@MAKE='$(MAKE)' CARGO='$(CARGO)' packaging/deb.sh
+
+check-package: ## test what cargo publishes, alone
+	@MAKE='$(MAKE)' CARGO='$(CARGO)' tests/shell/package.sh
 
 check-tools: ## test caio-probe and caio-bench
 	@MAKE='$(MAKE)' tests/shell/tools.sh
