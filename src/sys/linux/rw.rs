@@ -2,6 +2,7 @@
 
 use libc::c_long;
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 
 pub use libc::iovec;
 
@@ -174,26 +175,32 @@ fn read_parts_cached(fd: i32, parts: &[libc::iovec], offset: u64) -> Result<u64>
     unsafe { in_place!(libc::SYS_preadv2, fd, parts.as_ptr(), parts.len(), low, high, libc::RWF_NOWAIT) }
 }
 
-/// [`read_cached`] for a descriptor that may have `O_DIRECT`. The last byte goes to a buffer of its own. Devices refuse
-/// such a part, so a direct read fails with EINVAL or falls back to the page cache. None if the last byte cannot be
-/// split off.
+/// [`read_cached`] for a descriptor that may have `O_DIRECT`. The end goes to a buffer of its own, at an odd address.
+/// Devices refuse such a part, so a direct read fails with EINVAL or falls back to the page cache. None if the end cannot
+/// be split off.
 #[inline(always)]
 pub fn read_cached_unasked(fd: i32, memory: Memory, count: u64, offset: u64) -> Option<Result<u64>> {
-    let before = usize::try_from(count).ok()?.checked_sub(1).filter(|before| *before > 0)?;
-    let last = memory.address().wrapping_byte_add(before);
-    // The kernel must have checked the page of the last byte.
-    if last.addr().is_multiple_of(PAGE) {
+    // What is copied in multiples of this copies fast: with an odd length, Intel's processors need 140 ns more.
+    const END: usize = 64;
+    #[repr(align(2))]
+    struct Odd(MaybeUninit<[u8; 1 + END]>);
+
+    let before = usize::try_from(count).ok()?.checked_sub(END).filter(|before| *before > 0)?;
+    let end = memory.address().wrapping_byte_add(before);
+    // The kernel must have checked the page of the end.
+    if !(1..=PAGE - END).contains(&(end.addr() % PAGE)) {
         return None;
     }
-    let mut last_byte = 0u8;
+    let mut odd = Odd(MaybeUninit::uninit());
+    let own = odd.0.as_mut_ptr().cast::<u8>().wrapping_add(1);
     let parts = [
         libc::iovec { iov_base: memory.address(), iov_len: before },
-        libc::iovec { iov_base: (&raw mut last_byte).cast(), iov_len: 1 },
+        libc::iovec { iov_base: own.cast(), iov_len: END },
     ];
     let answer = read_parts_cached(fd, &parts, offset);
     if answer == Ok(count) {
-        // SAFETY: lent to this operation, and on a page that the kernel has just written to.
-        unsafe { last.cast::<u8>().write(last_byte) };
+        // SAFETY: lent to this operation, and on a page that the kernel has just written to; `own` is full.
+        unsafe { end.cast::<[u8; END]>().write_unaligned(own.cast::<[u8; END]>().read_unaligned()) };
     }
     Some(answer)
 }
