@@ -8,6 +8,7 @@ BINDIR     ?= $(PREFIX)/bin
 LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR     ?= $(PREFIX)/share/man
+DATADIR    ?= $(PREFIX)/share/caio
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 DESTDIR    ?=
 
@@ -38,6 +39,7 @@ SOURCES    := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
 TOOLS      := caio-cp caio-probe caio-bench
 EXAMPLES   := $(wildcard c-examples/*.c $(TOOLS:%=c-examples/%/*) c-examples/json/*) c-examples/Makefile
 PAGES      := $(wildcard man/*.[1-9])
+KIT        := caio.json caio.cdef.h
 HEADERS    := $(patsubst include/%,%,$(wildcard include/*.h include/*.hpp include/caio/*.hpp include/caio/detail/*.hpp))
 
 # Runs a program with a staged installation: $(call within,ROOT) COMMAND
@@ -56,8 +58,8 @@ all: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/tools ## build the library 
 # The settings that the build depends on; written only when they change.
 $(BUILD)/settings: FORCE
 	@mkdir -p $(BUILD)
-	@echo '$(CONFIG) $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(RPATH)' | cmp -s - $@ || \
-		echo '$(CONFIG) $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(RPATH)' >$@
+	@echo '$(CONFIG) $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(DATADIR) $(RPATH)' | cmp -s - $@ || \
+		echo '$(CONFIG) $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(DATADIR) $(RPATH)' >$@
 
 # The library as one object file, without the code that no function of the header reaches. A linker that cannot remove it
 # (lld) keeps it.
@@ -90,7 +92,7 @@ $(BUILD)/caio.pc: caio.pc.in $(BUILD)/libs-private $(BUILD)/settings
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
 		-e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 		-e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
-		-e 's|@CONFIG@|$(CONFIG)|' -e "s|@LIBS_PRIVATE@|$$(cat $(BUILD)/libs-private)|" caio.pc.in >$@
+		-e 's|@CONFIG@|$(CONFIG)|' -e 's|@DATADIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(DATADIR))|' -e "s|@LIBS_PRIVATE@|$$(cat $(BUILD)/libs-private)|" caio.pc.in >$@
 
 # For find_package(caio) of CMake.
 CMAKE_FILES := caio-config.cmake caio-config-version.cmake
@@ -116,6 +118,8 @@ install-lib: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/caio.pc $(CMAKE_FIL
 	$(INSTALL) -m 644 $(BUILD)/libcaio.a '$(DESTDIR)$(LIBDIR)'
 	$(INSTALL) -m 644 $(BUILD)/caio.pc '$(DESTDIR)$(LIBDIR)/pkgconfig'
 	$(INSTALL) -m 644 $(CMAKE_FILES:%=$(BUILD)/%) '$(DESTDIR)$(LIBDIR)/cmake/caio'
+	$(INSTALL) -d '$(DESTDIR)$(DATADIR)'
+	$(INSTALL) -m 644 $(KIT:%=bindings/kit/%) '$(DESTDIR)$(DATADIR)'
 	@for header in $(HEADERS); do \
 		$(INSTALL) -d "$$(dirname '$(DESTDIR)$(INCLUDEDIR)'/$$header)" && \
 		$(INSTALL) -m 644 include/$$header '$(DESTDIR)$(INCLUDEDIR)'/$$header || exit 1; \
@@ -137,7 +141,7 @@ install-strip: ## the same, without debug information
 	strip --strip-debug '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/libcaio.a' $(TOOLS:%='$(DESTDIR)$(BINDIR)/%')
 
 # Directories to remove if they are empty, deepest first. Under a system prefix, only those of libcaio.
-LEFT_DIRS := $(INCLUDEDIR)/caio/detail $(INCLUDEDIR)/caio $(LIBDIR)/cmake/caio $(LIBDIR)/cmake $(LIBDIR)/pkgconfig $(foreach n,1 2 3 4 5 6 7 8 9,$(MANDIR)/man$n) $(MANDIR)
+LEFT_DIRS := $(DATADIR) $(INCLUDEDIR)/caio/detail $(INCLUDEDIR)/caio $(LIBDIR)/cmake/caio $(LIBDIR)/cmake $(LIBDIR)/pkgconfig $(foreach n,1 2 3 4 5 6 7 8 9,$(MANDIR)/man$n) $(MANDIR)
 ifeq ($(filter $(DESTDIR)$(PREFIX),/ /usr /usr/local),)
 LEFT_DIRS += $(patsubst %/,%,$(dir $(MANDIR))) $(LIBDIR) $(INCLUDEDIR) $(BINDIR) $(PREFIX)
 endif
@@ -146,13 +150,14 @@ uninstall: ## remove what install installed
 	rm -f '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/libcaio.so' \
 		'$(DESTDIR)$(LIBDIR)/libcaio.a' '$(DESTDIR)$(LIBDIR)/pkgconfig/caio.pc' $(CMAKE_FILES:%='$(DESTDIR)$(LIBDIR)/cmake/caio/%') \
 		$(TOOLS:%='$(DESTDIR)$(BINDIR)/%')
+	rm -f $(KIT:%='$(DESTDIR)$(DATADIR)/%')
 	@for header in $(HEADERS); do rm -f '$(DESTDIR)$(INCLUDEDIR)'/$$header; done
 	@for page in $(PAGES); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$${page##*/}; done
 	@for left in $(LEFT_DIRS); do \
 		if [ -d '$(DESTDIR)'$$left ]; then rmdir --ignore-fail-on-non-empty '$(DESTDIR)'$$left; fi; \
 	done
 
-header: ## regenerate include/caio.h from the Rust source
+header: ## regenerate include/caio.h and bindings/kit from the Rust source
 	CAIO_UPDATE_HEADER=1 $(CARGO) test $(CARGO_FLAGS) --test header
 
 # A staged installation under the build directory, for the demo, tests and benchmarks.

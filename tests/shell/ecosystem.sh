@@ -17,7 +17,7 @@ needs() {
     }
 }
 
-for part in ${PARTS:-cxx loops build}; do
+for part in ${PARTS:-cxx loops build kit}; do
     # shellcheck disable=SC1090
     . "$root/tests/shell/ecosystem/$part.sh"
 done

@@ -21,7 +21,7 @@ cxx() { g++ -std=gnu++20 -O1 "${strict[@]}" -Wno-missing-field-initializers "$@"
 
 all_there() {
     local file
-    for file in "$library" "$STAGED_LIBS/libcaio.a" "$STAGED_LIBS/pkgconfig/caio.pc" "$STAGE/include/caio.h" "$STAGE"/bin/caio-{cp,probe,bench} "$STAGE/share/man/man7/caio.7"; do
+    for file in "$library" "$STAGED_LIBS/libcaio.a" "$STAGED_LIBS/pkgconfig/caio.pc" "$STAGE/include/caio.h" "$STAGE"/bin/caio-{cp,probe,bench} "$STAGE/share/man/man7/caio.7" "$STAGE"/share/caio/caio.{json,cdef.h}; do
         [ -f "$file" ] || return
     done
     expect "libcaio.so.$version" "$(readlink "$STAGED_LIBS/libcaio.so.0")" && expect libcaio.so.0 "$(readlink "$STAGED_LIBS/libcaio.so")" &&
