@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::state::{By, State, stopped_result};
-use super::watches::{Table, Waiting};
+use super::waiting::{Tried, Waiting};
+use super::watches::Table;
 use crate::error::{Errno, Result};
 use crate::exec::blocking::{Scratch, failed_result, remaining};
 use crate::exec::detached::DetachedCall;
-use crate::exec::nonblocking::{self, Attempt, Method};
+use crate::exec::nonblocking::Method;
 use crate::fork_list::{ForkList, Listed};
 use crate::op::Op;
 use crate::slab::{Place, Token};
@@ -226,10 +227,10 @@ impl Shared {
     pub fn wait_without_poller(&self, token: Token, op: Op, moved: u64) -> bool {
         let shared = self.this.clone();
         let wait = move || {
-            let mut moved = moved;
-            match wait_alone(&shared, token, &op, &mut moved) {
-                Waited::Call => run_detached(&shared, token, op, moved),
-                Waited::Done(result) => {
+            let mut waiting = Waiting::new(token, op, moved);
+            match wait_alone(&shared, &mut waiting) {
+                None => run_detached(&shared, token, op, waiting.moved),
+                Some(result) => {
                     if let Some(shared) = shared.upgrade() {
                         shared.with_worker(|state| state.finish_waited(token, result));
                     }
@@ -256,36 +257,22 @@ impl Shared {
     }
 }
 
-/// How a wait without the poller ends.
-enum Waited {
-    Done(i64),
-    /// Only a blocking call can tell more.
-    Call,
-}
-
-/// Waits with poll(2), which needs no descriptor. It wakes now and then, as nothing else tells it to stop.
-fn wait_alone(shared: &Weak<Shared>, token: Token, op: &Op, moved: &mut u64) -> Waited {
+/// Waits with poll(2), which needs no descriptor. It wakes now and then, as nothing else tells it to stop. Returns the
+/// result; None if the operation needs a blocking call.
+fn wait_alone(shared: &Weak<Shared>, waiting: &mut Waiting) -> Option<i64> {
     const TICK_MS: i32 = 50;
-    let (mut scratch, mut method, mut missed) = (Scratch::default(), Method::Unknown, 0);
+    let (mut scratch, mut woken) = (Scratch::default(), false);
     loop {
-        let may_wait = match nonblocking::attempt(op, *moved, &mut scratch, &mut method) {
-            Attempt::Done(result) => return Waited::Done(result),
-            Attempt::NotReady(total) | Attempt::MayWait(total) => {
-                *moved = total;
-                method == Method::None
-            }
-        };
-        // As the poller does: an attempt may get nothing though the descriptor is ready.
-        missed = if rw::is_ready(op.fd, op.code.reads()) { missed + 1 } else { 0 };
-        if missed > 2 || may_wait && (missed > 0 || returns_at_once(op)) {
-            return Waited::Call;
+        let tried = if woken { waiting.attempt_again(&mut scratch) } else { waiting.attempt(&mut scratch) };
+        match tried {
+            Tried::Done(result) => return Some(result),
+            Tried::Call => return None,
+            Tried::NotReady => {}
         }
-        let Some(shared) = shared.upgrade() else { return Waited::Call };
-        if let Some(errno) = shared.stop_errno(token) {
-            return Waited::Done(stopped_result(op, *moved, errno));
+        if let Some(errno) = shared.upgrade()?.stop_errno(waiting.token) {
+            return Some(stopped_result(&waiting.op, waiting.moved, errno));
         }
-        drop(shared);
-        rw::becomes_ready(op.fd, op.code.reads(), TICK_MS);
+        woken = rw::becomes_ready(waiting.op.fd, waiting.reads(), TICK_MS);
     }
 }
 

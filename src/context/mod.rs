@@ -13,6 +13,7 @@ mod submit;
 mod sync_group;
 mod sync_pace;
 mod wait;
+mod waiting;
 mod wake;
 mod watches;
 mod workers;

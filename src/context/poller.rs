@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Shared;
-use super::calls::{self, Calls, Next};
+use super::calls::{Calls, Next};
 use super::state::{By, State, stopped_result};
-use super::watches::{Waiting, Watches};
+use super::waiting::{Tried, Waiting};
+use super::watches::Watches;
 use crate::error::{Errno, Result};
 use crate::exec::blocking::Scratch;
-use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::slab::{Place, Token};
@@ -20,7 +20,7 @@ use crate::sys::mem::room;
 use crate::sys::pollable::Pollable;
 use crate::sys::readiness::{REPORTS_ONCE, Readiness, Ready};
 use crate::sys::timer::Timer;
-use crate::sys::{Signal, rw, thread};
+use crate::sys::{Signal, thread};
 
 const NO_MEMORY: Errno = Errno(libc::ENOMEM);
 
@@ -88,14 +88,6 @@ struct Poller {
 /// Results of operations, which the poller publishes together.
 struct Results(Vec<(Token, i64)>);
 
-/// The outcome of an attempt.
-enum Tried {
-    Done(i64),
-    NotReady,
-    /// The operation needs a blocking call.
-    Call,
-}
-
 impl Poller {
     fn new(shared: Arc<Shared>, handle: Arc<PollerHandle>, watches: Watches) -> Result<Self> {
         Ok(Self {
@@ -150,8 +142,8 @@ impl Poller {
                 }
                 let slot = &mut state.slab[index];
                 slot.place = Place::Stream;
-                let (op, moved, method) = (slot.op, slot.moved, Method::Unknown);
-                incoming.push_back(Waiting { token: state.slab.token(index), op, moved, method });
+                let (op, moved) = (slot.op, slot.moved);
+                incoming.push_back(Waiting::new(state.slab.token(index), op, moved));
             }
             std::mem::swap(returned, &mut state.returned);
             state.is_over()
@@ -161,7 +153,7 @@ impl Poller {
     /// Tries an operation, and waits for its descriptor if it is not ready.
     fn start(&mut self, mut waiting: Waiting) {
         let (token, fd, reads) = (waiting.token, waiting.op.fd, waiting.reads());
-        match attempt(&mut waiting, &mut self.scratch) {
+        match waiting.attempt(&mut self.scratch) {
             Tried::Done(result) => return self.results.add(&self.shared, token, result),
             Tried::Call if !self.watches.has_detached(fd, reads) => return self.call(waiting, 0),
             Tried::Call | Tried::NotReady => {}
@@ -202,7 +194,7 @@ impl Poller {
             while let Some(first) = self.watches.first(fd, reads) {
                 let token = first.token;
                 let tried =
-                    if woken { attempt_again(first, &mut self.scratch) } else { attempt(first, &mut self.scratch) };
+                    if woken { first.attempt_again(&mut self.scratch) } else { first.attempt(&mut self.scratch) };
                 match tried {
                     Tried::NotReady => break,
                     Tried::Done(result) => {
@@ -285,37 +277,6 @@ impl Results {
             }
         });
     }
-}
-
-fn attempt(waiting: &mut Waiting, scratch: &mut Scratch) -> Tried {
-    match nonblocking::attempt(&waiting.op, waiting.moved, scratch, &mut waiting.method) {
-        Attempt::Done(result) => Tried::Done(result),
-        Attempt::NotReady(moved) => {
-            waiting.moved = moved;
-            Tried::NotReady
-        }
-        Attempt::MayWait(moved) => {
-            waiting.moved = moved;
-            let call = calls::returns_at_once(&waiting.op) || is_ready(waiting);
-            if call { Tried::Call } else { Tried::NotReady }
-        }
-    }
-}
-
-/// Tries an operation whose descriptor epoll reported ready. If two attempts get EAGAIN while poll(2) reports it ready,
-/// only a plain call can tell why. For a datagram socket after shutdown(2), it returns 0.
-fn attempt_again(waiting: &mut Waiting, scratch: &mut Scratch) -> Tried {
-    for _ in 0..2 {
-        match attempt(waiting, scratch) {
-            Tried::NotReady if is_ready(waiting) => {}
-            tried => return tried,
-        }
-    }
-    Tried::Call
-}
-
-fn is_ready(waiting: &Waiting) -> bool {
-    rw::is_ready(waiting.op.fd, waiting.reads())
 }
 
 impl State {

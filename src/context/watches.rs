@@ -4,10 +4,9 @@ use std::collections::{HashMap, TryReserveError, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
+use super::waiting::Waiting;
 use crate::error::Result;
-use crate::exec::nonblocking::Method;
 use crate::fork_list::Listed;
-use crate::op::Op;
 use crate::slab::Token;
 use crate::sys::fd::RawFd;
 use crate::sys::readiness::{Interest, REPORTS_ONCE, Readiness, Ready};
@@ -64,20 +63,6 @@ struct Side {
     /// Detached calls, which nothing can stop. The next operation is tried when they return or the descriptor becomes
     /// ready again. Before that, it could take the data that such a call was started for.
     detached: u32,
-}
-
-/// An operation that waits.
-pub struct Waiting {
-    pub token: Token,
-    pub op: Op,
-    pub moved: u64,
-    pub method: Method,
-}
-
-impl Waiting {
-    pub fn reads(&self) -> bool {
-        self.op.code.reads()
-    }
 }
 
 impl Watches {

@@ -1,0 +1,65 @@
+//! An operation that waits for another process, and the attempts at it, which never wait.
+
+use super::calls::returns_at_once;
+use crate::exec::blocking::Scratch;
+use crate::exec::nonblocking::{self, Attempt, Method};
+use crate::op::Op;
+use crate::slab::Token;
+use crate::sys::rw;
+
+pub struct Waiting {
+    pub token: Token,
+    pub op: Op,
+    pub moved: u64,
+    pub method: Method,
+}
+
+/// The outcome of an attempt.
+pub enum Tried {
+    Done(i64),
+    NotReady,
+    /// The operation needs a blocking call.
+    Call,
+}
+
+impl Waiting {
+    /// After `moved` bytes.
+    pub fn new(token: Token, op: Op, moved: u64) -> Self {
+        Self { token, op, moved, method: Method::Unknown }
+    }
+
+    pub fn reads(&self) -> bool {
+        self.op.code.reads()
+    }
+
+    pub fn attempt(&mut self, scratch: &mut Scratch) -> Tried {
+        match nonblocking::attempt(&self.op, self.moved, scratch, &mut self.method) {
+            Attempt::Done(result) => Tried::Done(result),
+            Attempt::NotReady(moved) => {
+                self.moved = moved;
+                Tried::NotReady
+            }
+            Attempt::MayWait(moved) => {
+                self.moved = moved;
+                let call = returns_at_once(&self.op) || self.is_ready();
+                if call { Tried::Call } else { Tried::NotReady }
+            }
+        }
+    }
+
+    /// The same after the descriptor became ready. If two attempts get EAGAIN while poll(2) reports it ready, only a plain
+    /// call can tell why. For a datagram socket after shutdown(2), it returns 0.
+    pub fn attempt_again(&mut self, scratch: &mut Scratch) -> Tried {
+        for _ in 0..2 {
+            match self.attempt(scratch) {
+                Tried::NotReady if self.is_ready() => {}
+                tried => return tried,
+            }
+        }
+        Tried::Call
+    }
+
+    fn is_ready(&self) -> bool {
+        rw::is_ready(self.op.fd, self.reads())
+    }
+}
