@@ -72,6 +72,13 @@ pub struct Finished {
     opened: Option<Entry>,
 }
 
+impl Finished {
+    /// An event that holds no descriptor.
+    pub fn of(event: Event) -> Self {
+        Self { event, opened: None }
+    }
+}
+
 impl Completions {
     pub fn new(capacity: usize, fds: Arc<ForkList>) -> Result<Self> {
         Ok(Self {
@@ -91,6 +98,11 @@ impl Completions {
 
     pub fn fd(&self) -> RawFd {
         self.notifier.as_raw_fd()
+    }
+
+    /// The list of the descriptors that events hold.
+    pub fn fds(&self) -> &ForkList {
+        &self.fds
     }
 
     /// Makes the signals that are requested here.
@@ -220,14 +232,13 @@ impl Completions {
         }
     }
 
-    /// Drops all events; returns how many, and hands the descriptors in them to `close`.
-    pub fn discard(&mut self, mut close: impl FnMut(RawFd)) -> u32 {
+    /// Drops all events; returns how many, and hands the descriptors in them to `keep`, which are still in the list.
+    pub fn discard(&mut self, mut keep: impl FnMut(RawFd, Entry)) -> u32 {
         let count = self.pending.len() as u32;
         for Finished { event, opened } in self.pending.drain(..) {
             if let Some(entry) = opened {
                 self.opened -= 1;
-                self.fds.remove(entry);
-                close(event.result as RawFd);
+                keep(event.result as RawFd, entry);
             }
         }
         count

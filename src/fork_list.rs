@@ -64,6 +64,13 @@ impl ForkList {
         self.free.lock().push(entry.0);
     }
 
+    /// [`Self::remove`], if the descriptor is closed while the result exists: fork(3) waits for that.
+    pub fn take_out(&self, entry: Entry) -> KeepOut {
+        let kept_out = fork::keep_out();
+        self.remove(entry);
+        kept_out
+    }
+
     /// Opens a descriptor, and lists it until it is dropped. fork(3) sees it closed, or open and in the list.
     pub fn hold<T: Descriptors>(self: &Arc<Self>, open: impl FnOnce() -> Result<T>) -> Result<Listed<T>> {
         let _kept_out = fork::keep_out();

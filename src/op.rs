@@ -229,6 +229,24 @@ impl Code {
 
 pub use crate::sys::CURRENT;
 
+/// The descriptor that means the one that the nearest open before in the chain opened.
+pub const OPENED: i32 = -2;
+
+/// What an operation has to do with a descriptor that its chain opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    None,
+    /// Opens it for the caller.
+    Opens,
+    /// Opens it for the chain, a CLOSE of which closes it.
+    OpensForChain,
+    /// Runs while it is open.
+    Behind,
+    /// Closes it, whatever became of the operations before.
+    Closes,
+}
+
 /// One well-formed operation. Its system call checks the file and the memory.
 #[derive(Clone, Copy)]
 pub struct Op {
@@ -253,6 +271,7 @@ pub struct Op {
     pub direct: bool,
     /// Its descriptor is known to be of a disk, so that the plain call waits for nothing else.
     pub storage: bool,
+    pub role: Role,
 }
 
 impl Op {
@@ -266,6 +285,29 @@ impl Op {
         match self.dir2 {
             true => descriptor(self.offset),
             false => self.fd,
+        }
+    }
+
+    /// Whether it uses the descriptor that its chain opened.
+    #[inline(always)]
+    pub fn uses_opened(&self) -> bool {
+        self.fd == OPENED && self.code.uses_fd() || self.uses_opened_second()
+    }
+
+    fn uses_opened_second(&self) -> bool {
+        self.code.copies() && self.mode as i32 == OPENED || self.dir2 && descriptor(self.offset) == OPENED
+    }
+
+    /// Uses `fd` as that descriptor.
+    pub fn use_opened(&mut self, fd: i32) {
+        if self.uses_opened_second() {
+            match self.dir2 {
+                true => self.offset = fd as u64,
+                false => self.mode = fd as u32,
+            }
+        }
+        if self.fd == OPENED {
+            self.fd = fd;
         }
     }
 
@@ -359,6 +401,7 @@ impl SimpleTransfer {
             buf2: NULL,
             direct: false,
             storage: false,
+            role: Role::None,
         }
     }
 }
@@ -424,6 +467,20 @@ mod tests {
         assert_eq!([linked(3), linked(-100i64 as u64), linked(-100i32 as u32 as u64)], [3, -100, -100]);
         assert_eq!([linked(1 << 32 | 3), linked(1 << 63)], [-1, -1]);
         assert_eq!(Op { code: Code::Linkat, fd: 7, offset: 3, ..Op::nop(0) }.second_directory(), 7);
+    }
+
+    #[test]
+    fn the_opened_descriptor_is_found_in_each_field() {
+        let used = |op: Op| {
+            let mut after = op;
+            after.use_opened(7);
+            (op.uses_opened(), after.fd, after.mode, after.offset)
+        };
+        let op = Op { mode: OPENED as u32, offset: OPENED as u64, ..Op::nop(0) };
+        assert_eq!(used(Op { code: Code::Read, fd: OPENED, ..op }), (true, 7, OPENED as u32, OPENED as u64));
+        assert_eq!(used(Op { code: Code::Sendfile, ..op }), (true, -1, 7, OPENED as u64));
+        assert_eq!(used(Op { code: Code::Linkat, dir2: true, ..op }), (true, -1, OPENED as u32, 7));
+        assert!(!Op { code: Code::Statx, ..op }.uses_opened() && !Op { fd: OPENED, ..op }.uses_opened());
     }
 
     #[test]

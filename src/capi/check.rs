@@ -4,7 +4,8 @@ use std::ffi::{c_char, c_int};
 
 use super::convert::{FLAGS, Ops, fields_set};
 use super::info::tell;
-use super::types::{CAIO_FLAG_DIR2, CAIO_FLAG_FULL, CAIO_FLAG_LINK, caio_op};
+use super::types::{CAIO_FD_OPENED, CAIO_FLAG_DIR2, CAIO_FLAG_FULL, CAIO_FLAG_LINK, caio_op};
+use crate::context::Source;
 use crate::op::{Code, field};
 
 /// Checks whether `caio_ctx_submit` would refuse one of these operations as malformed, and stores a sentence in `why`: which
@@ -37,15 +38,30 @@ pub unsafe extern "C" fn caio_op_check(ops: *const caio_op, count: u32, why: *mu
 }
 
 fn fault_of(ops: &Ops) -> Option<String> {
-    let count = ops.len();
+    let (count, mut opens) = (ops.len(), false);
     (0..count).find_map(|index| {
         let op = ops.raw(index);
+        let links = op.flags & CAIO_FLAG_LINK != 0;
         let fault = fault_of_one(&op).or_else(|| {
-            let last = index + 1 == count;
-            (last && op.flags & CAIO_FLAG_LINK != 0).then(|| "flags: LINK on the last operation of the call".to_owned())
+            let uses = ops.get(index).is_ok_and(|op| op.uses_opened());
+            let fault = match links && index + 1 == count {
+                true => Some("flags: LINK on the last operation of the call".to_owned()),
+                false => (uses && !opens).then(|| format!("{}: OPENED without an open before it", opened_field(&op))),
+            };
+            opens = links && (opens || Code::from_number(op.opcode).is_some_and(Code::opens_fd));
+            fault
         })?;
         Some(format!("operation {index}: {fault}"))
     })
+}
+
+/// The field that says OPENED.
+fn opened_field(op: &caio_op) -> &'static str {
+    match op.flags & CAIO_FLAG_DIR2 {
+        _ if op.fd == CAIO_FD_OPENED => "fd",
+        0 => "mode",
+        _ => "offset",
+    }
 }
 
 /// What is wrong with one operation alone.

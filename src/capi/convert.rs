@@ -8,7 +8,9 @@ use crate::backend;
 use crate::completion::{Event, Sink};
 use crate::context::{Counters, Memory, Options, Source};
 use crate::error::{Errno, Result};
-use crate::op::{CURRENT, Code, Op, SimpleTransfer, field};
+use crate::op::{CURRENT, Code, OPENED, Op, Role, SimpleTransfer, field};
+
+const _: () = assert!(OPENED == CAIO_FD_OPENED);
 
 const EINVAL: Errno = Errno(libc::EINVAL);
 
@@ -191,6 +193,7 @@ unsafe fn checked(op: &caio_op) -> Result<Op> {
         buf2: unsafe { Memory::new(buf2) },
         direct: false,
         storage: false,
+        role: Role::None,
     })
 }
 

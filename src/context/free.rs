@@ -6,13 +6,15 @@ use std::time::Duration;
 use super::Shared;
 use super::cancel::CancelTarget;
 use super::state::State;
+use crate::fork_list::Entry;
 use crate::slab::Place;
 use crate::sys::fd::RawFd;
-use crate::sys::{fs, pollable, thread};
+use crate::sys::{pollable, thread};
 
 impl Shared {
     /// Stops all operations that can be stopped, waits for the rest, and ends the threads.
     pub fn drain(self: &Arc<Self>) {
+        let mut opened = Vec::new();
         self.with(|state| {
             state.closing = true;
             state.pool.chains_end();
@@ -21,7 +23,7 @@ impl Shared {
         let mut checks = 0;
         loop {
             checks += 1;
-            let timeout = match self.with(|state| state.what_is_left(checks)) {
+            let timeout = match self.with(|state| state.what_is_left(checks, &mut opened)) {
                 Left::Nothing => break,
                 Left::EnteringCall => Some(Duration::from_millis(1)),
                 Left::InFlight => None,
@@ -29,6 +31,7 @@ impl Shared {
             // After EINTR, checks again.
             pollable::sleep_until_readable([self.events_fd], timeout).ok();
         }
+        opened.into_iter().for_each(|opened| self.close(opened));
         self.work.notify_all();
         self.watch.notify_all();
         let (workers, poller) = {
@@ -48,12 +51,12 @@ impl Shared {
             std::thread::yield_now();
         }
     }
-}
 
-/// Closes the descriptor of an unpolled OPENAT. No caller could receive a failure, and the number is closed in any
-/// case.
-fn close(fd: RawFd) {
-    fs::close(fd).ok();
+    /// Closes the descriptor of an unpolled OPENAT. No caller could receive a failure, and the number is closed in any
+    /// case.
+    fn close(&self, (fd, entry): (RawFd, Entry)) {
+        self.close_chain_file(fd, entry).ok();
+    }
 }
 
 /// What `caio_ctx_free` still waits for.
@@ -65,18 +68,22 @@ enum Left {
 }
 
 impl State {
-    /// Drops pending events, and returns what is left to wait for.
-    fn what_is_left(&mut self, checks: u32) -> Left {
+    /// Drops pending events, and returns what is left to wait for. Operations of a chain may still use the descriptors that
+    /// it opened, so they are moved to `opened`.
+    fn what_is_left(&mut self, checks: u32, opened: &mut Vec<(RawFd, Entry)>) -> Left {
         // Without /proc, a thread counts as inside its call after this many milliseconds.
         const ENOUGH: u32 = 20;
         self.done.clear();
         self.reap();
-        self.discard(close);
+        // Without memory for this, a descriptor stays open.
+        self.discard(|fd, entry| opened.try_reserve(1).into_iter().for_each(|()| opened.push((fd, entry))));
         let (mut in_flight, mut entering) = (self.slab.used(), false);
         for index in self.slab.indexes() {
             let slot = &self.slab[index];
             match slot.place {
                 Place::Opening | Place::OpeningBlocked => in_flight -= 1,
+                // The thread of its open closes the descriptor.
+                Place::Waiting if self.is_detached(slot.before) => in_flight -= 1,
                 Place::Detached => {
                     in_flight -= 1;
                     entering |= !thread::is_asleep(slot.thread).unwrap_or(checks > ENOUGH);
@@ -89,5 +96,9 @@ impl State {
             (0, true) => Left::EnteringCall,
             _ => Left::InFlight,
         }
+    }
+
+    fn is_detached(&self, index: u32) -> bool {
+        matches!(self.slab[index].place, Place::Opening | Place::Detached)
     }
 }

@@ -6,7 +6,7 @@ use crate::exec::blocking::Scratch;
 use crate::exec::cached;
 use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::fd::Checks;
-use crate::op::{Op, SimpleTransfer};
+use crate::op::{OPENED, Op, SimpleTransfer};
 use crate::route::{Probe, Route, Router};
 use crate::sys::mem::Memory;
 
@@ -96,6 +96,9 @@ pub fn fast_path(router: &Router, op: &SimpleTransfer, at_once: bool, checks: &m
 fn unlike_the_last_read(router: &Router, op: SimpleTransfer, at_once: bool, checks: &mut Checks) -> FastPath {
     if router.sends_too(&op, checks) {
         return FastPath::Sent;
+    }
+    if op.fd == OPENED {
+        return FastPath::Undecided;
     }
     if router.may_be_cached(&op) {
         if !checks.allows(op.len) {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod cancel;
+mod chain_file;
 mod chores;
 mod deadline;
 mod free;

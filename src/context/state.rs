@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::chain_file::ChainFile;
 use super::deadline::Deadlines;
 use super::poller::PollerHandle;
 use super::submit::Batch;
@@ -14,8 +15,8 @@ use crate::backend::{Native, Rules};
 use crate::completion::{Completions, Finished, Sink};
 use crate::error::{Errno, Result};
 use crate::fd::Remembered;
-use crate::fork_list::Listed;
-use crate::op::Op;
+use crate::fork_list::{Entry, Listed};
+use crate::op::{Op, Role};
 use crate::pool::Pool;
 use crate::slab::{List, NONE, Place, Slab, Slot};
 use crate::spin::Spin;
@@ -47,6 +48,8 @@ pub struct State {
     pub inbox: List,
     /// Stream operations that the poller must stop.
     pub stopping: List,
+    /// Descriptors that chains have opened.
+    pub chain_files: Vec<ChainFile>,
     /// Descriptors to whose readers, if true, or writers a thread came back from a call that nothing can stop.
     pub returned: Vec<(RawFd, bool)>,
     /// The poller must check this state.
@@ -105,6 +108,7 @@ impl State {
             poller: None,
             inbox: List::new(),
             stopping: List::new(),
+            chain_files: Vec::new(),
             returned: Vec::new(),
             poke: false,
             poked: false,
@@ -123,17 +127,28 @@ impl State {
     /// Adds an event, counts it, and frees the slot. Then the chain goes on or breaks.
     pub fn finish(&mut self, index: u32, result: i64, by: By) {
         let Slot { op, next, .. } = &self.slab[index];
-        let (next, finished) = (*next, self.done.finished(op, result));
+        let (next, role) = (*next, op.role);
+        let finished = match role {
+            Role::None => self.done.finished(op, result),
+            _ => self.finished_in_chain(index, result),
+        };
+        let op = &self.slab[index].op;
+        let opened = !op.code.opens_fd() || finished.event.result >= 0;
         let goes_on = next != NONE && op.succeeded_in_full(finished.event.result) && !self.closing;
         self.note_quietly(finished, by);
         self.slab.release(index);
-        if goes_on {
+        let next = if goes_on {
             self.pool.chain_goes_on();
-            return self.start(next);
+            next
+        } else {
+            self.done.mark_urgent();
+            self.break_chain(next, CANCELED, opened)
+        };
+        if role != Role::None {
+            self.file_goes_on(index, next);
         }
-        self.done.mark_urgent();
         if next != NONE {
-            self.break_chain(next, CANCELED);
+            self.start(next);
         }
     }
 
@@ -155,21 +170,32 @@ impl State {
         self.done.push(finished);
     }
 
-    /// The waiting member `first` and those after it never start.
-    fn break_chain(&mut self, first: u32, errno: Errno) {
-        let (mut index, mut errno) = (first, errno);
+    /// The waiting member `first` and those after it never start. `opened`: except for the CLOSE of what was opened, or may
+    /// be, before `first`. Returns that member.
+    fn break_chain(&mut self, first: u32, errno: Errno, mut opened: bool) -> u32 {
+        let (mut index, mut errno, mut close) = (first, errno, NONE);
         while index != NONE {
             let (op, next) = (self.slab[index].op, self.slab[index].next);
-            self.sync_came(index, &op);
-            self.note(&op, errno.as_result(), By::Worker);
-            self.slab.release(index);
+            if opened && op.role == Role::Closes {
+                (close, opened) = (index, false);
+                self.slab[close].next = NONE;
+            } else {
+                opened &= !op.code.opens_fd();
+                self.sync_came(index, &op);
+                self.note(&op, errno.as_result(), By::Worker);
+                self.slab.release(index);
+            }
             (index, errno) = (next, CANCELED);
         }
+        close
     }
 
     /// Starts a waiting member. Workers run chains, so that they go on while no thread polls.
     fn start(&mut self, index: u32) {
         self.slab[index].before = NONE;
+        if self.slab[index].op.role != Role::None {
+            self.use_file(index);
+        }
         self.begin_deadline(index);
         if !self.joins_sync(index) {
             let class = self.slab[index].op.class();
@@ -235,6 +261,9 @@ impl State {
     /// Asks for an operation to stop, with `errno` as its result if that is in time.
     pub fn stop(&mut self, index: u32, errno: Errno) {
         let slot = &mut self.slab[index];
+        if slot.op.role == Role::Closes {
+            return;
+        }
         let again = slot.stop.is_some();
         let errno = *slot.stop.get_or_insert(errno);
         match slot.place {
@@ -242,8 +271,11 @@ impl State {
             Place::Free | Place::Running | Place::Detached | Place::Opening | Place::Stopping => {}
             Place::Waiting => {
                 let before = slot.before;
-                self.slab[before].next = NONE;
-                self.break_chain(index, errno);
+                let close = self.break_chain(index, errno, true);
+                self.slab[before].next = close;
+                if close != NONE {
+                    self.slab[close].before = before;
+                }
             }
             Place::Queued(class) => {
                 self.pool.unqueue(&mut self.slab, index, class);
@@ -305,9 +337,9 @@ impl State {
         self.done.len()
     }
 
-    /// Drops all events, and hands the descriptors in them to `close`.
-    pub fn discard(&mut self, close: impl FnMut(RawFd)) {
-        self.counters.inflight -= self.done.discard(close);
+    /// Drops all events, and hands the descriptors in them to `keep`.
+    pub fn discard(&mut self, keep: impl FnMut(RawFd, Entry)) {
+        self.counters.inflight -= self.done.discard(keep);
     }
 }
 

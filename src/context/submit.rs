@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chain_file::assign_roles;
 use super::inline::{self, FastPath, Step, To};
 use super::state::{By, CANCELED, State};
 use super::{Shared, Source};
@@ -52,6 +53,12 @@ struct Pending {
     refused: Option<Errno>,
 }
 
+impl Pending {
+    fn may_time_out(&self) -> bool {
+        self.op.timeout_ns > 0 && self.op.code.may_time_out()
+    }
+}
+
 impl Shared {
     pub fn submit(&self, source: &impl Source) -> Result<u32> {
         self.submit_batch(source, &mut Nowhere, false).0
@@ -88,7 +95,7 @@ impl Shared {
                 return (accepted, delivered);
             }
             if timed && state.make_room_for_deadlines(batch.pending.len()).is_err() {
-                batch.refuse(|pending| pending.op.timeout_ns > 0, Errno(libc::ENOMEM));
+                batch.refuse(Pending::may_time_out, Errno(libc::ENOMEM));
             }
             let full = state.firmly_held() + batch.chain.len() as u64 > u64::from(self.max_requests);
             let again = !full && accepted == Err(Errno(libc::EAGAIN));
@@ -246,7 +253,7 @@ impl Batch {
                 break;
             }
             let length = match source.get(accepted) {
-                Ok(op) if !op.link && accepted < room => {
+                Ok(op) if !op.link && accepted < room && !op.uses_opened() => {
                     self.run_single(shared, op, next, sink);
                     1
                 }
@@ -270,8 +277,16 @@ impl Batch {
         self.chain.clear();
         let mut index = first;
         let mut length = 0;
+        let (mut opens, mut uses) = (false, false);
         loop {
             let op = source.get(index)?;
+            if op.uses_opened() {
+                uses = true;
+                if !opens {
+                    return Err(EINVAL);
+                }
+            }
+            opens |= op.code.opens_fd();
             length += 1;
             if length <= max_requests {
                 self.chain.try_reserve(1).map_err(|_| Errno(libc::ENOMEM))?;
@@ -284,6 +299,9 @@ impl Batch {
             if index == source.count() {
                 return Err(EINVAL);
             }
+        }
+        if uses {
+            assign_roles(&mut self.chain);
         }
         if length > max_requests { Err(Errno(libc::E2BIG)) } else { Ok(length) }
     }
@@ -391,7 +409,7 @@ impl Batch {
     }
 
     fn pend(&mut self, mut pending: Pending) {
-        if matches!(pending.to, To::Worker | To::Chain) {
+        if matches!(pending.to, To::Worker | To::Chain) && !pending.op.uses_opened() {
             self.checks.mark(&mut pending.op);
         }
         self.pending.push(pending);
@@ -421,14 +439,14 @@ impl Batch {
     }
 
     fn has_timeouts(&self) -> bool {
-        self.pending.iter().any(|pending| pending.op.timeout_ns > 0)
+        self.pending.iter().any(Pending::may_time_out)
     }
 
     /// The poller cannot start: each operation with a timeout fails with EAGAIN, once. The others need no descriptor.
     #[cold]
     #[inline(never)]
     fn do_without_poller(&mut self) {
-        self.refuse(|pending| pending.op.timeout_ns > 0, Errno(libc::EAGAIN));
+        self.refuse(Pending::may_time_out, Errno(libc::EAGAIN));
         self.pending.iter_mut().filter(|pending| pending.to == To::Stream).for_each(|pending| pending.to = To::Worker);
     }
 

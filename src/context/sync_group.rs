@@ -15,7 +15,7 @@
 use std::time::{Duration, Instant};
 
 use super::state::{By, State};
-use crate::op::{Code, Op};
+use crate::op::{Code, OPENED, Op};
 use crate::slab::{Class, List, NONE, Place, Slab};
 
 /// The operations for one kind of sync of one descriptor.
@@ -66,7 +66,7 @@ impl State {
     pub fn sync_is_coming(&mut self, index: u32, before: u32) {
         let (op, write) = (&self.slab[index].op, &self.slab[before].op);
         let writes = write.code.writes() && !write.at_current() && write.fd == op.fd;
-        if !op.code.syncs() || !writes {
+        if !op.code.syncs() || !writes || op.fd == OPENED {
             return;
         }
         let op = *op;

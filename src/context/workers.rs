@@ -9,8 +9,8 @@ use super::sync_group::PATIENCE;
 use crate::error::{Errno, Result};
 use crate::exec::blocking::{self, Scratch};
 use crate::exec::nonblocking;
-use crate::fork_list::Listed;
-use crate::op::{Code, Op};
+use crate::fork_list::{Entry, Listed};
+use crate::op::{Code, Op, Role};
 use crate::slab::{Class, Place, Token};
 use crate::sync::MutexGuard;
 use crate::sys::fd::{AsRawFd, OwnedFd};
@@ -37,6 +37,8 @@ struct Task {
     moved: u64,
     paths: Vec<u8>,
     refused: Option<Errno>,
+    /// The place in the list of a descriptor that its chain opened, and that it closes.
+    chain_file: Option<Entry>,
     begun: Instant,
 }
 
@@ -57,6 +59,7 @@ impl Shared {
                 state.pool.not_started();
                 state.remove_worker(id);
                 drop(state);
+                self.close_without_workers();
                 self.with_worker(State::fail_without_workers);
             }
         }
@@ -148,6 +151,10 @@ impl Shared {
         if let Some(errno) = task.refused {
             return Outcome::Result(errno.as_result());
         }
+        if let Some(entry) = task.chain_file {
+            let closed = self.close_chain_file(task.op.fd, entry);
+            return Outcome::Result(closed.map_or_else(Errno::as_result, |value| value as i64));
+        }
         if task.op.code.transfers() && !task.op.storage && nonblocking::may_wait(&task.op) {
             return if self.ensure_poller() {
                 Outcome::Stream(task.moved)
@@ -229,6 +236,8 @@ impl DetachedTask {
 
     fn close(&mut self) -> Result<u64> {
         self.lend();
+        let file = self.task.chain_file.zip(self.attached.clone());
+        let _kept_out = file.map(|(entry, shared)| shared.fds.take_out(entry));
         self.detach(Place::Detached)?;
         fs::close(self.task.op.fd)
     }
@@ -344,6 +353,8 @@ impl State {
     fn take_task(&mut self, now: Instant) -> Option<Task> {
         let index = self.pool.take(&mut self.slab)?;
         self.sync_starts(index);
+        let closes = self.slab[index].op.role == Role::Closes;
+        let chain_file = if closes { self.take_file(index) } else { None };
         let token = self.slab.token(index);
         let slot = &mut self.slab[index];
         Some(Task {
@@ -353,6 +364,7 @@ impl State {
             moved: slot.moved,
             paths: std::mem::take(&mut slot.paths),
             refused: slot.refused,
+            chain_file,
             begun: now,
         })
     }

@@ -29,6 +29,7 @@ mod large;
 mod large_lengths;
 mod links;
 mod opcodes;
+mod opened;
 mod polling;
 mod sizes;
 mod stats;
