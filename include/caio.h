@@ -355,6 +355,12 @@
 #define CAIO_FLAG_DIR2 4
 
 /**
+ * As `fd` of an operation in a chain: the descriptor that the nearest OPENAT or OPENAT2 before it in the chain opened.
+ * Also as `mode` of COPY_RANGE, SENDFILE and SPLICE, and as `offset` with `CAIO_FLAG_DIR2`. See caio_ctx_submit(3).
+ */
+#define CAIO_FD_OPENED -2
+
+/**
  * Context flag, a promise: one thread makes all calls of submit, poll, wait, cancel and free.
  * Other threads get `-EPERM`. See caio_ctx_new(3).
  */
