@@ -120,7 +120,9 @@ impl Source for Ops {
 
     #[inline(always)]
     fn simple(&self, index: u32) -> Option<SimpleTransfer> {
-        let op = self.raw(index);
+        assert!(index < self.count);
+        // SAFETY: as in `raw`.
+        let op = unsafe { self.first.add(index as usize).read_unaligned() };
         let special = u64::from(op.flags) | u64::from(op.sys_flags) | u64::from(op.mode) | op.buf2.addr() as u64;
         #[cfg(target_pointer_width = "32")]
         let special = special | u64::from(op.reserved_buf | op.reserved_buf2);

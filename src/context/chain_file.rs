@@ -3,8 +3,8 @@
 //! The descriptor moves along the chain: it belongs to the member that runs or starts next. A CLOSE of it takes it, and runs
 //! even if the chain breaks before. Until then, it is in the list of descriptors that a child of fork(2) closes.
 
-use super::Shared;
 use super::state::{By, State};
+use super::{Shared, Source};
 use crate::completion::{Event, Finished};
 use crate::error::{Errno, Result};
 use crate::fork_list::Entry;
@@ -21,9 +21,43 @@ pub struct ChainFile {
     entry: Option<Entry>,
 }
 
+/// Copies the chain that begins at `first` to `chain`. A single operation is a chain of one.
+pub fn read_chain(source: &impl Source, first: u32, max_requests: u32, chain: &mut Vec<Op>) -> Result<u32> {
+    chain.clear();
+    let mut index = first;
+    let mut length = 0;
+    let (mut opens, mut uses) = (false, false);
+    loop {
+        let op = source.get(index)?;
+        if op.uses_opened() {
+            uses = true;
+            if !opens {
+                return Err(Errno(libc::EINVAL));
+            }
+        }
+        opens |= op.code.opens_fd();
+        length += 1;
+        if length <= max_requests {
+            chain.try_reserve(1).map_err(|_| Errno(libc::ENOMEM))?;
+            chain.push(op);
+        }
+        index += 1;
+        if !op.link {
+            break;
+        }
+        if index == source.count() {
+            return Err(Errno(libc::EINVAL));
+        }
+    }
+    if uses {
+        assign_roles(chain);
+    }
+    if length > max_requests { Err(Errno(libc::E2BIG)) } else { Ok(length) }
+}
+
 /// Gives the members of a chain their roles.
 #[cold]
-pub fn assign_roles(chain: &mut [Op]) {
+fn assign_roles(chain: &mut [Op]) {
     let mut open: Option<usize> = None;
     for at in 0..chain.len() {
         chain[at].role = match (chain[at].code, open) {

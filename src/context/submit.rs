@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::chain_file::assign_roles;
+use super::chain_file::read_chain;
 use super::inline::{self, FastPath, Step, To};
 use super::state::{By, CANCELED, State};
 use super::{Shared, Source};
@@ -17,8 +17,6 @@ use crate::slab::{NONE, Place};
 use crate::sync::MutexGuard;
 use crate::sys::mem::{boxed, room};
 use crate::sys::{input, path};
-
-const EINVAL: Errno = Errno(libc::EINVAL);
 
 /// The scratch memory of one submit; kept by the context, so that nothing is allocated per operation.
 pub struct Batch {
@@ -257,7 +255,7 @@ impl Batch {
                     self.run_single(shared, op, next, sink);
                     1
                 }
-                _ => match self.read_chain(source, accepted, shared.max_requests) {
+                _ => match read_chain(source, accepted, shared.max_requests, &mut self.chain) {
                     Ok(length) if length <= room - accepted => {
                         self.run_chain(shared);
                         length
@@ -270,40 +268,6 @@ impl Batch {
             accepted += length;
         }
         Ok(accepted)
-    }
-
-    /// Copies the chain that begins at `first`. A single operation is a chain of one.
-    fn read_chain(&mut self, source: &impl Source, first: u32, max_requests: u32) -> Result<u32> {
-        self.chain.clear();
-        let mut index = first;
-        let mut length = 0;
-        let (mut opens, mut uses) = (false, false);
-        loop {
-            let op = source.get(index)?;
-            if op.uses_opened() {
-                uses = true;
-                if !opens {
-                    return Err(EINVAL);
-                }
-            }
-            opens |= op.code.opens_fd();
-            length += 1;
-            if length <= max_requests {
-                self.chain.try_reserve(1).map_err(|_| Errno(libc::ENOMEM))?;
-                self.chain.push(op);
-            }
-            index += 1;
-            if !op.link {
-                break;
-            }
-            if index == source.count() {
-                return Err(EINVAL);
-            }
-        }
-        if uses {
-            assign_roles(&mut self.chain);
-        }
-        if length > max_requests { Err(Errno(libc::E2BIG)) } else { Ok(length) }
     }
 
     /// The fast path: completes cached reads, and queues simple transfers for io_uring, up to the first operation that is
