@@ -10,7 +10,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::in_flight::{Place, Submitted};
-use crate::io::Io;
+use crate::io::{Io, Memory};
 use crate::loop_context::LoopContext;
 use crate::loop_state::{Begun, LoopState};
 use crate::operation::Operation;
@@ -69,6 +69,12 @@ impl Coroutine {
         Self { loop_state, place: Place::default(), work, progress: Mutex::new(progress) }
     }
 
+    /// One that is in the queue already, and that no task awaits.
+    pub fn queued(loop_state: Py<LoopState>, io: Io) -> Self {
+        let progress = Progress { phase: Phase::Queued, ..Progress::default() };
+        Self { loop_state, place: Place::default(), work: Work::Io(io), progress: Mutex::new(progress) }
+    }
+
     pub fn io(&self) -> &Io {
         match &self.work {
             Work::Io(io) => io,
@@ -102,26 +108,46 @@ impl Coroutine {
         wanted
     }
 
-    fn tell_operation(&self, py: Python<'_>, result: i64) {
-        if let Work::Operation(operation) = &self.work {
-            operation.get().complete(py, result);
+    /// The library is done with the operation.
+    fn note_event(&self, py: Python<'_>, result: i64) {
+        match &self.work {
+            Work::Operation(operation) => operation.get().complete(py, result),
+            Work::Io(io) => io.release_buffer(),
         }
     }
 
     /// Notes the result. Returns the task to wake.
     pub fn complete(&self, py: Python<'_>, result: i64) -> Option<Wake> {
-        self.tell_operation(py, result);
+        self.note_event(py, result);
         let mut progress = self.progress();
-        if progress.phase != Phase::Over {
-            progress.phase = Phase::Done;
-        }
         progress.result = result;
+        if progress.phase == Phase::Over {
+            drop(progress);
+            self.close_unwanted(py, result);
+            return None;
+        }
+        progress.phase = Phase::Done;
         progress.wake.take()
+    }
+
+    /// The descriptor that is left open when no task takes this result: a new one, or one whose CLOSE did not run.
+    fn left_open(&self, result: i64) -> Option<i32> {
+        match &self.work {
+            Work::Io(io) if io.opens() && result >= 0 => Some(result as i32),
+            Work::Io(io) if io.closes() && result == -i64::from(libc::ECANCELED) => Some(io.fd),
+            _ => None,
+        }
+    }
+
+    fn close_unwanted(&self, py: Python<'_>, result: i64) {
+        if let Some(fd) = self.left_open(result) {
+            LoopState::close_later(self.bound_loop_state(py), fd);
+        }
     }
 
     /// Notes the result, which the task gets after [`Self::resume`].
     pub fn pause(&self, py: Python<'_>, result: i64) {
-        self.tell_operation(py, result);
+        self.note_event(py, result);
         let mut progress = self.progress();
         (progress.phase, progress.result) = (Phase::Paused, result);
     }
@@ -156,15 +182,23 @@ impl Coroutine {
     }
 
     /// The task no longer wants the result. The operation is cancelled if it can be; its memory stays until its event.
+    /// A CLOSE goes on: its task cannot know whether it has run.
     pub fn give_up(slf: &Bound<'_, Self>) {
         let this = slf.get();
         let mut progress = this.progress();
+        let closing = this.io().closes() && progress.phase != Phase::New;
+        if closing {
+            drop(progress);
+            return this.let_go();
+        }
         let phase = std::mem::replace(&mut progress.phase, Phase::Over);
+        let result = progress.result;
         drop(progress);
         match phase {
             Phase::InFlight => LoopState::cancel(this.bound_loop_state(slf.py()), slf),
             Phase::Queued => this.release_operation(),
-            _ => {}
+            Phase::Paused | Phase::Done => this.close_unwanted(slf.py(), result),
+            Phase::New | Phase::Over => {}
         }
         this.let_go();
     }
@@ -235,7 +269,7 @@ impl Coroutine {
         this.claim_operation()?;
         match LoopState::begin(this.bound_loop_state(py), slf) {
             Ok(Begun::Done(result)) => {
-                this.tell_operation(py, result);
+                this.note_event(py, result);
                 this.progress().phase = Phase::Over;
                 this.finish(py, result)
             }
@@ -325,6 +359,9 @@ impl Coroutine {
         if let Work::Operation(operation) = &self.work {
             visit.call(operation)?;
         }
+        if let Memory::Buffer(buffer) = &self.io().memory {
+            buffer.traverse(&visit)?;
+        }
         // If another thread holds the lock, the objects count as in use.
         let Ok(progress) = self.progress.try_lock() else { return Ok(()) };
         visit.call(&progress.context)?;
@@ -333,6 +370,25 @@ impl Coroutine {
 
     fn __clear__(&self) {
         self.let_go();
+    }
+}
+
+/// Closes what would stay open: no loop may run any more.
+impl Drop for Coroutine {
+    fn drop(&mut self) {
+        let progress = self.progress.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let left_open = match (progress.phase, &self.work) {
+            (Phase::Queued, Work::Io(io)) if io.closes() => Some(io.fd),
+            (Phase::Paused | Phase::Done, _) => {
+                let result = progress.result;
+                self.left_open(result)
+            }
+            _ => None,
+        };
+        if let Some(fd) = left_open {
+            // SAFETY: the descriptor belongs to this operation, whose result nothing has taken.
+            unsafe { libc::close(fd) };
+        }
     }
 }
 

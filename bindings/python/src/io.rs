@@ -1,13 +1,15 @@
 //! An operation's description and the Python objects that hold its memory.
 
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 
 use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
+use crate::buffer::Buffer;
 use crate::flavor::Flavor;
+use crate::paths::{LinkText, Paths, Room, entries, link_text, stat_result};
 use crate::raw::*;
 
 /// The memory of an operation.
@@ -17,6 +19,17 @@ pub enum Memory {
     Bytes(Py<PyBytes>),
     /// Several of them.
     Vector(Vector),
+    /// The program's, to read into.
+    Buffer(Buffer),
+    Paths(Paths),
+    Stat {
+        path: CString,
+        room: Room<libc::statx>,
+    },
+    Link {
+        path: CString,
+        room: Room<LinkText>,
+    },
 }
 
 /// Buffers of readv and writev, and the iovec array for the kernel.
@@ -37,6 +50,8 @@ pub struct Io {
     pub fd: i32,
     pub offset: u64,
     pub len: usize,
+    pub sys_flags: u32,
+    pub mode: u32,
     pub ioprio: u16,
     pub timeout_ns: u64,
     pub memory: Memory,
@@ -48,20 +63,27 @@ pub fn descriptor(fd: i64) -> PyResult<i32> {
 }
 
 impl Io {
+    /// An operation that uses nothing but `fd`.
+    pub fn new(opcode: u8, fd: i32) -> Self {
+        let (offset, len, memory) = (0, 0, Memory::None);
+        Self { opcode, flags: 0, fd, offset, len, sys_flags: 0, mode: 0, ioprio: 0, timeout_ns: 0, memory }
+    }
+
     pub fn read(py: Python<'_>, len: usize, fd: i32, offset: u64) -> PyResult<Self> {
         let memory = Memory::Bytes(uninit_bytes(py, len)?);
-        Ok(Self { opcode: CAIO_OP_READ, flags: 0, fd, offset, len, ioprio: 0, timeout_ns: 0, memory })
+        Ok(Self { offset, len, memory, ..Self::new(CAIO_OP_READ, fd) })
     }
 
     pub fn write(payload: &Bound<'_, PyAny>, fd: i32, offset: u64) -> PyResult<Self> {
         let payload = payload.cast::<PyBytes>().map_err(|_| PyValueError::new_err("the payload must be bytes"))?;
         let len = payload.as_bytes().len();
         let memory = Memory::Bytes(payload.clone().unbind());
-        Ok(Self { opcode: CAIO_OP_WRITE, flags: 0, fd, offset, len, ioprio: 0, timeout_ns: 0, memory })
+        Ok(Self { offset, len, memory, ..Self::new(CAIO_OP_WRITE, fd) })
     }
 
-    pub fn sync(opcode: u8, fd: i32) -> Self {
-        Self { opcode, flags: 0, fd, offset: 0, len: 0, ioprio: 0, timeout_ns: 0, memory: Memory::None }
+    pub fn read_into(buffer: Buffer, fd: i32, offset: u64) -> Self {
+        let len = buffer.len();
+        Self { offset, len, memory: Memory::Buffer(buffer), ..Self::new(CAIO_OP_READ, fd) }
     }
 
     pub fn readv(py: Python<'_>, sizes: &[usize], fd: i32, offset: u64) -> PyResult<Self> {
@@ -81,7 +103,7 @@ impl Io {
             .collect();
         let len = iovecs.len();
         let memory = Memory::Vector(Vector { buffers, iovecs });
-        Self { opcode, flags: 0, fd, offset, len, ioprio: 0, timeout_ns: 0, memory }
+        Self { offset, len, memory, ..Self::new(opcode, fd) }
     }
 
     pub fn reads(&self) -> bool {
@@ -90,6 +112,11 @@ impl Io {
 
     pub fn writes(&self) -> bool {
         matches!(self.opcode, CAIO_OP_WRITE | CAIO_OP_WRITEV)
+    }
+
+    /// Its result is a number for the program.
+    fn counts(&self) -> bool {
+        self.opens() || matches!(self.opcode, CAIO_OP_COPY_RANGE | CAIO_OP_SENDFILE)
     }
 
     pub fn bytes(&self) -> Option<&Py<PyBytes>> {
@@ -101,39 +128,47 @@ impl Io {
 
     /// The operation for the library; its memory lives as long as `self`.
     pub fn to_op(&self, py: Python<'_>, user_data: u64) -> caio_op {
-        let buf: *mut c_void = match &self.memory {
-            Memory::None => std::ptr::null_mut(),
-            Memory::Bytes(bytes) => bytes.as_bytes(py).as_ptr().cast_mut().cast(),
-            Memory::Vector(vector) => vector.iovecs.as_ptr().cast_mut().cast(),
+        let none = std::ptr::null_mut();
+        let path = |path: &CString| path.as_ptr().cast_mut().cast();
+        let (buf, buf2): (*mut c_void, *mut c_void) = match &self.memory {
+            Memory::None => (none, none),
+            Memory::Bytes(bytes) => (bytes.as_bytes(py).as_ptr().cast_mut().cast(), none),
+            Memory::Vector(vector) => (vector.iovecs.as_ptr().cast_mut().cast(), none),
+            Memory::Buffer(buffer) => (buffer.memory(), none),
+            Memory::Paths(Paths { first, second }) => (path(first), second.as_ref().map_or(none, path)),
+            Memory::Stat { path: name, room } => (path(name), room.pointer()),
+            Memory::Link { path: name, room } => (path(name), room.pointer()),
         };
-        caio_op {
-            user_data,
-            opcode: self.opcode,
-            flags: self.flags,
-            ioprio: self.ioprio,
-            fd: self.fd,
-            buf,
-            len: self.len as u64,
-            offset: self.offset,
-            sys_flags: 0,
-            mode: 0,
-            timeout_ns: self.timeout_ns,
-            buf2: std::ptr::null_mut(),
-        }
+        let mut op = blank_op();
+        (op.user_data, op.opcode, op.flags, op.ioprio) = (user_data, self.opcode, self.flags, self.ioprio);
+        (op.fd, op.buf, op.len, op.offset) = (self.fd, buf, self.len as u64, self.offset);
+        (op.sys_flags, op.mode, op.timeout_ns, op.buf2) = (self.sys_flags, self.mode, self.timeout_ns, buf2);
+        op
     }
 
     /// The value of an operation that moved `result` bytes, or the exception of one that failed with that negative errno.
     pub fn value(&self, py: Python<'_>, flavor: Flavor, result: i64) -> PyResult<Py<PyAny>> {
         if result < 0 {
-            return Err(flavor.failure(py, Errno(-result as i32)));
+            let errno = Errno(-result as i32);
+            return Err(if self.fails_as_os() { self.os_error(py, errno) } else { flavor.failure(py, errno) });
         }
         let moved = result as usize;
         Ok(match &self.memory {
             Memory::Bytes(bytes) if self.reads() => prefix(py, bytes, moved),
             Memory::Vector(vector) if self.reads() => vector.prefixes(py, moved)?,
-            Memory::None => py.None(),
+            Memory::Bytes(records) if self.opcode == CAIO_OP_GETDENTS => entries(py, &records.as_bytes(py)[..moved])?,
+            Memory::Stat { room, .. } => stat_result(py, room)?,
+            Memory::Link { room, .. } => link_text(py, room, moved)?,
+            Memory::None | Memory::Paths(_) if !self.counts() => py.None(),
             _ => result.into_pyobject(py)?.into_any().unbind(),
         })
+    }
+
+    /// The library no longer writes to the program's buffer.
+    pub fn release_buffer(&self) {
+        if let Memory::Buffer(buffer) = &self.memory {
+            buffer.release();
+        }
     }
 
     /// Zeroes what a read did not fill.
@@ -173,7 +208,7 @@ fn prefix(py: Python<'_>, bytes: &Py<PyBytes>, moved: usize) -> Py<PyAny> {
 
 /// A `bytes` object to read into. It is not filled yet, so no program may see it. (CPython shares those of length 0, which
 /// are never written to. It shares those of length 1 only when their value is passed.)
-fn uninit_bytes(py: Python<'_>, len: usize) -> PyResult<Py<PyBytes>> {
+pub fn uninit_bytes(py: Python<'_>, len: usize) -> PyResult<Py<PyBytes>> {
     let len = isize::try_from(len).map_err(|_| PyMemoryError::new_err(()))?;
     // SAFETY: attached; NULL leaves the memory unset; the function returns a new reference to a bytes object.
     unsafe {

@@ -1,5 +1,6 @@
 //! The native part of the Python package `caio`: its three native implementations on libcaio, and their asyncio side.
 
+mod buffer;
 mod context;
 mod core;
 mod coroutine;
@@ -13,6 +14,7 @@ mod loop_context;
 mod loop_state;
 mod operation;
 mod pace;
+mod paths;
 mod raw;
 mod reaper;
 mod send;

@@ -7,11 +7,13 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
+use crate::buffer::Buffer;
 use crate::context::BaseContext;
 use crate::coroutine::{Coroutine, Work};
 use crate::io::{Io, descriptor};
 use crate::loop_state::LoopState;
 use crate::operation::Operation;
+use crate::paths::{Path, Target, directory};
 use crate::raw::*;
 
 /// Base of the native AsyncioContext classes.
@@ -122,13 +124,106 @@ impl LoopContext {
     /// fsync(2).
     #[pyo3(signature = (fd, priority=0, *, timeout=None))]
     fn fsync(slf: &Bound<'_, Self>, fd: i64, priority: i64, timeout: Option<f64>) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::sync(CAIO_OP_FSYNC, descriptor(fd)?), priority, timeout)
+        Self::request(slf, Io::new(CAIO_OP_FSYNC, descriptor(fd)?), priority, timeout)
     }
 
     /// fdatasync(2).
     #[pyo3(signature = (fd, priority=0, *, timeout=None))]
     fn fdsync(slf: &Bound<'_, Self>, fd: i64, priority: i64, timeout: Option<f64>) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::sync(CAIO_OP_FDSYNC, descriptor(fd)?), priority, timeout)
+        Self::request(slf, Io::new(CAIO_OP_FDSYNC, descriptor(fd)?), priority, timeout)
+    }
+
+    /// Reads into a writable buffer of the program's; returns how many bytes were read.
+    #[pyo3(signature = (buffer, fd, offset, priority=0, *, timeout=None))]
+    fn readinto(
+        slf: &Bound<'_, Self>,
+        buffer: &Bound<'_, PyAny>,
+        fd: i64,
+        offset: &Bound<'_, PyAny>,
+        priority: i64,
+        timeout: Option<f64>,
+    ) -> PyResult<Py<Coroutine>> {
+        let offset = slf.get().loop_state()?.get().core.flavor.offset(Some(offset))?;
+        Self::request(slf, Io::read_into(Buffer::new(buffer)?, descriptor(fd)?, offset), priority, timeout)
+    }
+
+    /// Opens a file, as os.open(); returns the descriptor. If it is cancelled, no descriptor stays open.
+    #[pyo3(signature = (path, flags=libc::O_RDONLY, mode=0o666, *, dir_fd=None))]
+    fn open(slf: &Bound<'_, Self>, path: Path, flags: i32, mode: u32, dir_fd: Option<i64>) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::open(directory(dir_fd)?, path, flags, mode), 0, None)
+    }
+
+    /// Returns the os.stat_result of a path or a descriptor.
+    #[pyo3(signature = (path, *, dir_fd=None, follow_symlinks=true))]
+    fn stat(
+        slf: &Bound<'_, Self>,
+        path: Target,
+        dir_fd: Option<i64>,
+        follow_symlinks: bool,
+    ) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::stat(directory(dir_fd)?, path, follow_symlinks), 0, None)
+    }
+
+    /// Renames a file; replaces another of the new name.
+    #[pyo3(signature = (src, dst, *, src_dir_fd=None, dst_dir_fd=None))]
+    fn rename(
+        slf: &Bound<'_, Self>,
+        src: Path,
+        dst: Path,
+        src_dir_fd: Option<i64>,
+        dst_dir_fd: Option<i64>,
+    ) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::rename(directory(src_dir_fd)?, src, directory(dst_dir_fd)?, dst), 0, None)
+    }
+
+    /// Removes a file.
+    #[pyo3(signature = (path, *, dir_fd=None))]
+    fn unlink(slf: &Bound<'_, Self>, path: Path, dir_fd: Option<i64>) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::unlink(directory(dir_fd)?, path), 0, None)
+    }
+
+    /// Removes an empty directory.
+    #[pyo3(signature = (path, *, dir_fd=None))]
+    fn rmdir(slf: &Bound<'_, Self>, path: Path, dir_fd: Option<i64>) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::rmdir(directory(dir_fd)?, path), 0, None)
+    }
+
+    /// Creates a directory.
+    #[pyo3(signature = (path, mode=0o777, *, dir_fd=None))]
+    fn mkdir(slf: &Bound<'_, Self>, path: Path, mode: u32, dir_fd: Option<i64>) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::mkdir(directory(dir_fd)?, path, mode), 0, None)
+    }
+
+    /// Returns what a symbolic link says.
+    #[pyo3(signature = (path, *, dir_fd=None))]
+    fn readlink(slf: &Bound<'_, Self>, path: Path, dir_fd: Option<i64>) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::readlink(directory(dir_fd)?, path), 0, None)
+    }
+
+    /// Returns the next entries of a directory: name, inode and type of each. An empty list is the end.
+    fn _entries(slf: &Bound<'_, Self>, fd: i64, room: usize) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::entries(slf.py(), descriptor(fd)?, room)?, 0, None)
+    }
+
+    /// Copies from `offset` of one file to the current position of another; returns how many bytes were copied.
+    fn _copy_range(
+        slf: &Bound<'_, Self>,
+        source: i64,
+        target: i64,
+        offset: u64,
+        count: usize,
+    ) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::copy(descriptor(source)?, descriptor(target)?, offset, count), 0, None)
+    }
+
+    /// Sends from `offset` of a file as much as fits; returns how many bytes were sent.
+    fn _send_some(slf: &Bound<'_, Self>, socket: i64, fd: i64, offset: u64, count: usize) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::send_file(descriptor(fd)?, descriptor(socket)?, offset, count), 0, None)
+    }
+
+    /// Changes the size of a file.
+    fn truncate(slf: &Bound<'_, Self>, fd: i64, size: u64) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::truncate(descriptor(fd)?, size), 0, None)
     }
 
     /// Performs an operation that the caller created; returns its value.
@@ -153,9 +248,15 @@ impl LoopContext {
         LoopState::begin_chain(loop_state.bind(py), coroutines)
     }
 
-    /// Accepts no more operations. Those in flight go on.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.loop_state.get().map_or(Ok(()), |loop_state| LoopState::close(loop_state.bind(py)))
+    /// Without an argument, closes the context: it accepts no more operations, and those in flight go on.
+    /// With a descriptor, returns a coroutine that closes it. That goes on when it is cancelled.
+    #[pyo3(signature = (fd=None))]
+    fn close(slf: &Bound<'_, Self>, fd: Option<i64>) -> PyResult<Option<Py<Coroutine>>> {
+        if let Some(fd) = fd {
+            return Self::request(slf, Io::new(CAIO_OP_CLOSE, descriptor(fd)?), 0, None).map(Some);
+        }
+        slf.get().loop_state.get().map_or(Ok(()), |loop_state| LoopState::close(loop_state.bind(slf.py())))?;
+        Ok(None)
     }
 
     /// Counters since the context was created.

@@ -317,14 +317,14 @@ macro_rules! operation_class {
             #[staticmethod]
             #[pyo3(signature = (fd, priority=0))]
             fn fsync(py: Python<'_>, fd: i64, priority: i64) -> PyResult<Py<Self>> {
-                Self::make(py, Io::sync(CAIO_OP_FSYNC, descriptor(fd)?), priority)
+                Self::make(py, Io::new(CAIO_OP_FSYNC, descriptor(fd)?), priority)
             }
 
             /// fdatasync(2).
             #[staticmethod]
             #[pyo3(signature = (fd, priority=0))]
             fn fdsync(py: Python<'_>, fd: i64, priority: i64) -> PyResult<Py<Self>> {
-                Self::make(py, Io::sync(CAIO_OP_FDSYNC, descriptor(fd)?), priority)
+                Self::make(py, Io::new(CAIO_OP_FDSYNC, descriptor(fd)?), priority)
             }
 
             $($attributes)*

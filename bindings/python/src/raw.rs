@@ -22,6 +22,12 @@ impl Errno {
     }
 }
 
+/// An operation that uses no field.
+pub fn blank_op() -> caio_op {
+    // SAFETY: integers and pointers, for which zero is a value.
+    unsafe { std::mem::zeroed() }
+}
+
 fn check(ret: i32) -> Result<u32> {
     u32::try_from(ret).map_err(|_| Errno(-ret))
 }

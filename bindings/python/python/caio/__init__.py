@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ._choice import choose, load
 from ._errors import BadDescriptorError, ContextError, OperationError, OperationTimeoutError
+from ._files import DirEntry
 from ._info import Probe, Stats, probe
 from ._version import __author__, __version__
 from .abstract import AbstractContext, AbstractOperation
@@ -35,6 +36,7 @@ __all__ = [
     "BadDescriptorError",
     "Context",
     "ContextError",
+    "DirEntry",
     "Operation",
     "OperationError",
     "OperationTimeoutError",

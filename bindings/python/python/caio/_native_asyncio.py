@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine
 from typing import Any
 
+from ._files import FileMethods, PathLike, Record
 from ._native import LoopContext, OperationCoroutine
 from .asyncio_base import AsyncioContextBase, _current_loop
 
+#: Bytes of a directory that one call reads.
+_ENTRIES = 1 << 16
 
-class NativeAsyncioContext(LoopContext, AsyncioContextBase):
+
+class NativeAsyncioContext(LoopContext, FileMethods, AsyncioContextBase):
     """Operations on files for one event loop.
 
     Cached reads complete immediately. A task that only makes cached reads still lets the loop run at least once in
@@ -37,6 +42,16 @@ class NativeAsyncioContext(LoopContext, AsyncioContextBase):
         view = asyncio.BoundedSemaphore(limit)
         view._value = max(0, limit - self._unfinished)
         return view
+
+    async def _read_directory(self, path: PathLike) -> list[Record]:
+        fd = await self.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            found: list[Record] = []
+            while more := await self._entries(fd, _ENTRIES):
+                found += more
+        finally:
+            await self.close(fd)
+        return found
 
     async def chain(self, *requests: Coroutine[Any, Any, Any]) -> list[Any]:
         """Performs operations of this context one after the other, without an iteration of the loop between them.

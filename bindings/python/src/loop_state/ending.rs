@@ -5,6 +5,7 @@
 
 use super::*;
 use crate::in_flight::coroutine_user_data;
+use crate::io::Io;
 use crate::raw::Events;
 use crate::reaper::{self, REAP_BATCH};
 
@@ -48,6 +49,27 @@ impl LoopState {
         slf.get().core.ctx.cancel(coroutine_user_data(coroutine));
         if let Err(error) = Self::wind_down(slf) {
             error.write_unraisable(slf.py(), None);
+        }
+    }
+
+    /// Closes a descriptor that no task wants. Without a loop that could submit it, the coroutine closes it when dropped.
+    pub fn close_later(slf: &Bound<'_, Self>, fd: i32) {
+        let (py, this) = (slf.py(), slf.get());
+        let locked = this.locked();
+        let orphaned = locked.loop_gone || locked.reaping;
+        drop(locked);
+        let Ok(coroutine) = crate::send::new(py, Coroutine::queued(slf.clone().unbind(), Io::close(fd))) else {
+            return;
+        };
+        if orphaned {
+            return;
+        }
+        this.locked().queue.push_back(coroutine);
+        let scheduled =
+            if this.runs_here(py) { Self::schedule_unless_in_turn(slf) } else { Self::schedule_threadsafe(slf) };
+        if scheduled.is_err() {
+            let queue = std::mem::take(&mut this.locked().queue);
+            drop(queue);
         }
     }
 

@@ -1,0 +1,141 @@
+"""Operations on files by the event loop's threads, for the implementation without native code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from ._files import FileMethods, PathLike, Record
+
+_T = TypeVar("_T")
+
+_PIECE = 1 << 20
+
+
+class ThreadFileMethods(FileMethods):
+    """Each operation is a call of the module ``os`` in a thread."""
+
+    async def _call(self, function: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
+        return await self.loop.run_in_executor(None, partial(function, *args, **kwargs))
+
+    async def open(
+        self, path: PathLike, flags: int = os.O_RDONLY, mode: int = 0o666, *, dir_fd: int | None = None
+    ) -> int:
+        """Opens a file, as os.open(); returns the descriptor. If it is cancelled, no descriptor stays open."""
+        opening = _Opening()
+        try:
+            return await self._call(opening.run, path, flags, mode, dir_fd)
+        except asyncio.CancelledError:
+            opening.give_up()
+            raise
+
+    async def _close_fd(self, fd: int) -> None:
+        """Goes on when it is cancelled."""
+        await asyncio.shield(self.loop.run_in_executor(None, os.close, fd))
+
+    async def stat(
+        self, path: PathLike | int, *, dir_fd: int | None = None, follow_symlinks: bool = True
+    ) -> os.stat_result:
+        """Returns the os.stat_result of a path or a descriptor."""
+        if isinstance(path, int):
+            return await self._call(os.fstat, path)
+        return await self._call(os.stat, path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+
+    async def rename(
+        self, src: PathLike, dst: PathLike, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None
+    ) -> None:
+        """Renames a file; replaces another of the new name."""
+        await self._call(os.replace, src, dst, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    async def unlink(self, path: PathLike, *, dir_fd: int | None = None) -> None:
+        """Removes a file."""
+        await self._call(os.unlink, path, dir_fd=dir_fd)
+
+    async def rmdir(self, path: PathLike, *, dir_fd: int | None = None) -> None:
+        """Removes an empty directory."""
+        await self._call(os.rmdir, path, dir_fd=dir_fd)
+
+    async def mkdir(self, path: PathLike, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        """Creates a directory."""
+        await self._call(os.mkdir, path, mode, dir_fd=dir_fd)
+
+    async def readlink(self, path: PathLike, *, dir_fd: int | None = None) -> str:
+        """Returns what a symbolic link says."""
+        return os.fsdecode(await self._call(os.readlink, path, dir_fd=dir_fd))
+
+    async def truncate(self, fd: int, size: int) -> None:
+        """Changes the size of a file."""
+        await self._call(os.ftruncate, fd, size)
+
+    async def readinto(self, buffer: Any, fd: int, offset: int, priority: int = 0) -> int:
+        """Reads into a writable buffer; returns how many bytes were read."""
+        with memoryview(buffer).cast("B") as view:
+            data: bytes = await self.read(len(view), fd, offset, priority)
+            view[: len(data)] = data
+        return len(data)
+
+    async def _read_directory(self, path: PathLike) -> list[Record]:
+        return await self._call(_records, path)
+
+    async def _copy_range(self, source: int, target: int, offset: int, count: int) -> int:
+        return await self._call(_copy, source, target, offset, min(count, _PIECE))
+
+    async def _send_some(self, socket: int, fd: int, offset: int, count: int) -> int:
+        if hasattr(os, "sendfile"):
+            return await self._call(os.sendfile, socket, fd, offset, count)
+        return await self._call(_send, socket, fd, offset, min(count, _PIECE))
+
+
+class _Opening:
+    """Opens a file in a thread, and closes it if nothing wants it any more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._fd: int | None = None
+        self._wanted = True
+
+    def run(self, path: PathLike, flags: int, mode: int, dir_fd: int | None) -> int:
+        fd = os.open(path, flags, mode, dir_fd=dir_fd)
+        with self._lock:
+            self._fd = fd
+            if not self._wanted:
+                os.close(fd)
+        return fd
+
+    def give_up(self) -> None:
+        with self._lock:
+            self._wanted = False
+            if self._fd is not None:
+                os.close(self._fd)
+
+
+def _records(path: PathLike) -> list[Record]:
+    def kind(entry: os.DirEntry[Any]) -> int:
+        return entry.stat(follow_symlinks=False).st_mode >> 12
+
+    with os.scandir(path) as entries:
+        return [(os.fsdecode(entry.name), entry.inode(), kind(entry)) for entry in entries]
+
+
+def _copy(source: int, target: int, offset: int, count: int) -> int:
+    """Copies to the current position of the target."""
+    data = memoryview(_pread(source, count, offset))
+    copied = 0
+    while copied < len(data):
+        copied += os.write(target, data[copied:])
+    return copied
+
+
+def _send(socket: int, fd: int, offset: int, count: int) -> int:
+    return os.write(socket, _pread(fd, count, offset))
+
+
+def _pread(fd: int, count: int, offset: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(fd, count, offset)
+    os.lseek(fd, offset, os.SEEK_SET)
+    return os.read(fd, count)
