@@ -571,6 +571,134 @@ typedef struct caio_event {
     int64_t result;
 } caio_event;
 
+#if defined(_WIN32)
+/**
+ * A part of memory, for READV and WRITEV: what other systems call struct iovec.
+ */
+typedef struct caio_iovec {
+    /**
+     * The memory.
+     */
+    void *iov_base;
+    /**
+     * Its length in bytes.
+     */
+    size_t iov_len;
+} caio_iovec;
+#endif
+
+#if defined(_WIN32)
+/**
+ * A time of `caio_statx`.
+ */
+typedef struct caio_statx_timestamp {
+    /**
+     * Seconds since 1970.
+     */
+    int64_t tv_sec;
+    /**
+     * And nanoseconds, less than a second.
+     */
+    uint32_t tv_nsec;
+    /**
+     * The library writes 0.
+     */
+    int32_t reserved;
+} caio_statx_timestamp;
+#endif
+
+#if defined(_WIN32)
+/**
+ * What STATX tells about a file, laid out as the struct statx of Linux.
+ */
+typedef struct caio_statx {
+    /**
+     * Which fields are filled: the `STATX_*` of Linux.
+     */
+    uint32_t stx_mask;
+    /**
+     * The preferred size of a transfer, in bytes.
+     */
+    uint32_t stx_blksize;
+    /**
+     * STATX_ATTR_COMPRESSED (4) and STATX_ATTR_ENCRYPTED (0x800).
+     */
+    uint64_t stx_attributes;
+    /**
+     * The number of names.
+     */
+    uint32_t stx_nlink;
+    /**
+     * 0.
+     */
+    uint32_t stx_uid;
+    /**
+     * 0.
+     */
+    uint32_t stx_gid;
+    /**
+     * The type and the permissions, as in struct stat.
+     */
+    uint16_t stx_mode;
+    /**
+     * The library writes 0.
+     */
+    uint16_t reserved16;
+    /**
+     * The file's number on its volume.
+     */
+    uint64_t stx_ino;
+    /**
+     * The size in bytes.
+     */
+    uint64_t stx_size;
+    /**
+     * What is reserved for it, in blocks of 512 bytes.
+     */
+    uint64_t stx_blocks;
+    /**
+     * The bits of `stx_attributes` that are filled.
+     */
+    uint64_t stx_attributes_mask;
+    /**
+     * Last access.
+     */
+    struct caio_statx_timestamp stx_atime;
+    /**
+     * Creation.
+     */
+    struct caio_statx_timestamp stx_btime;
+    /**
+     * Last change of the file or its attributes.
+     */
+    struct caio_statx_timestamp stx_ctime;
+    /**
+     * Last write.
+     */
+    struct caio_statx_timestamp stx_mtime;
+    /**
+     * 0.
+     */
+    uint32_t stx_rdev_major;
+    /**
+     * 0.
+     */
+    uint32_t stx_rdev_minor;
+    /**
+     * 0.
+     */
+    uint32_t stx_dev_major;
+    /**
+     * The serial number of the volume.
+     */
+    uint32_t stx_dev_minor;
+    /**
+     * The library writes 0.
+     */
+    uint64_t reserved[14];
+} caio_statx;
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus

@@ -331,3 +331,76 @@ pub struct caio_stats {
     /// The library writes 0.
     pub reserved: [u64; 8],
 }
+
+/// A part of memory, for READV and WRITEV: what other systems call struct iovec.
+#[cfg(windows)]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct caio_iovec {
+    /// The memory.
+    pub iov_base: *mut c_void,
+    /// Its length in bytes.
+    pub iov_len: usize,
+}
+
+/// A time of `caio_statx`.
+#[cfg(windows)]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct caio_statx_timestamp {
+    /// Seconds since 1970.
+    pub tv_sec: i64,
+    /// And nanoseconds, less than a second.
+    pub tv_nsec: u32,
+    /// The library writes 0.
+    pub reserved: i32,
+}
+
+/// What STATX tells about a file, laid out as the struct statx of Linux.
+#[cfg(windows)]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct caio_statx {
+    /// Which fields are filled: the `STATX_*` of Linux.
+    pub stx_mask: u32,
+    /// The preferred size of a transfer, in bytes.
+    pub stx_blksize: u32,
+    /// STATX_ATTR_COMPRESSED (4) and STATX_ATTR_ENCRYPTED (0x800).
+    pub stx_attributes: u64,
+    /// The number of names.
+    pub stx_nlink: u32,
+    /// 0.
+    pub stx_uid: u32,
+    /// 0.
+    pub stx_gid: u32,
+    /// The type and the permissions, as in struct stat.
+    pub stx_mode: u16,
+    /// The library writes 0.
+    pub reserved16: u16,
+    /// The file's number on its volume.
+    pub stx_ino: u64,
+    /// The size in bytes.
+    pub stx_size: u64,
+    /// What is reserved for it, in blocks of 512 bytes.
+    pub stx_blocks: u64,
+    /// The bits of `stx_attributes` that are filled.
+    pub stx_attributes_mask: u64,
+    /// Last access.
+    pub stx_atime: caio_statx_timestamp,
+    /// Creation.
+    pub stx_btime: caio_statx_timestamp,
+    /// Last change of the file or its attributes.
+    pub stx_ctime: caio_statx_timestamp,
+    /// Last write.
+    pub stx_mtime: caio_statx_timestamp,
+    /// 0.
+    pub stx_rdev_major: u32,
+    /// 0.
+    pub stx_rdev_minor: u32,
+    /// 0.
+    pub stx_dev_major: u32,
+    /// The serial number of the volume.
+    pub stx_dev_minor: u32,
+    /// The library writes 0.
+    pub reserved: [u64; 14],
+}

@@ -61,8 +61,8 @@ impl Slot {
 
     fn finish(&self, file: HANDLE, done: i32, reads: bool) -> Result<u64> {
         let mut count = 0;
-        // SAFETY: takes no memory.
         if done == 0 {
+            // SAFETY: takes no memory.
             let code = unsafe { GetLastError() };
             if code != ERROR_IO_PENDING && code != ERROR_MORE_DATA {
                 return failed(code, reads, 0);

@@ -82,6 +82,7 @@ pub fn keeping_errno<T>(call: impl FnOnce() -> T) -> T {
 }
 
 /// A number that is unique among living threads.
+#[allow(clippy::missing_const_for_thread_local)] // The lint does not see that it is one.
 pub fn id() -> usize {
     thread_local!(static HERE: Cell<u8> = const { Cell::new(0) });
     HERE.with(|here| std::ptr::from_ref(here).addr())
