@@ -5,6 +5,9 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* struct statx, pipe2 */
 #endif
+#ifdef _WIN32
+#include "on_windows.h"
+#else
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,6 +19,7 @@
 #include <unistd.h>
 #ifndef STATX_BASIC_STATS
 #include <linux/stat.h> /* musl 1.2.3 has no struct statx */
+#endif
 #endif
 
 #include <caio.h>

@@ -100,7 +100,8 @@ pub fn fallocate(fd: RawFd, mode: u32, offset: u64, len: u64) -> Result<u64> {
         let reserved = unsafe { nt::set(handle(fd), FileAllocationInformation, &[end]) };
         match reserved {
             // A file that is not sparse gets its clusters with its size, too.
-            Err(Errno(libc::EOPNOTSUPP | libc::EINVAL | libc::EIO)) if mode & KEEP_SIZE == 0 => {}
+            Err(errno) if is_unknown(errno) && mode & KEEP_SIZE == 0 => {}
+            Err(errno) if is_unknown(errno) => return Err(Errno(libc::EOPNOTSUPP)),
             Err(Errno(libc::EPERM)) => return Err(Errno(libc::EBADF)),
             Err(errno) => return Err(errno),
             Ok(()) => {}

@@ -20,6 +20,7 @@ use super::error::{check_status, last};
 use super::fd::{OwnedFd, RawFd, handle};
 use super::fs::AT_FDCWD;
 use super::mem::room;
+use super::stat;
 use super::wide::{NtPath, nt_path};
 use crate::error::{Errno, Result};
 
@@ -70,7 +71,7 @@ impl Name {
         };
         let (mut opened, mut status) = (MaybeUninit::uninit(), no_status());
         // SAFETY: the name and the structures outlive the call.
-        check_status(unsafe {
+        let answer = check_status(unsafe {
             NtCreateFile(
                 opened.as_mut_ptr(),
                 how.access | SYNCHRONIZE,
@@ -84,9 +85,14 @@ impl Name {
                 null(),
                 0,
             )
-        })?;
+        });
+        answer.map_err(|errno| if self.is_below_a_file() { Errno(libc::ENOTDIR) } else { errno })?;
         // SAFETY: filled by a call that succeeded.
         Ok(OwnedFd::of(unsafe { opened.assume_init() }))
+    }
+
+    fn is_below_a_file(&self) -> bool {
+        !self.directory.is_null() && stat::is_directory(self.directory) == Ok(false)
     }
 
     /// The structure for renaming a file to this name: the flags, the directory, the length, and the name itself.

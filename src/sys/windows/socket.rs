@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 use std::sync::Once;
 
+use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation};
 use windows_sys::Win32::Networking::WinSock::{
     AF_INET, FIONBIO, INADDR_LOOPBACK, INVALID_SOCKET, IPPROTO_TCP, SD_BOTH, SO_TYPE, SOCK_STREAM, SOCKADDR,
     SOCKADDR_IN, SOCKET, SOL_SOCKET, TCP_NODELAY, WSA_FLAG_NO_HANDLE_INHERIT, WSA_FLAG_OVERLAPPED, WSA_IO_PENDING,
@@ -13,7 +14,7 @@ use windows_sys::Win32::Networking::WinSock::{
 };
 
 use super::error::of_code;
-use super::fd::{AsRawFd, RawFd};
+use super::fd::{AsRawFd, RawFd, handle};
 use super::mem::{Memory, room};
 use super::overlapped::Slot;
 use super::rw::Transfer;
@@ -104,7 +105,13 @@ impl Socket {
     }
 
     fn of(socket: SOCKET) -> Result<Self> {
-        if socket == INVALID_SOCKET { Err(last()) } else { Ok(Self(socket)) }
+        if socket == INVALID_SOCKET {
+            return Err(last());
+        }
+        // Not every way to make one has a flag for this.
+        // SAFETY: a live socket.
+        unsafe { SetHandleInformation(handle(socket as RawFd), HANDLE_FLAG_INHERIT, 0) };
+        Ok(Self(socket))
     }
 
     /// Two that are connected: what is sent to the first is received from the second. Neither waits.

@@ -131,6 +131,11 @@ pub fn allocated(file: HANDLE) -> Result<i64> {
     unsafe { query::<FILE_STANDARD_INFO>(file, FileStandardInfo) }.map(|standard| standard.AllocationSize)
 }
 
+pub fn is_directory(file: HANDLE) -> Result<bool> {
+    // SAFETY: the structure of this class.
+    unsafe { query::<FILE_STANDARD_INFO>(file, FileStandardInfo) }.map(|standard| standard.Directory)
+}
+
 /// Takes the read-only attribute off, which keeps old systems from deleting the file.
 pub fn make_writable(file: HANDLE) -> Result<()> {
     // SAFETY: the structure of this class.
