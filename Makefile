@@ -50,7 +50,7 @@ relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all install install-lib install-strip uninstall header demo check check-install check-ecosystem check-cp check-targets check-loom check-valgrind check-python check-python-long wheels \
+.PHONY: all install install-lib install-windows install-strip uninstall header demo check check-install check-ecosystem check-cp check-targets check-windows check-loom check-valgrind check-python check-python-long wheels \
 	torture bench bench-scaling bench-instructions stage stage-env fmt lint clean help FORCE
 
 all: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/tools ## build the library and the tools (the default)
@@ -109,6 +109,20 @@ $(BUILD)/tools: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/caio.pc include/
 	$(call within,$(BUILD)/root) RPATH='$(RPATH)' $(MAKE) --no-print-directory -C c-examples \
 		OUT='$(call absolute,$(BUILD))' CC='$(CC)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' tools
 	touch $@
+
+# caio.dll, its import library and the static library, by mingw.
+WINDOWS_TARGET  ?= x86_64-pc-windows-gnu
+WINDOWS_PROFILE ?= release
+windows_built    = $(TARGET_DIR)/$(WINDOWS_TARGET)/$(if $(filter dev,$(WINDOWS_PROFILE)),debug,$(WINDOWS_PROFILE))
+install-windows: ## install for Windows: caio.dll, libcaio.dll.a, libcaio.a, caio.h, caio.pc
+	$(CARGO) build --profile $(WINDOWS_PROFILE) --lib --target $(WINDOWS_TARGET) $(CARGO_FLAGS)
+	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)'
+	$(INSTALL) -m 755 $(windows_built)/caio.dll '$(DESTDIR)$(BINDIR)'
+	$(INSTALL) -m 644 $(windows_built)/libcaio.dll.a $(windows_built)/libcaio.a '$(DESTDIR)$(LIBDIR)'
+	$(INSTALL) -m 644 include/caio.h '$(DESTDIR)$(INCLUDEDIR)'
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e '/^configdir=/d' -e 's|@LIBDIR@|$${prefix}/lib|' \
+		-e 's|@INCLUDEDIR@|$${prefix}/include|' -e 's|@LIBS_PRIVATE@|-lws2_32 -lntdll -luserenv|' \
+		caio.pc.in >'$(DESTDIR)$(LIBDIR)/pkgconfig/caio.pc'
 
 install-lib: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/caio.pc $(CMAKE_FILES:%=$(BUILD)/%)
 	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(LIBDIR)/cmake/caio'
@@ -205,6 +219,9 @@ check-tools: ## test caio-probe and caio-bench
 
 check-targets: ## build for other Linux systems, run the tests natively or under qemu, print a table (TARGETS=short: quick tests)
 	@CARGO='$(CARGO)' tests/shell/targets.sh
+
+check-windows: ## build for Windows with mingw, and run tests and examples under Wine (WINDOWS=short: a debug build, once)
+	@MAKE='$(MAKE)' CARGO='$(CARGO)' tests/shell/windows.sh
 
 check-loom: ## check every interleaving of the hand-written synchronization (loom)
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(TARGET_DIR)/loom' $(CARGO) test --release --lib $(CARGO_FLAGS)

@@ -2,6 +2,12 @@
 #include <caio.h>
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef _WIN32
+#include <io.h>
+#define descriptor_of(file) ((int)_get_osfhandle(_fileno(file)))
+#else
+#define descriptor_of(file) fileno(file)
+#endif
 
 static void check(int result)
 {
@@ -29,7 +35,7 @@ int main(void)
 {
     static char hello[] = "Hello world", from[] = "Hello from ", world[] = "async world", text[64];
     FILE *file = tmpfile();
-    int fd = file ? fileno(file) : -1;
+    int fd = file ? descriptor_of(file) : -1;
     caio_ctx *ctx;
     if (fd < 0 || caio_ctx_new(NULL, &ctx) < 0)
         return 1;

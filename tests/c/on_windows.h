@@ -2,6 +2,7 @@
 #ifndef ON_WINDOWS_H
 #define ON_WINDOWS_H
 
+#define WIN32_LEAN_AND_MEAN
 #ifndef _WIN32_WINNT
 #define _WIN32_WINNT 0x0602
 #endif
@@ -93,6 +94,15 @@ static inline int pipe2(int ends[2], int flags)
     ends[1] = fd_of(writer);
     return 0;
 }
+
+/* mkstemp(3), of a file that is deleted when it is closed */
+static inline int temporary_file(const char *name)
+{
+    const DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    return fd_of(CreateFileA(name, GENERIC_READ | GENERIC_WRITE | DELETE, share, NULL, CREATE_ALWAYS, FILE_FLAG_DELETE_ON_CLOSE, NULL));
+}
+#define mkstemp temporary_file
+#define unlink(name) ((void)(name), 0)
 
 static inline void start_sockets(void)
 {
