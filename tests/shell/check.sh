@@ -51,6 +51,7 @@ step dist env DIST=short tests/shell/dist.sh
 step package env PACKAGE=short tests/shell/package.sh
 step ecosystem env ECOSYSTEM=short tests/shell/ecosystem.sh
 step torture env TORTURE=short tests/shell/torture.sh
+step windows env WINDOWS=short tests/shell/windows.sh
 step python tests/shell/python.sh
 
 printf '\n== Summary\n'
