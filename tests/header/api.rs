@@ -53,6 +53,11 @@ pub fn parse(header: &str) -> Api {
             doc = comment(&mut lines);
             continue;
         }
+        // Structures that other systems have in headers of their own.
+        if line == "#if defined(_WIN32)" {
+            lines.find(|line| *line == "#endif");
+            continue;
+        }
         if let Some(constant) = line.strip_prefix("#define CAIO_").and_then(|rest| rest.split_once(' ')) {
             if let Some(value) = number(constant.1).filter(|_| constant.0 != "POINTER_32") {
                 let name = format!("CAIO_{}", constant.0);
