@@ -201,7 +201,7 @@ check-ecosystem: ## build and run what is around the library: C++, loops, build 
 check-cp: ## test caio-cp
 	@MAKE='$(MAKE)' tests/shell/caio_cp.sh
 
-.PHONY: dist deb check-dist check-package check-tools
+.PHONY: dist deb site check-dist check-package check-site check-tools
 check-dist: ## test make dist: same bytes, offline, usable
 	@MAKE='$(MAKE)' tests/shell/dist.sh
 
@@ -213,6 +213,12 @@ deb: ## build Debian packages, check them with lintian, and install, use and rem
 
 check-package: ## test what cargo publishes, alone
 	@MAKE='$(MAKE)' CARGO='$(CARGO)' tests/shell/package.sh
+
+site: ## build the manual as a web site in target/site, and check its links
+	@docs/build.py '$(or $(SITE_DIR),$(TARGET_DIR)/site)'
+
+check-site: ## test the site: links, and the programs of its pages
+	@MAKE='$(MAKE)' tests/shell/site.sh
 
 check-tools: ## test caio-probe and caio-bench
 	@MAKE='$(MAKE)' tests/shell/tools.sh

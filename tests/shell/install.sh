@@ -80,7 +80,7 @@ epoll_loop() {
 }
 
 makefile() {
-    make -C "$root/c-examples" OUT="$PWD/built" CFLAGS="-O2 -Werror" && expect "caio-bench caio-cp caio-probe epoll_loop hello readme" "$(echo $(ls built))" &&
+    make -C "$root/c-examples" OUT="$PWD/built" CFLAGS="-O2 -Werror" && expect "caio-bench caio-cp caio-probe epoll_loop hello read_tree readme" "$(echo $(ls built))" &&
         make -C "$root/c-examples" OUT="$PWD/built" clean && expect "" "$(ls built)"
 }
 mkdir built
@@ -93,6 +93,13 @@ for name in hello readme epoll_loop; do
         CAIO_IMPL=$backend check_cxx "$name as C++ on $backend" $name "./$name-cxx"
     done
 done
+
+read_tree() {
+    expect "$(find "$root/man" -type f -printf '%s\n' | awk '{ bytes += $1 } END { print NR " files, " bytes " bytes" }')" "$(./read_tree "$root/man")" &&
+        exits 1 ./read_tree nowhere && says "nowhere: No such file or directory"
+}
+check "read_tree.c as C" c "$root/c-examples/read_tree.c" -o read_tree
+for backend in uring linux thread; do CAIO_IMPL=$backend check "read_tree on $backend" read_tree; done
 
 # failing CALL PARAMETERS RETURN-STATEMENTS: the library failing-CALL.so, which replaces one function by a failing one.
 failing() {
