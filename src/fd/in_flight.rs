@@ -51,3 +51,28 @@ impl InFlight {
         place.store(if value as u32 >= ONE as u32 { value } else { 0 }, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_is_known_until_its_last_transfer_completes() {
+        let in_flight = InFlight::default();
+        assert!(in_flight.add(5, true, 2) && in_flight.add(5, false, 1));
+        in_flight.remove(5, 2);
+        assert!(in_flight.knows(5, true) && in_flight.knows(5, false));
+        in_flight.remove(5, 1);
+        assert!(!in_flight.knows(5, true) && !in_flight.knows(5, false), "the number may become another file's");
+    }
+
+    #[test]
+    fn two_descriptors_in_one_place_are_not_mixed_up() {
+        let (in_flight, other) = (InFlight::default(), 5 + PLACES as i32);
+        assert!(in_flight.add(5, true, 1));
+        assert!(!in_flight.add(other, true, 1), "not counted, so it must not be removed");
+        assert!(!in_flight.knows(other, true));
+        in_flight.remove(5, 1);
+        assert!(in_flight.add(other, true, 1) && !in_flight.knows(5, true));
+    }
+}
