@@ -19,6 +19,7 @@ try:
     from pygments.lexers import get_lexer_for_filename
 except ImportError as error:
     sys.exit(f"make site needs python3-markdown and python3-pygments of Debian: {error}")
+import plots
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSION = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
@@ -138,6 +139,9 @@ class Site:
             extension_configs={"codehilite": {"css_class": "code", "guess_lang": False}},
         )
         body = re.sub(r'href="([^"]*)"', lambda match: f'href="{self.link(match[1], source)}"', body)
+        if name == "performance.html":
+            heading = '<h3 id="throughput">throughput</h3>'
+            body = body.replace(heading, heading + plots.figure(text))
         title = re.search(r"^# (.*)", text, re.MULTILINE)
         self.add(name, title[1] if title else source.stem, self.wide(self.references(body)))
 

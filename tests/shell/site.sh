@@ -32,6 +32,17 @@ check "the site has a page for each manual page and each loop" complete
 cross_references() { grep -q '<a href="caio_ctx_poll.3.html"><b>caio_ctx_poll</b>(3)</a>' site/caio_ctx_submit.3.html && grep -q '<a href="caio-promises.7.html">caio-promises(7)</a>' site/tutorial.html; }
 check "references to manual pages are links" cross_references
 
+plots() {
+    local rows
+    rows=$(sed -n '/^### throughput/,/^### /s/^| \([a-z0-9-]*\) | 1 .*/\1/p' "$root/benches/README.md")
+    [ -n "$rows" ] || return
+    for row in $rows; do grep -q "<svg [^>]*aria-label=\"$row\"" site/performance.html || return; done
+    expect "" "$(/usr/bin/python3 -c '
+import re, sys, xml.dom.minidom
+for svg in re.findall("<svg.*?</svg>", open("site/performance.html").read(), re.DOTALL): xml.dom.minidom.parseString(svg)')"
+}
+check "the page on performance plots each row" plots
+
 # In a copy of the tree, one link leads nowhere.
 broken() {
     mkdir broken && (cd "$root" && tar -c --exclude=target docs man c-examples benches tests bindings/python README.md CHANGELOG.md CONTRIBUTING.md LICENSE Cargo.toml) | tar -x -C broken &&
