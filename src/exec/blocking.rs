@@ -8,7 +8,7 @@ use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
 use crate::sys::mem::IovecBuf;
 use crate::sys::rw::{self, MAX_TRANSFER, Transfer};
-use crate::sys::{attributes, file_kind, fs, links, ranges, thread};
+use crate::sys::{MISSING, attributes, file_kind, fs, links, ranges, thread};
 
 /// Memory that a thread reuses from operation to operation.
 #[derive(Default)]
@@ -81,9 +81,9 @@ pub fn open_may_block(op: &Op, paths: &[u8]) -> bool {
     fs::open_may_block(op.fd, first_path(paths), flags)
 }
 
-/// Whether the system has a call for an opcode; without one, an operation yields EOPNOTSUPP. Linux has all.
-pub fn has_call(_: Code) -> bool {
-    true
+/// Whether the system has a call for an opcode; without one, an operation yields EOPNOTSUPP.
+pub fn has_call(code: Code) -> bool {
+    !MISSING.contains(&(code as u8))
 }
 
 /// The first of the NUL-terminated paths in `paths`.

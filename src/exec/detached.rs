@@ -2,7 +2,7 @@
 //! memory, so that `caio_ctx_free` need not wait for them.
 
 use super::blocking::{Scratch, remaining};
-use crate::error::Result;
+use crate::error::{Errno, Result};
 use crate::op::Op;
 use crate::sys::file_kind;
 use crate::sys::mem::{IovecBuf, Memory, room, zeroed};
@@ -35,6 +35,7 @@ impl DetachedCall {
         }
         let total: usize = parts.iter().map(|(_, length)| length).sum();
         let total = total.min(most(u64::MAX));
+        let total = if reads { writable(&parts, total)? } else { total };
         let piece = if reads { None } else { file_kind::room_when_ready(fd) };
         let mut bytes = zeroed(total)?;
         let mut done = 0;
@@ -104,6 +105,21 @@ impl DetachedCall {
         }
         Ok(())
     }
+}
+
+/// How many of the first `total` bytes the caller's memory can take: a read into bad memory must not take data. EFAULT for
+/// none.
+fn writable(parts: &[(Memory, usize)], total: usize) -> Result<usize> {
+    let mut found = 0;
+    for (memory, length) in parts {
+        let length = (*length).min(total - found);
+        let fits = copy::writable(*memory, length);
+        found += fits;
+        if fits < length {
+            break;
+        }
+    }
+    if found == 0 && total > 0 { Err(Errno(libc::EFAULT)) } else { Ok(found) }
 }
 
 fn most(count: u64) -> usize {

@@ -8,8 +8,8 @@
 //! - `aio`, `uring`: the kernel's queues. Elsewhere, re-export those of `absent`, which nothing can construct.
 //! - `attributes`: modes, owners, times, extended attributes, status and sync of file systems; `TIMES_SIZE`.
 //! - `config`: `PATH_MAX`, `DISK_ERRORS`, and `read` of the file that sets the default backend.
-//! - `copy`: `from_caller` and `to_caller`, which report an invalid address as EFAULT; `check_path`, and then `path_part`,
-//!   which may be `from_caller`.
+//! - `copy`: `from_caller` and `to_caller`, which report an invalid address as EFAULT; `writable`, how much
+//!   of the caller's memory can be written to.
 //! - `fd`: `RawFd` (32 bits), `AsRawFd`, `OwnedFd`. What holds descriptors implements [`Descriptors`].
 //! - `file_kind`: `FileKind`, `File`, and what decides whether a transfer may wait for another process.
 //! - `fork`: `process`, a number that each child of fork(2) changes; `keep_out`, a section for which fork(3) waits.
@@ -24,6 +24,8 @@
 //! - `rw`: `Transfer`, `transfer`, and checks before one; `flags` with the numbers of Linux; `iovec`, `MOST_PARTS`.
 //! - `thread`: `spawn`, `Handle`, `keeping_errno`, `id`, `system_id`, `is_asleep`, `IoPriority`.
 //! - `timer`: `Timer`, which wakes the poller, and `now`.
+//!
+//! `MISSING` has the numbers of the opcodes without a call, which fail with EOPNOTSUPP.
 //!
 //! The functions that the library calls are those of `linux`, with the same signatures.
 
@@ -57,8 +59,8 @@ pub use counter::Signal;
 #[cfg(all(test, loom))]
 pub use counter::model;
 pub use system::{
-    aio, attributes, config, copy, fd, file_kind, fork, fs, interruptible, links, pollable, ranges, readiness, rw,
-    thread, timer, uring,
+    MISSING, aio, attributes, config, copy, fd, file_kind, fork, fs, interruptible, links, pollable, ranges, readiness,
+    rw, thread, timer, uring,
 };
 
 use std::ffi::c_void;

@@ -12,7 +12,6 @@ pub fn copy_path(from: Memory, to: &mut Vec<u8>) -> Result<()> {
     if from.address().is_null() {
         return Err(Errno(libc::EFAULT));
     }
-    copy::check_path(from)?;
     let start = to.len();
     let mut done = 0;
     while done < PATH_MAX {
@@ -23,7 +22,7 @@ pub fn copy_path(from: Memory, to: &mut Vec<u8>) -> Result<()> {
         to.try_reserve(step + 1).map_err(|_| Errno(libc::ENOMEM))?;
         to.resize(start + done + step, 0);
         let part = &mut to[start + done..];
-        if let Err(errno) = copy::path_part(address, part) {
+        if let Err(errno) = copy::from_caller(address, part) {
             to.truncate(start);
             return Err(errno);
         }

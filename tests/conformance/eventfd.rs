@@ -155,7 +155,7 @@ fn is_not_signalled_for_events_of_submit_poll(case: &Case) {
         assert!(!ctx.readable());
     }
     let inline = case.variant != case::Variant::NoInline;
-    assert!(at_once > 100 || !inline, "cached reads complete immediately: {at_once} of 200");
+    assert!(at_once > 100 || !inline || POSIX, "cached reads complete immediately: {at_once} of 200");
 }
 
 /// epoll(7) over one descriptor.

@@ -31,11 +31,14 @@ fn no_thread_starts_before_it_is_needed(case: &Case) {
     let _ = ctx.wait(1, 1, 1);
     ctx.wake();
     assert!(process::threads() <= most);
-    for at in 0..100 {
+    let reads = if POSIX { 0 } else { 100 };
+    for at in 0..reads {
         assert_eq!(ctx.one(ops::read(file.as_raw_fd(), &mut room, at)), 512);
+    }
+    for _ in 0..100 {
         assert_eq!(ctx.one(ops::nop()), 0);
     }
-    if ctx.stats().done_inline == 200 {
+    if ctx.stats().done_inline == reads + 100 {
         assert!(process::threads() <= most, "an operation that completes inside submit needs no thread");
     } else {
         assert_eq!(case.variant, Variant::NoInline, "cached reads complete inside submit: {}", ctx.stats().done_inline);

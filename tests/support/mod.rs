@@ -25,6 +25,10 @@ pub use std::time::{Duration, Instant};
 /// The three backends, as in `caio_options.backend`.
 pub const BACKENDS: [u32; 3] = [CAIO_BACKEND_URING, CAIO_BACKEND_LINUX, CAIO_BACKEND_THREAD];
 
+/// The library was built for systems with POSIX calls alone: it makes no cached reads, and supports neither the flags
+/// RWF_NOWAIT and RWF_HIPRI, nor modes of ALLOCATE, nor flags of RENAMEAT.
+pub const POSIX: bool = cfg!(caio_posix);
+
 /// The longest time for an event before a test reports it as lost.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -249,6 +253,11 @@ impl Ctx {
     pub fn cancel_all(&self) -> i32 {
         // SAFETY: a live context.
         unsafe { caio::capi::caio_ctx_cancel_all(self.raw) }
+    }
+
+    pub fn supports(&self, opcode: u8) -> bool {
+        // SAFETY: a live context.
+        unsafe { caio::capi::caio_ctx_supports(self.raw, opcode.into()) == 1 }
     }
 
     pub fn eventfd(&self) -> i32 {

@@ -1,6 +1,5 @@
 //! Kernel AIO where it does not exist.
 
-#![allow(dead_code)] // The fields are set, and no kernel reads them.
 #![allow(non_camel_case_types)] // The names of Linux.
 
 use super::fd::RawFd;

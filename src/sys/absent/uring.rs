@@ -1,7 +1,5 @@
 //! io_uring(7) where it does not exist.
 
-#![allow(dead_code)] // The fields are set, and no ring reads them.
-
 use super::Descriptors;
 use super::fd::{AsRawFd, RawFd};
 use super::mem::Memory;

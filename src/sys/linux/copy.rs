@@ -4,12 +4,14 @@
 //! process_vm_readv(2) and process_vm_writev(2) on this process make the copies. Where a filter forbids them, write(2)
 //! and read(2) on a pipe do: they check addresses too.
 
+use std::ffi::c_void;
+
 use libc::c_long;
 
-use super::super::unix::pipe_copy::{Direction, through_pipe};
-use super::in_place;
-use super::mem::Memory;
+use super::fd::AsRawFd;
+use super::mem::{Memory, PAGE};
 use super::thread::keeping_errno;
+use super::{check, in_place, os};
 use crate::error::{Errno, Result};
 
 const EFAULT: Errno = Errno(libc::EFAULT);
@@ -20,20 +22,21 @@ pub fn from_caller(from: Memory, to: &mut [u8]) -> Result<()> {
     unsafe { copy(libc::SYS_process_vm_readv, Direction::FromCaller, to.as_mut_ptr(), from, to.len()) }
 }
 
-/// Copies a part of a path from the caller's memory, which does not span pages.
-pub fn path_part(from: Memory, to: &mut [u8]) -> Result<()> {
-    from_caller(from, to)
-}
-
-/// Fails with EFAULT if a path is not readable; here [`path_part`] does.
-pub fn check_path(_: Memory) -> Result<()> {
-    Ok(())
-}
-
 /// Copies to the caller's memory.
 pub fn to_caller(from: &[u8], to: Memory) -> Result<()> {
     // SAFETY: `from` is live and that long, and only read.
     unsafe { copy(libc::SYS_process_vm_writev, Direction::ToCaller, from.as_ptr().cast_mut(), to, from.len()) }
+}
+
+/// How much of the caller's memory can be written to. Linux does not check it before a read, which reports EFAULT itself.
+pub fn writable(_: Memory, count: usize) -> usize {
+    count
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    FromCaller,
+    ToCaller,
 }
 
 /// # Safety
@@ -56,9 +59,33 @@ unsafe fn copy(call: c_long, direction: Direction, ours: *mut u8, callers: Memor
     Ok(())
 }
 
+/// Copies between two buffers of the same length, of which `local` is live, and writable if the bytes come from the caller.
+fn through_pipe(direction: Direction, local: libc::iovec, remote: libc::iovec) -> Result<()> {
+    let ends = os::pipe()?;
+    let [reader, writer] = [&ends[0], &ends[1]].map(AsRawFd::as_raw_fd);
+    let (from, to) = match direction {
+        Direction::FromCaller => (remote.iov_base, local.iov_base),
+        Direction::ToCaller => (local.iov_base, remote.iov_base),
+    };
+    let at = |start: *mut c_void, done| start.wrapping_byte_add(done);
+    let mut done = 0;
+    while done < local.iov_len {
+        // A step ends with a page of the caller's memory, so that all of it is accessible, or nothing.
+        let step = (PAGE - at(remote.iov_base, done).addr() % PAGE).min(local.iov_len - done);
+        // SAFETY: one side is live, and the kernel checks the other's address; an empty pipe takes a page at once.
+        let put = check(unsafe { libc::write(writer, at(from, done), step) } as i64)?;
+        // SAFETY: the same.
+        let got = check(unsafe { libc::read(reader, at(to, done), step) } as i64)?;
+        if put as usize != step || got != put {
+            return Err(EFAULT);
+        }
+        done += step;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::mem::PAGE;
     use super::*;
 
     /// No system has a call of this number. ARM answers a larger one with SIGILL.

@@ -15,21 +15,30 @@ use crate::error::{Errno, Result};
 /// Calls fdatasync(2), which does more than sync_file_range(2) of Linux.
 pub fn sync_file_range(fd: i32, offset: u64, len: u64, flags: u32) -> Result<u64> {
     const ALL: u32 = 7;
-    rw::status_flags(fd)?;
+    is_open_for_io(fd)?;
     let end = offset.checked_add(len).and_then(|end| i64::try_from(end).ok());
     if flags & !ALL != 0 || end.is_none() {
         return Err(Errno(libc::EINVAL));
     }
     match rw::stat(fd)?.st_mode & libc::S_IFMT {
-        libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK | libc::S_IFLNK => fdatasync(fd),
+        libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK | libc::S_IFLNK => match fdatasync(fd) {
+            // A file that has nothing to write back.
+            Err(Errno(libc::EINVAL)) => Ok(0),
+            answer => answer,
+        },
         _ => Err(Errno(libc::ESPIPE)),
     }
+}
+
+/// EBADF for a descriptor that is closed, or for paths only.
+fn is_open_for_io(fd: i32) -> Result<()> {
+    if os::is_for_paths(rw::status_flags(fd)?) { Err(Errno(libc::EBADF)) } else { Ok(()) }
 }
 
 /// Of the modes of Linux's fallocate(2), 0 and FALLOC_FL_KEEP_SIZE have counterparts, the latter on macOS only.
 pub fn fallocate(fd: i32, mode: u32, offset: u64, len: u64) -> Result<u64> {
     const KEEP_SIZE: u32 = 1;
-    rw::status_flags(fd)?;
+    is_open_for_io(fd)?;
     let in_range = |value| i64::try_from(value).map_err(|_| Errno(libc::EINVAL));
     let (offset, len) = (in_range(offset)?, in_range(len)?);
     if len == 0 {
@@ -87,7 +96,7 @@ pub fn mkdirat(dir: i32, path: &CStr, mode: u32) -> Result<u64> {
 
 /// Whether opening the path may wait for something other than a disk: a FIFO, or a terminal without carrier.
 pub fn open_may_block(dir: i32, path: &CStr, flags: u32) -> bool {
-    if flags as i32 & (libc::O_NONBLOCK | os::PATH_ONLY) != 0 {
+    if flags as i32 & libc::O_NONBLOCK != 0 || os::is_for_paths(flags as i32) {
         return false;
     }
     let follow = if flags as i32 & libc::O_NOFOLLOW != 0 { libc::AT_SYMLINK_NOFOLLOW } else { 0 };

@@ -1,22 +1,27 @@
 //! Systems with POSIX calls alone: macOS and FreeBSD. There are no kernel queues, and no transfer tells whether it would
 //! wait, so that worker threads make all transfers of files.
 
+pub mod attributes;
 pub mod copy;
 pub mod file_kind;
 pub mod fs;
+pub mod links;
 pub mod os;
 pub mod pollable;
+pub mod ranges;
 pub mod readiness;
 pub mod rw;
 mod statx;
 pub mod thread;
 pub mod timer;
 
-pub use super::absent::{aio, attributes, interruptible, links, ranges, uring};
+pub use super::absent::{aio, interruptible, uring};
 pub use super::unix::{config, fd, fork, messages};
 
+pub use os::MISSING;
+
 use super::unix::own;
-use super::{Descriptors, Signal, check, mem};
+use super::{Descriptors, Signal, check, mem, span};
 use crate::error::Result;
 
 /// The result of a C library function, without a change of the thread's errno.

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_void};
 
 use super::super::unix::fd::OwnedFd;
 use super::{check, own};
-use crate::error::Result;
+use crate::error::{Errno, Result};
 
 /// The calling thread's errno.
 pub fn errno_place() -> *mut i32 {
@@ -66,23 +66,36 @@ pub fn pipe() -> Result<[OwnedFd; 2]> {
     Ok(ends)
 }
 
-/// The status flag of a file whose transfers bypass the page cache; 0 where it is no status flag (macOS, F_NOCACHE).
-#[cfg(not(target_vendor = "apple"))]
-pub const DIRECT: i32 = libc::O_DIRECT;
-#[cfg(target_vendor = "apple")]
-pub const DIRECT: i32 = 0;
+/// Whether status flags are those of a file whose transfers bypass the page cache. On macOS no flag tells (F_NOCACHE).
+pub fn is_direct(status_flags: i32) -> bool {
+    #[cfg(not(target_vendor = "apple"))]
+    return status_flags & libc::O_DIRECT != 0;
+    #[cfg(target_vendor = "apple")]
+    return status_flags < 0;
+}
 
-/// The flag of an open that is for paths only, and waits for nothing; 0 where there is none.
-#[cfg(not(target_vendor = "apple"))]
-pub const PATH_ONLY: i32 = libc::O_PATH;
-#[cfg(target_vendor = "apple")]
-pub const PATH_ONLY: i32 = 0;
+/// Whether flags are those of an open for paths only, which waits for nothing. macOS has none.
+pub fn is_for_paths(flags: i32) -> bool {
+    #[cfg(not(target_vendor = "apple"))]
+    return flags & libc::O_PATH != 0;
+    #[cfg(target_vendor = "apple")]
+    return flags < 0;
+}
 
 /// The flag with which an empty path means the descriptor itself; Linux's number where the system has none.
 #[cfg(not(target_vendor = "apple"))]
 pub const EMPTY_PATH: i32 = libc::AT_EMPTY_PATH;
 #[cfg(target_vendor = "apple")]
 pub const EMPTY_PATH: i32 = 0x1000;
+
+/// The length of a buffer for one call. macOS refuses lengths above INT_MAX.
+pub fn length(count: u64) -> usize {
+    let most = if cfg!(target_vendor = "apple") { super::rw::MAX_TRANSFER } else { usize::MAX as u64 };
+    count.min(most) as usize
+}
+
+/// Whether read(2) and write(2) compare the end of a buffer with the end of the address space before they wait.
+pub const REFUSES_LONG_BUFFERS: bool = cfg!(all(target_os = "linux", target_pointer_width = "64"));
 
 /// Whether a character device is a disk (FreeBSD has no block devices).
 pub fn is_disk(fd: i32) -> bool {
@@ -106,8 +119,8 @@ pub fn is_disk(fd: i32) -> bool {
 pub fn fsync(fd: i32) -> Result<u64> {
     #[cfg(target_vendor = "apple")]
     // SAFETY: takes no memory.
-    if let Ok(done) = check(unsafe { libc::fcntl(fd, libc::F_FULLFSYNC) }.into()) {
-        return Ok(done.min(0));
+    if check(unsafe { libc::fcntl(fd, libc::F_FULLFSYNC) }.into()).is_ok() {
+        return Ok(0);
     }
     // SAFETY: takes no memory.
     check(unsafe { libc::fsync(fd) }.into())
@@ -126,7 +139,7 @@ pub fn fdatasync(fd: i32) -> Result<u64> {
 #[cfg(target_vendor = "apple")]
 pub fn allocate(fd: i32, offset: i64, len: i64, grows: bool) -> Result<u64> {
     let size = super::rw::stat(fd)?.st_size;
-    let end = offset.checked_add(len).ok_or(crate::error::Errno(libc::EFBIG))?;
+    let end = offset.checked_add(len).ok_or(Errno(libc::EFBIG))?;
     if end > size {
         let mut range = libc::fstore_t {
             fst_flags: libc::F_ALLOCATEALL,
@@ -147,7 +160,6 @@ pub fn allocate(fd: i32, offset: i64, len: i64, grows: bool) -> Result<u64> {
 
 #[cfg(not(target_vendor = "apple"))]
 pub fn allocate(fd: i32, offset: i64, len: i64, grows: bool) -> Result<u64> {
-    use crate::error::Errno;
     if !grows {
         return Err(Errno(libc::EOPNOTSUPP));
     }
@@ -157,3 +169,59 @@ pub fn allocate(fd: i32, offset: i64, len: i64, grows: bool) -> Result<u64> {
         errno => Err(Errno(errno)),
     }
 }
+
+/// Creates a special file.
+pub fn mknodat(dir: i32, path: &CStr, mode: libc::mode_t, device: libc::dev_t) -> Result<u64> {
+    #[cfg(not(target_vendor = "apple"))]
+    // SAFETY: the path is NUL-terminated and outlives the call.
+    return check(unsafe { libc::mknodat(dir, path.as_ptr(), mode, device) }.into());
+    // macOS has the call from version 13 only.
+    #[cfg(target_vendor = "apple")]
+    {
+        let without_directory = dir == libc::AT_FDCWD || path.to_bytes().first() == Some(&b'/');
+        if !without_directory {
+            return Err(Errno(libc::EOPNOTSUPP));
+        }
+        // SAFETY: the path is NUL-terminated and outlives the call.
+        check(unsafe { libc::mknod(path.as_ptr(), mode, device) }.into())
+    }
+}
+
+/// Advice about a range, where there is such a call.
+pub fn advise(fd: i32, offset: libc::off_t, len: libc::off_t, advice: i32) -> Result<u64> {
+    #[cfg(not(target_vendor = "apple"))]
+    // SAFETY: takes no memory. It returns the errno.
+    return match unsafe { libc::posix_fadvise(fd, offset, len, advice) } {
+        0 => Ok(0),
+        errno => Err(Errno(errno)),
+    };
+    #[cfg(target_vendor = "apple")]
+    {
+        let _ = (fd, offset, len, advice);
+        Err(Errno(libc::EOPNOTSUPP))
+    }
+}
+
+const GETDENTS: u8 = 19;
+const SENDFILE: u8 = 21;
+const SPLICE: u8 = 22;
+#[cfg(target_vendor = "apple")]
+const FADVISE: u8 = 23;
+const FIRST_XATTR: u8 = 29;
+const OPENAT2: u8 = 33;
+const SYNCFS: u8 = 34;
+
+/// The numbers of the opcodes that have no call here.
+pub const MISSING: &[u8] = &[
+    GETDENTS,
+    SENDFILE,
+    SPLICE,
+    #[cfg(target_vendor = "apple")]
+    FADVISE,
+    FIRST_XATTR,
+    FIRST_XATTR + 1,
+    FIRST_XATTR + 2,
+    FIRST_XATTR + 3,
+    OPENAT2,
+    SYNCFS,
+];

@@ -5,12 +5,12 @@ use std::ffi::c_int;
 pub use libc::iovec;
 
 use super::mem::Memory;
-use super::{fs, os, quiet};
+use super::{copy, fs, os, quiet};
 use crate::error::{Errno, Result};
 use crate::sync::Mutex;
 use crate::sys::CURRENT;
 
-/// What one read or write system call moves at most: macOS refuses more than INT_MAX.
+/// What one read or write system call moves at most. macOS refuses more than INT_MAX.
 pub const MAX_TRANSFER: u64 = 0x7fff_f000;
 
 /// The `sys_flags` of a transfer, with the numbers of Linux.
@@ -31,8 +31,8 @@ pub mod flags {
 pub const MOST_PARTS: u64 = 1024;
 const TOO_MANY_PARTS: u64 = MOST_PARTS + 1;
 
-/// No check of a buffer's end comes before the descriptor's readiness on all of these systems.
-pub const REFUSES_LONG_BUFFERS: bool = false;
+/// Whether read(2) and write(2) compare the end of a buffer with the end of the address space before they wait.
+pub const REFUSES_LONG_BUFFERS: bool = os::REFUSES_LONG_BUFFERS;
 
 /// The arguments of [`transfer`].
 #[derive(Clone, Copy)]
@@ -52,7 +52,13 @@ pub struct Transfer {
 /// One transfer: read(2), pread(2), readv(2), preadv(2), or their counterparts for writing, with its flags emulated.
 pub fn transfer(t: &Transfer) -> Result<u64> {
     if t.flags & !flags::HARMLESS != 0 {
-        return status_flags(t.fd).and(Err(Errno(libc::EOPNOTSUPP)));
+        // As with preadv2(2), errors of the descriptor and the offset come first.
+        let checked = match t.offset {
+            CURRENT => status_flags(t.fd).map(drop),
+            offset if i64::try_from(offset).is_err() => Err(Errno(libc::EINVAL)),
+            _ => positional_check(t.fd, t.reads),
+        };
+        return checked.and(Err(Errno(libc::EOPNOTSUPP)));
     }
     if t.reads || t.flags == 0 {
         return plain_transfer(t);
@@ -103,7 +109,7 @@ fn plain_transfer(t: &Transfer) -> Result<u64> {
             }) as i64
         });
     }
-    let count = count.min(MAX_TRANSFER) as usize;
+    let count = os::length(count);
     // SAFETY: as above.
     quiet(|| unsafe {
         (match (reads, positional) {
@@ -151,7 +157,7 @@ pub fn reads_without_waiting(_: i32) -> bool {
 
 /// Whether status flags are those of a file whose transfers bypass the page cache.
 pub fn is_direct(status_flags: i32) -> bool {
-    status_flags & os::DIRECT != 0
+    os::is_direct(status_flags)
 }
 
 /// Whether status flags are those of a descriptor whose transfers do not wait (open(2), O_NONBLOCK).
@@ -172,7 +178,11 @@ pub fn socket_attempt(t: &Transfer) -> Result<u64> {
         // recvmsg(2) and sendmsg(2) would fail with EMSGSIZE.
         return Err(Errno(libc::EINVAL));
     }
-    let mut part = iovec { iov_base: memory.address(), iov_len: count.min(MAX_TRANSFER) as usize };
+    if vectored && copy::is_readable_array::<iovec>(memory, count as usize) && memory.iovec_total(count) == 0 {
+        // readv(2) and writev(2) of nothing do nothing.
+        return plain_transfer(&Transfer { flags: 0, ..*t });
+    }
+    let mut part = iovec { iov_base: memory.address(), iov_len: os::length(count) };
     let (parts, parts_count) = if vectored { (memory.address().cast(), count as usize) } else { (&raw mut part, 1) };
     // SAFETY: msghdr is plain data; all zero is an empty one.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };

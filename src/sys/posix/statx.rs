@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use super::mem::Memory;
-use super::{check, os, rw};
+use super::{check, copy, os, rw};
 use crate::error::{Errno, Result};
 
 #[derive(Clone, Copy, Default)]
@@ -41,21 +41,23 @@ struct Statx {
     reserved: [u64; 14],
 }
 
-const _: () = assert!(size_of::<Statx>() == 256 && size_of::<libc::stat>() <= size_of::<Statx>());
+const _: () = assert!(size_of::<Statx>() == 256);
 
 /// STATX_BASIC_STATS and STATX_BTIME.
 const BASIC: u32 = 0x7ff;
 #[cfg(not(target_os = "linux"))]
 const BIRTH: u32 = 0x800;
 
-/// AT_NO_AUTOMOUNT and AT_STATX_SYNC_TYPE of Linux, which are hints.
-const HINTS: u32 = if cfg!(target_os = "linux") { 0x800 | 0x6000 } else { 0 };
+/// AT_STATX_SYNC_TYPE of Linux, which allows one of two bits, and AT_NO_AUTOMOUNT. They are hints.
+const SYNCS: u32 = 0x6000;
+const HINTS: u32 = if cfg!(target_os = "linux") { 0x800 | SYNCS } else { 0 };
 
 /// `to` is the caller's structure.
 pub fn statx(dir: i32, path: &CStr, flags: u32, mask: u32, to: Memory) -> Result<u64> {
     const RESERVED: u32 = 1 << 31;
+    let both_syncs = cfg!(target_os = "linux") && flags & SYNCS == SYNCS;
     let flags = (flags & !HINTS) as i32;
-    if mask & RESERVED != 0 || flags & !(libc::AT_SYMLINK_NOFOLLOW | os::EMPTY_PATH) != 0 {
+    if both_syncs || mask & RESERVED != 0 || flags & !(libc::AT_SYMLINK_NOFOLLOW | os::EMPTY_PATH) != 0 {
         return Err(Errno(libc::EINVAL));
     }
     let stat = if flags & os::EMPTY_PATH != 0 && path.is_empty() && dir != libc::AT_FDCWD {
@@ -74,17 +76,11 @@ fn stat_at(dir: i32, path: &CStr, flags: i32) -> Result<libc::stat> {
     check(unsafe { libc::fstatat(dir, path.as_ptr(), &raw mut stat, flags) }.into()).map(|_| stat)
 }
 
-/// Copies to the caller's memory, or fails with EFAULT. fstatat(2) of the root first fills the start and then the end of
-/// that memory: it spans two pages at most, of which the kernel has then written to both.
+/// Copies to the caller's memory.
 fn put(from: &Statx, to: Memory) -> Result<u64> {
-    const REST: u64 = (size_of::<Statx>() - size_of::<libc::stat>()) as u64;
-    for part in [to, to.advanced(REST)] {
-        // SAFETY: the kernel checks the address, which is lent to this operation (Memory).
-        check(unsafe { libc::fstatat(libc::AT_FDCWD, c"/".as_ptr(), part.address().cast(), 0) }.into())?;
-    }
-    // SAFETY: lent to this operation, and the kernel has just written to it. It need not be aligned.
-    unsafe { to.address().cast::<Statx>().write_unaligned(*from) };
-    Ok(0)
+    // SAFETY: plain data without padding, and borrowed.
+    let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(from).cast::<u8>(), size_of::<Statx>()) };
+    copy::to_caller(bytes, to).map(|()| 0)
 }
 
 // The fields have other types on each system.

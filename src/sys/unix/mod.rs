@@ -6,7 +6,6 @@ pub mod fd;
 pub mod file_kind;
 pub mod fork;
 pub mod messages;
-pub mod pipe_copy;
 mod signal;
 pub mod thread;
 
