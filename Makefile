@@ -223,7 +223,7 @@ check-site: ## test the site: links, and the programs of its pages
 check-tools: ## test caio-probe and caio-bench
 	@MAKE='$(MAKE)' tests/shell/tools.sh
 
-check-targets: ## build for other Linux systems, run the tests natively or under qemu, print a table (TARGETS=short: quick tests)
+check-targets: ## build for other systems, run the tests natively or under qemu, print a table (TARGETS=short: quick tests)
 	@CARGO='$(CARGO)' tests/shell/targets.sh
 
 check-windows: ## build for Windows with mingw, and run tests and examples under Wine (WINDOWS=short: a debug build, once)

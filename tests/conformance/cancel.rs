@@ -329,6 +329,8 @@ fn repeated_uses_no_more_memory(case: &Case) {
     last.feed(1);
     assert_eq!(ctx.collect(1)[0].result, 1);
     let poller = process::await_thread("caio-poller");
+    // Asleep, it holds no lock.
+    process::await_asleep(std::process::id(), poller);
     let held = process::Held::thread(poller);
     let before = process::resident();
     for _ in 0..20_000 {

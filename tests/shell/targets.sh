@@ -1,5 +1,5 @@
 #!/bin/bash
-# `make check-targets`: builds for other Linux systems and runs what can run here, natively or under qemu-user. Prints a table.
+# `make check-targets`: builds for other systems and runs what can run here, natively or under qemu-user. Prints a table.
 # tests/shell/targets.sh [TARGET...] does this for some. TARGETS=short runs the quick tests only, also natively.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -17,12 +17,18 @@ aarch64-unknown-linux-gnu aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu aarch64
 armv7-unknown-linux-gnueabihf arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf arm
 riscv64gc-unknown-linux-gnu riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu riscv64
 aarch64-unknown-linux-musl aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu aarch64
-x86_64-unknown-linux-gnu.2.17 cc gcc native'
+x86_64-unknown-linux-gnu.2.17 cc gcc native
+x86_64-linux-posix cc gcc native
+x86_64-unknown-freebsd cc gcc -
+aarch64-apple-darwin cc gcc -
+x86_64-apple-darwin cc gcc -'
 
 # Modules of the conformance suite that are quick under emulation.
 quick=(current full links sizes stats polling fork large submit errno::paths exactly_once)
-# qemu-user checks no descriptor in a transfer of no iovecs. In a child that creates threads, it hangs on a lock of its own.
-# It has neither preadv2(2) nor io_uring, so nothing stops a read when another one was faster.
+# What qemu-user cannot do:
+# - It checks no descriptor in a transfer of no iovecs, and returns 0 instead of EBADF.
+# - In a child of fork(2) that creates threads, it hangs on a lock of its own.
+# - It has neither preadv2(2) nor io_uring, so nothing stops a read when another one was faster.
 cannot=(gives_einval_for_full_without_a_transfer a_child_can_create_its_own_context count_submitted_completed_and_cancelled)
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -41,10 +47,10 @@ try() {
     return 1
 }
 
-# The standard library of the target: rustup's, or compiled by Debian's rustc-web.
+# The standard library of the target: rustup's, or compiled by Debian's rustc-web. DEBIAN=1 takes the latter.
 choose_toolchain() {
     build=(--locked --target "$triple")
-    [ -d "$(rustc --print target-libdir --target "$triple" 2>/dev/null)" ] && return
+    [ -z "${DEBIAN:-}" ] && [ -d "$(rustc --print target-libdir --target "$triple" 2>/dev/null)" ] && return
     [ -d /usr/lib/rustlib/src/rust/library ] || [ -d /usr/src/rustc-*/library ] || return
     export RUSTC_BOOTSTRAP=1 CARGO_PROFILE_DEV_PANIC=unwind PATH=/usr/bin:$PATH
     build+=(-Zbuild-std)
@@ -78,23 +84,68 @@ rust_tests() {
 
 row() { table+=("$(printf '%-30s %-7s %-7s %-7s %-7s %s' "$@")"); }
 
+# zig and cargo-zigbuild, which link for other systems: installed, or from PyPI into a folder of their own.
+zig_tools() {
+    if ! have cargo-zigbuild; then
+        [ -x "$out/zig/bin/cargo-zigbuild" ] || { python3 -m venv "$out/zig" &&
+            "$out/zig/bin/pip" install -q --disable-pip-version-check ziglang==0.17.1 cargo-zigbuild==0.24.1; } >>"$log" 2>&1
+        PATH=$PATH:$out/zig/bin
+    fi
+    CARGO_ZIGBUILD_ZIG_PATH=$(command -v python-zig || command -v zig) && export CARGO_ZIGBUILD_ZIG_PATH
+    have cargo-zigbuild
+}
+
+# The code of POSIX systems, forced on Linux: it runs the whole conformance suite.
+forced_posix() {
+    local RUSTFLAGS="$RUSTFLAGS --cfg caio_posix" CARGO_TARGET_DIR=$out/posix clippy=yes links=yes runs=native filters=() module
+    export RUSTFLAGS CARGO_TARGET_DIR
+    if [ "${TARGETS:-}" = short ]; then for module in "${quick[@]}"; do filters+=("$module::thread::"); done; fi
+    try clippy "$cargo" clippy --locked --all-targets -- -D warnings || clippy=FAILED
+    try links "$cargo" test --locked --no-run --lib --test conformance || links=FAILED
+    try "unit tests" "$cargo" test --locked --lib || runs=FAILED
+    count=$(passed "$work/output")
+    try tests "$cargo" test --locked --test conformance -- "${filters[@]}" || runs=FAILED
+    row "$target" "$clippy" "$clippy" $links $runs $((count + $(passed "$work/output")))
+}
+
+# A system whose programs cannot run here: the library is checked and linked.
+compiled() {
+    local checks=yes clippy=yes links=yes
+    choose_toolchain || { skip "$target" "rustc-web cargo-web rust-web-src rust-web-clippy"; row "$target" - - - - -; return; }
+    case ${build[*]} in *build-std*) build[-1]=-Zbuild-std=std,panic_abort; unset CARGO_PROFILE_DEV_PANIC ;; esac
+    try clippy "$cargo" clippy "${build[@]}" --lib -- -D warnings || { clippy=FAILED; try checks "$cargo" check "${build[@]}" --lib || checks=FAILED; }
+    # The short form leaves the linker out.
+    if [ "${TARGETS:-}" = short ]; then links=-; elif zig_tools; then
+        try links "$cargo" zigbuild "${build[@]}" --lib || links=FAILED
+    else
+        skip "linking for $target" "cargo-zigbuild and ziglang (PyPI)"
+        links=-
+    fi
+    row "$target" $checks $clippy $links - -
+}
+
 # An old C library: linked by zig, which knows the symbols of each version.
 old_glibc() {
-    have cargo-zigbuild || { skip "$target" "cargo-zigbuild and ziglang (PyPI)"; row "$target" - - - - -; return; }
-    CARGO_ZIGBUILD_ZIG_PATH=$(command -v python-zig || command -v zig) && export CARGO_ZIGBUILD_ZIG_PATH
+    zig_tools || { skip "$target" "cargo-zigbuild and ziglang (PyPI)"; row "$target" - - - - -; return; }
     try links "$cargo" zigbuild --locked --lib --target "$target" || { row "$target" - - FAILED - -; return; }
     local library=$out/$triple/debug/libcaio.so newest
     newest=$(objdump -T "$library" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
     echo "$target: needs $newest" && [ "$(printf '%s\n' GLIBC_2.17 "$newest" | sort -V | tail -n 1)" = GLIBC_2.17 ] || { answer=FAILED status=1; }
     cp "$library" "$work/libcaio.so.0" && try "C tests" c_tests "$work/libcaio.so.0" "-Wl,-rpath,$work"
-    row "$target" yes yes yes "$answer" "$(passed "$work/output")"
+    [ "$answer" = yes ] && answer=native
+    row "$target" - - yes "$answer" "$(passed "$work/output")"
 }
 
 one_target() {
     target=$1 compile=$2 package=$3 emulator=$4 triple=${1%.2.17} run=
     local checks=- clippy=- links=- runs=- count=0 how
+    PATH=$base_path && unset RUSTC_BOOTSTRAP CARGO_PROFILE_DEV_PANIC
     have "$compile" || { skip "$target" "$package"; row "$target" - - - - -; return; }
-    case $target in *.2.17) old_glibc; return ;; esac
+    case $target in
+    *.2.17) old_glibc; return ;;
+    *-posix) forced_posix; return ;;
+    *-freebsd | *-darwin) compiled; return ;;
+    esac
     choose_toolchain || { skip "$target" "its standard library (rustup target add $triple)"; row "$target" - - - - -; return; }
     case $target in *musl) [ "$compile" = musl-gcc ] && linker=cc || linker=$compile ;; *) linker=$compile ;; esac
     export "CARGO_TARGET_$(tr a-z- A-Z_ <<<"$triple")_LINKER=$linker" "CC_${triple//-/_}=$compile"
@@ -137,7 +188,7 @@ programs() {
     local debug=$out/$triple/debug/deps before=$count
     case $target in
     aarch64*musl)
-        have python-zig || { skip "C tests on $target" "ziglang (PyPI)"; return 0; }
+        zig_tools || { skip "C tests on $target" "ziglang (PyPI)"; return 0; }
         compile="python-zig cc -target aarch64-linux-musl" && set -- "$debug/libcaio.a" -static -lunwind ;;
     # musl-gcc has no headers of the kernel.
     *musl) set -- "$debug/libcaio.a" -static "$(rustc --print target-libdir --target "$triple")/self-contained/libunwind.a" -idirafter /usr/include -idirafter "/usr/include/$(cc -dumpmachine)" ;;
@@ -147,7 +198,9 @@ programs() {
     count=$((before + $(passed "$work/output")))
 }
 
-wanted=" $* "
+base_path=$PATH wanted=" $* "
+[ "$wanted" = "  " ] && [ "${TARGETS:-}" = short ] &&
+    wanted=" i686-unknown-linux-gnu s390x-unknown-linux-gnu x86_64-linux-posix x86_64-unknown-freebsd aarch64-apple-darwin "
 while read -r target compile package emulator; do
     if [ "$wanted" = "  " ] || [[ $wanted = *" $target "* ]]; then
         echo "== $target"
