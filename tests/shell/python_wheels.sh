@@ -31,11 +31,18 @@ wheel() {
     local built
     built=$(sed -n 's/.*Built wheel .* to //p' "$log")
     case $3 in musllinux*) name_libc "$built" >"$log" 2>&1 || fail "$1: the name of libc" ;; esac
+    contents "$built" >"$log" 2>&1 || fail "$1: its files"
     if auditwheel show "$built" >"$log" 2>&1 && tr '\n' ' ' <"$log" | grep -q "platform tag: *\"$3_$arch\""; then
         echo "ok: $1: $(basename "$built")"
     else
         fail "$1: auditwheel"
     fi
+}
+
+# contents WHEEL: a wheel contains the modules, the native part and the metadata, and nothing else.
+contents() {
+    diff <({ find python/caio -type f -not -name '*.pyc' -not -name '*.so' -printf 'caio/%P\n' && echo native && echo metadata; } | LC_ALL=C sort) \
+        <("$python" -m zipfile -l "$1" | awk 'NR > 1 { print $1 }' | sed 's|^caio/_native\..*\.so$|native|; s|^caio-.*\.dist-info/.*|metadata|' | LC_ALL=C sort -u)
 }
 
 # name_libc WHEEL: zig links with libc.so, which is musl's own name for its library. musllinux wheels and auditwheel use the
