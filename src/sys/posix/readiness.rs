@@ -105,7 +105,10 @@ impl Readiness {
             return;
         }
         if let Some((_, changed)) = timer.as_ref() {
-            changed.clear();
+            let fd = changed.as_raw_fd();
+            if polled.iter().any(|entry| entry.fd == fd && entry.revents != 0) {
+                changed.clear();
+            }
         }
         fds.extend(polled[own.len()..].iter().filter(|entry| entry.revents != 0).map(|entry| entry.fd));
     }

@@ -26,9 +26,12 @@ impl Timer {
 
     /// Sets the timer to `at`, in nanoseconds of [`now`]; None disarms it. Replaces an earlier setting.
     pub fn arm(&self, at: Option<u64>) {
-        // Relaxed: the pipe orders it before the poller's next look.
-        self.at.store(at.unwrap_or(NEVER), Ordering::Relaxed);
-        self.changed.signal();
+        let at = at.unwrap_or(NEVER);
+        // Relaxed: the pipe orders it before the poller's next look. No signal without a change: the poller itself arms the
+        // timer in each round, and would not sleep.
+        if self.at.swap(at, Ordering::Relaxed) != at {
+            self.changed.signal();
+        }
     }
 
     pub(super) fn shared(&self) -> (Arc<AtomicU64>, Arc<Pollable>) {
