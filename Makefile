@@ -67,7 +67,7 @@ roots = sed -n 's/^[a-z].*[ *]\(caio_[a-z_0-9]*\)(.*/-Wl,-u,\1/p' include/caio.h
 one_object = $(CC) -r -nostdlib $$($(roots)) $(RELEASE)/libcaio.a -o $@
 
 $(BUILD)/caio.o: $(SOURCES) include/caio.h $(BUILD)/settings
-	CAIO_CONFIG_DIR='$(CONFIG)' $(CARGO) rustc --release --lib --crate-type staticlib $(CARGO_FLAGS)
+	CAIO_CONFIG_DIR='$(CONFIG)' $(CARGO) rustc --release --lib --crate-type staticlib --features capi $(CARGO_FLAGS)
 	$(one_object) -Wl,--gc-sections 2>/dev/null || $(one_object)
 
 # Only the functions of the header are visible, so that a program can contain several libraries in Rust.
@@ -266,6 +266,7 @@ fmt: ## format the Rust source
 lint: ## check formatting and run clippy
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	$(CARGO) clippy $(CARGO_FLAGS) --lib -- -D warnings
 	$(CARGO) fmt --check --manifest-path benches/report/Cargo.toml
 	$(CARGO) clippy $(CARGO_FLAGS) --manifest-path benches/report/Cargo.toml --target-dir '$(TARGET_DIR)/report' -- -D warnings
 

@@ -1,15 +1,69 @@
-//! Asynchronous file I/O for every event loop.
+//! Asynchronous file I/O for the event loop that you already have.
 //!
-//! A program makes a context, submits reads, writes and syncs in batches, and watches one descriptor
-//! in the event loop that it already has. io_uring, the kernel's AIO ring or worker threads do the
-//! work; the meaning of every call is the same on all three.
+//! A read of a regular file blocks, and no `O_NONBLOCK` helps. With this crate, you submit operations to a [`Context`], watch
+//! its one descriptor, and get the results when it is readable. io_uring, Linux kernel AIO or worker threads do the work: the
+//! library chooses when the program runs, and each call has the same meaning on all three.
 //!
-//! This crate is the C library `libcaio`; its interface is [`capi`], from which `include/caio.h` is
-//! generated. Imports run downward only:
-//! capi → context → {route, pool} → {exec, backend, fd} → sys → libc.
+//! ```
+//! use caio::{Context, ops};
+//! use std::{fs::File, sync::Arc};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let ctx = Context::new()?;
+//! let file = Arc::new(File::open("/etc/os-release")?);
+//!
+//! // Both reads are in flight at the same time. Each owns its buffer until it completes.
+//! let (head, rest) = ctx.submit((
+//!     ops::read_at(file.clone(), Vec::with_capacity(16), 0),
+//!     ops::read_at(file, Vec::with_capacity(4096), 16),
+//! ));
+//! let ((head_size, head), (rest_size, rest)) = ctx.block_on(async { (head.await, rest.await) });
+//! println!("{} bytes: {}", head_size? + rest_size?, String::from_utf8_lossy(&[head, rest].concat()));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Operations
+//!
+//! [`ops`] has the operations as requests. [`Context::submit`] submits one or many, [`Context::submit_chain`] a chain in which
+//! each operation waits for the one before it, and methods such as [`Context::read_at`] submit a single one. All return
+//! [`Op`] handles at once: submit never waits for the disk.
+//!
+//! - An operation **owns its buffer** ([`IoBuf`], [`IoBufMut`]) and its descriptor ([`Descriptor`]) until it completes, and gives
+//!   the buffer back with the result. Share a file with `Arc`.
+//! - **Dropping an `Op` cancels it.** The operation keeps the buffer until it has ended.
+//! - **Dropping the `Context`** cancels what can be stopped, and completes every operation.
+//! - Errors are [`std::io::Error`] with the errno of the system call, the same on each backend.
+//!
+//! # Event loops and runtimes
+//!
+//! Operations complete inside [`Context::poll`]. Call it when the descriptor of the context ([`AsFd`](std::os::fd::AsFd)) is
+//! readable. `Op` is a future that needs no particular runtime; without `async`, use [`Op::take`] or [`Op::on_complete`].
+//!
+//! | Loop | |
+//! |---|---|
+//! | tokio | `let ctx = AsyncFd::new(Context::new()?)?;` and a task that repeats `ctx.readable().await?.clear_ready()` and `ctx.get_ref().poll()?` until that returns 0 |
+//! | smol | `let ctx = Async::new(Context::new()?)?;` and a task that repeats `ctx.readable().await?` and `ctx.get_ref().poll()?` |
+//! | poll(2), epoll, mio | watch [`Context::as_raw_fd`](std::os::fd::AsRawFd) for reading; call [`Context::poll`] |
+//! | none | [`Context::block_on`], [`Context::wait`] |
+//!
+//! The folder `bindings/rust-examples` has a program for each.
+//!
+//! # Features
+//!
+//! - `bytes`: `Bytes` and `BytesMut` as buffers.
+//! - `capi`: the C API, for the shared library `libcaio`. A program in Rust does not need it.
+//!
+//! A panic inside the library is a bug and aborts the process, whatever `panic` setting the program has. A panic of the program's
+//! own wakers and callbacks unwinds as usual, and no completion is lost.
+
+// Imports run downward only: {api, capi} -> context -> {route, pool} -> {exec, backend, fd} -> sys -> libc.
 
 #![deny(unsafe_code)]
 
+#[cfg(unix)]
+mod api;
+#[cfg(feature = "capi")]
 #[allow(unsafe_code)]
 pub mod capi;
 
@@ -31,3 +85,11 @@ mod sync;
 
 #[allow(unsafe_code)]
 mod sys;
+
+#[cfg(unix)]
+pub use api::*;
+
+/// The program in README.md compiles and runs.
+#[cfg(all(doctest, unix))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -352,11 +352,17 @@ fn priority_is_common(value: u16) -> bool {
     value == 0 || (matches!(class, BEST_EFFORT | IDLE) && level < 8)
 }
 
-#[cfg(test)]
 impl Op {
+    /// An operation whose fields are not set.
+    pub fn of(code: Code) -> Self {
+        let (user_data, fd) = (0, -1);
+        let nothing = SimpleTransfer { user_data, reads: true, hurried: false, fd, buf: NULL, len: 0, offset: 0 };
+        Self { code, ..nothing.op() }
+    }
+
+    #[cfg(test)]
     pub fn nop(user_data: u64) -> Self {
-        let nothing = SimpleTransfer { user_data, reads: true, hurried: false, fd: -1, buf: NULL, len: 0, offset: 0 };
-        Self { code: Code::Nop, ..nothing.op() }
+        Self { user_data, ..Self::of(Code::Nop) }
     }
 }
 

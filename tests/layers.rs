@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, from the highest level to the lowest. A room imports from its own level and from lower ones.
 const LEVELS: [&[&str]; 6] = [
-    &["capi"],
+    &["api", "capi"],
     &["context"],
     &["route", "pool"],
     &["exec", "backend", "fd"],

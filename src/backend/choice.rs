@@ -1,6 +1,5 @@
 //! Which backend a context uses, and why one is not available.
 
-use std::ffi::CStr;
 use std::fmt;
 
 use super::{Config, Kind, Native};
@@ -17,12 +16,13 @@ const CONFIG_FILE: &str = concat!(env!("CAIO_CONFIG_DIR"), "/default_implementat
 const AUTO: u32 = 0;
 
 /// Whether this is AUTO or the number of a backend.
+#[cfg(feature = "capi")]
 pub fn exists(backend: u32) -> bool {
     backend == AUTO || Kind::from_number(backend).is_some()
 }
 
 /// The name of AUTO or of a backend, by its number.
-pub fn name(backend: u32) -> Option<&'static CStr> {
+pub fn name(backend: u32) -> Option<&'static std::ffi::CStr> {
     if backend == AUTO { Some(c"auto") } else { Kind::from_number(backend).map(Kind::c_name) }
 }
 

@@ -5,7 +5,9 @@ pub mod choice;
 mod rules;
 pub mod uring;
 
-pub use choice::{choose, exists, name, probe};
+#[cfg(feature = "capi")]
+pub use choice::exists;
+pub use choice::{choose, name, probe};
 pub use rules::{Rules, ShortReads, Takes};
 
 use std::ffi::CStr;

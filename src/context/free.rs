@@ -6,14 +6,16 @@ use std::time::Duration;
 use super::Shared;
 use super::cancel::CancelTarget;
 use super::state::State;
+use crate::completion::Sink;
 use crate::fork_list::Entry;
 use crate::slab::Place;
 use crate::sys::fd::RawFd;
 use crate::sys::{pollable, thread};
 
 impl Shared {
-    /// Stops all operations that can be stopped, waits for the rest, and ends the threads.
-    pub fn drain(self: &Arc<Self>) {
+    /// Stops all operations that can be stopped, waits for the rest, and ends the threads. `sink` gets events while it has
+    /// room. Other events are dropped.
+    pub fn drain(self: &Arc<Self>, sink: &mut impl Sink) {
         let mut opened = Vec::new();
         self.with(|state| {
             state.closing = true;
@@ -23,7 +25,7 @@ impl Shared {
         let mut checks = 0;
         loop {
             checks += 1;
-            let timeout = match self.with(|state| state.what_is_left(checks, &mut opened)) {
+            let timeout = match self.with(|state| state.what_is_left(checks, sink, &mut opened)) {
                 Left::Nothing => break,
                 Left::EnteringCall => Some(Duration::from_millis(1)),
                 Left::InFlight => None,
@@ -68,13 +70,16 @@ enum Left {
 }
 
 impl State {
-    /// Drops pending events, and returns what is left to wait for. Operations of a chain may still use the descriptors that
-    /// it opened, so they are moved to `opened`.
-    fn what_is_left(&mut self, checks: u32, opened: &mut Vec<(RawFd, Entry)>) -> Left {
+    /// Takes or drops pending events, and returns what is left to wait for. Operations of a chain may still use the descriptors
+    /// that it opened, so those of dropped events are moved to `opened`.
+    fn what_is_left(&mut self, checks: u32, sink: &mut impl Sink, opened: &mut Vec<(RawFd, Entry)>) -> Left {
         // Without /proc, a thread counts as inside its call after this many milliseconds.
         const ENOUGH: u32 = 20;
         self.done.clear();
         self.reap();
+        if sink.room() > 0 {
+            self.take(sink);
+        }
         // Without memory for this, a descriptor stays open.
         self.discard(|fd, entry| opened.try_reserve(1).into_iter().for_each(|()| opened.push((fd, entry))));
         let (mut in_flight, mut entering) = (self.slab.used(), false);

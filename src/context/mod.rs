@@ -25,6 +25,8 @@ use std::sync::{Arc, Weak};
 
 use self::cancel::CancelTarget;
 use crate::backend::{self, Config};
+#[cfg(feature = "capi")]
+use crate::completion::Nowhere;
 use crate::completion::{Completions, Sink};
 use crate::error::{Errno, Result};
 use crate::exec::blocking;
@@ -40,12 +42,16 @@ use crate::sys::{fork, thread};
 use state::State;
 use wake::Wake;
 
-/// The parts of `sys` that the C boundary needs.
+pub use crate::sys::mem::Memory;
+/// The parts of `sys` that the Rust API needs.
+#[cfg(unix)]
 pub use crate::sys::{
-    mem::{Memory, boxed},
-    text::errno_text,
-    thread::keeping_errno,
+    fs::AT_FDCWD,
+    mem::{IovecBuf, NULL},
 };
+/// The parts of `sys` that the C boundary needs.
+#[cfg(feature = "capi")]
+pub use crate::sys::{mem::boxed, text::errno_text, thread::keeping_errno};
 
 /// The options of a new context.
 #[derive(Clone, Copy, Default)]
@@ -238,16 +244,26 @@ impl Context {
     }
 
     /// Frees a context as `caio_ctx_free` does.
+    #[cfg(feature = "capi")]
     pub fn free(self) {
+        if !self.end(&mut Nowhere) {
+            std::mem::forget(self);
+        }
+    }
+
+    /// Does what `caio_ctx_free` does before the memory is freed. `sink` gets events while it has room. False if the memory
+    /// must be leaked.
+    pub fn end(&self, sink: &mut impl Sink) -> bool {
         if self.check_process().is_err() {
             self.shared.fds.close_all();
-            return std::mem::forget(self);
+            return false;
         }
+        // The thread that owns it may be using it.
         if self.is_anothers() {
-            // Leaked: the thread that owns it may be using it.
-            return std::mem::forget(self);
+            return false;
         }
-        self.shared.drain();
+        self.shared.drain(sink);
+        true
     }
 
     /// The checks of each call that SINGLE_THREAD restricts.

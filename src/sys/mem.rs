@@ -118,6 +118,11 @@ impl IovecBuf {
         Ok(Self(parts))
     }
 
+    /// Parts of the caller's memory. An operation may get them only while they stay valid and untouched.
+    pub fn list(parts: impl Iterator<Item = (Memory, usize)>) -> Self {
+        Self(parts.map(|(part, iov_len)| iovec { iov_base: part.address(), iov_len }).collect())
+    }
+
     pub fn as_memory(&self) -> Memory {
         Memory(self.0.as_ptr().cast_mut().cast())
     }

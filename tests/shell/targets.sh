@@ -113,10 +113,10 @@ compiled() {
     local checks=yes clippy=yes links=yes
     choose_toolchain || { skip "$target" "rustc-web cargo-web rust-web-src rust-web-clippy"; row "$target" - - - - -; return; }
     case ${build[*]} in *build-std*) build[-1]=-Zbuild-std=std,panic_abort; unset CARGO_PROFILE_DEV_PANIC ;; esac
-    try clippy "$cargo" clippy "${build[@]}" --lib -- -D warnings || { clippy=FAILED; try checks "$cargo" check "${build[@]}" --lib || checks=FAILED; }
+    try clippy "$cargo" clippy "${build[@]}" --lib --features capi -- -D warnings || { clippy=FAILED; try checks "$cargo" check "${build[@]}" --lib --features capi || checks=FAILED; }
     # The short form leaves the linker out.
     if [ "${TARGETS:-}" = short ]; then links=-; elif zig_tools; then
-        try links "$cargo" zigbuild "${build[@]}" --lib || links=FAILED
+        try links "$cargo" zigbuild "${build[@]}" --lib --features capi || links=FAILED
     else
         skip "linking for $target" "cargo-zigbuild and ziglang (PyPI)"
         links=-
@@ -127,7 +127,7 @@ compiled() {
 # An old C library: linked by zig, which knows the symbols of each version.
 old_glibc() {
     zig_tools || { skip "$target" "cargo-zigbuild and ziglang (PyPI)"; row "$target" - - - - -; return; }
-    try links "$cargo" zigbuild --locked --lib --target "$target" || { row "$target" - - FAILED - -; return; }
+    try links "$cargo" zigbuild --locked --lib --features capi --target "$target" || { row "$target" - - FAILED - -; return; }
     local library=$out/$triple/debug/libcaio.so newest
     newest=$(objdump -T "$library" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
     echo "$target: needs $newest" && [ "$(printf '%s\n' GLIBC_2.17 "$newest" | sort -V | tail -n 1)" = GLIBC_2.17 ] || { answer=FAILED status=1; }

@@ -23,7 +23,7 @@ tried "$tests" "tests under AddressSanitizer and LeakSanitizer"
 
 # The C programs. The library uses the C compiler's sanitizer runtime too.
 RUSTFLAGS='-Zsanitizer=address -Zexternal-clangrt' "$CARGO" rustc --quiet --locked --target "$host" --target-dir "$out/c" \
-    --lib --crate-type staticlib || exit 1
+    --lib --crate-type staticlib --features capi || exit 1
 for name in tour exit_live mixed shown; do
     ${CC:-cc} -std=gnu11 -g -O1 -pthread -fsanitize=address -Iinclude -o "$out/$name" "tests/c/$name.c" \
         "$out/c/$host/debug/libcaio.a" || exit 1

@@ -1,0 +1,27 @@
+//! The safe Rust API, on top of `context`. Only `owned` contains `unsafe`.
+
+mod backend;
+mod block_on;
+mod context;
+mod core;
+mod op;
+mod open;
+pub mod ops;
+#[allow(unsafe_code)]
+mod owned;
+mod request;
+#[cfg(miri)]
+#[allow(unsafe_code)]
+mod simulated;
+mod state;
+mod table;
+#[cfg(test)]
+mod tests;
+mod turns;
+
+pub use backend::{Backend, Probe};
+pub use context::{Builder, Context, Stats};
+pub use op::Op;
+pub use open::OpenOptions;
+pub use owned::{CWD, Cwd, Descriptor, IoBuf, IoBufMut, Metadata, Slice};
+pub use request::{Request, Requests};

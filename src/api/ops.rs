@@ -1,0 +1,175 @@
+//! The operations, as requests for [`Context::submit`](crate::Context::submit) and
+//! [`submit_chain`](crate::Context::submit_chain). [`Context`](crate::Context) has a method for most of them, which submits.
+//!
+//! An operation owns its buffers and descriptors until it completes. It yields the errno of the system call.
+//!
+//! # Examples
+//! Replace a file so that a crash leaves the old or the new content:
+//! ```
+//! use caio::{CWD, ops};
+//! use std::sync::Arc;
+//!
+//! # let ctx = caio::Context::new()?;
+//! # let folder = std::env::temp_dir().join(format!("caio-doc-ops-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let (path, temporary) = (folder.join("file"), folder.join("temporary"));
+//! let file = Arc::new(std::fs::File::create(&temporary)?);
+//! let (write, sync, rename) = ctx.submit_chain((
+//!     ops::write_at(file.clone(), "new content", 0).full(),
+//!     ops::fsync(file),
+//!     ops::rename(CWD, &temporary, &path),
+//! ));
+//! ctx.block_on(rename)?;
+//! assert_eq!(std::fs::read(&path)?, b"new content");
+//! # drop((write, sync));
+//! # std::fs::remove_dir_all(&folder)?;
+//! # std::io::Result::Ok(())
+//! ```
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use super::open::OpenOptions;
+use super::owned::{
+    CWD, Close, Descriptor, IoBuf, IoBufMut, MASK, Metadata, OnFd, OnPath, Open, PathCall, Reading, ReadingParts, Stat,
+    Writing, WritingParts,
+};
+use super::request::Request;
+use crate::context::IovecBuf;
+use crate::op::{CURRENT, Code, Op};
+
+/// A buffer comes back with the number of bytes that were moved.
+type Transfer<B> = Request<(io::Result<usize>, B)>;
+
+macro_rules! documented {
+    ($(
+        $(#[$doc:meta])*
+        example $example:literal
+        fn $name:ident<$($type:ident: $bound:path),*>($($argument:ident: $of:ty),*) -> $output:ty = $body:expr;
+    )+) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Examples
+            /// ```
+            /// # use caio::ops;
+            /// # use std::fs::File;
+            /// # let ctx = caio::Context::new()?;
+            #[doc = $example]
+            /// # std::io::Result::Ok(())
+            /// ```
+            pub fn $name<$($type: $bound),*>($($argument: $of),*) -> $output {
+                $body
+            }
+        )+
+    };
+}
+
+documented! {
+    /// Does nothing and succeeds: a member of a chain, or a wake-up.
+    example "ctx.block_on(ctx.submit(ops::nop()))?;"
+    fn nop<>() -> Request<io::Result<()>> = Request::new(OnFd { fd: CWD, op: Op::of(Code::Nop) });
+
+    /// Reads from `offset` into `buffer`, up to its capacity. See pread(2).
+    example "let request = ops::read_at(File::open(\"/etc/passwd\")?, Vec::with_capacity(4096), 0);"
+    fn read_at<F: Descriptor, B: IoBufMut>(fd: F, buffer: B, offset: u64) -> Transfer<B> =
+        Request::new(Reading { fd, buffer, offset });
+
+    /// Reads at the current position of a file, or from a pipe, socket or terminal. See read(2).
+    example "let request = ops::read(std::io::stdin(), vec![0; 4096]);"
+    fn read<F: Descriptor, B: IoBufMut>(fd: F, buffer: B) -> Transfer<B> =
+        Request::new(Reading { fd, buffer, offset: CURRENT });
+
+    /// Writes `buffer` at `offset`. See pwrite(2).
+    example "let request = ops::write_at(File::open(\"/etc/passwd\")?, \"text\", 0);"
+    fn write_at<F: Descriptor, B: IoBuf>(fd: F, buffer: B, offset: u64) -> Transfer<B> =
+        Request::new(Writing { fd, buffer, offset });
+
+    /// Writes `buffer` at the current position of a file, or to a pipe, socket or terminal. See write(2).
+    example "let request = ops::write(std::io::stdout(), \"text\\n\");"
+    fn write<F: Descriptor, B: IoBuf>(fd: F, buffer: B) -> Transfer<B> =
+        Request::new(Writing { fd, buffer, offset: CURRENT });
+
+    /// Reads from `offset` into buffers, one after the other. See preadv(2).
+    example "let request = ops::readv_at(File::open(\"/etc/passwd\")?, vec![vec![0; 16], vec![0; 4096]], 0);"
+    fn readv_at<F: Descriptor, B: IoBufMut>(fd: F, buffers: Vec<B>, offset: u64) -> Transfer<Vec<B>> =
+        Request::new(ReadingParts { fd, buffers, offset, parts: IovecBuf::default() });
+
+    /// Writes buffers at `offset`, one after the other. See pwritev(2).
+    example "let request = ops::writev_at(File::open(\"/etc/passwd\")?, vec![\"head\", \"body\"], 0);"
+    fn writev_at<F: Descriptor, B: IoBuf>(fd: F, buffers: Vec<B>, offset: u64) -> Transfer<Vec<B>> =
+        Request::new(WritingParts { fd, buffers, offset, parts: IovecBuf::default() });
+
+    /// Syncs the data and the metadata of a file. It covers writes that completed before it was submitted. See fsync(2).
+    example "ctx.block_on(ctx.submit(ops::fsync(File::open(\"/etc\")?)))?;"
+    fn fsync<F: Descriptor>(fd: F) -> Request<io::Result<()>> = Request::new(OnFd { fd, op: Op::of(Code::Fsync) });
+
+    /// Like [`fsync`], without metadata that is not needed to read the data. See fdatasync(2).
+    example "ctx.block_on(ctx.submit(ops::fdatasync(File::open(\"/etc\")?)))?;"
+    fn fdatasync<F: Descriptor>(fd: F) -> Request<io::Result<()>> = Request::new(OnFd { fd, op: Op::of(Code::Fdsync) });
+
+    /// Syncs a range of a file. Set `SYNC_FILE_RANGE_*` with [`Request::flags`]. See sync_file_range(2).
+    example "let request = ops::sync_range(File::open(\"/etc/passwd\")?, 0, 4096).flags(2);"
+    fn sync_range<F: Descriptor>(fd: F, offset: u64, len: u64) -> Request<io::Result<()>> =
+        Request::new(OnFd { fd, op: Op { offset, len, ..Op::of(Code::SyncRange) } });
+
+    /// Allocates the space of a range of a file. Set `FALLOC_FL_*` with [`Request::flags`]. See fallocate(2).
+    example "let request = ops::allocate(File::open(\"/etc/passwd\")?, 0, 4096);"
+    fn allocate<F: Descriptor>(fd: F, offset: u64, len: u64) -> Request<io::Result<()>> =
+        Request::new(OnFd { fd, op: Op { offset, len, ..Op::of(Code::Allocate) } });
+
+    /// Changes the size of a file. See ftruncate(2).
+    example "let request = ops::truncate(File::open(\"/etc/passwd\")?, 0);"
+    fn truncate<F: Descriptor>(fd: F, size: u64) -> Request<io::Result<()>> =
+        Request::new(OnFd { fd, op: Op { offset: size, ..Op::of(Code::Truncate) } });
+
+    /// Opens a file, with `O_CLOEXEC`. See openat(2).
+    example "let file = File::from(ctx.block_on(ctx.submit(ops::open(caio::CWD, \"/etc/passwd\", caio::OpenOptions::new().read(true))))?);"
+    fn open<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, options: &OpenOptions) -> Request<io::Result<OwnedFd>> = {
+        let call = PathCall { code: Code::Openat, flags: options.flags(), mode: options.permissions() };
+        Request::new(Open(OnPath::new(dir, path.as_ref(), call)))
+    };
+
+    /// Closes a descriptor. After `ECANCELED` and after an error of submission it is closed as if it were dropped. See close(2).
+    example "ctx.block_on(ctx.submit(ops::close(File::open(\"/etc/passwd\")?)))?;"
+    fn close<F: Into<OwnedFd>>(fd: F) -> Request<io::Result<()>> = Request::new(Close(fd.into()));
+
+    /// Gets the status of a file. Set `AT_*` with [`Request::flags`]. See statx(2).
+    example "assert!(ctx.block_on(ctx.submit(ops::stat(caio::CWD, \"/etc\")))?.is_dir());"
+    fn stat<F: Descriptor, P: AsRef<Path>>(dir: F, path: P) -> Request<io::Result<Metadata>> = {
+        let call = PathCall { code: Code::Statx, flags: 0, mode: MASK };
+        Request::new(Stat::new(OnPath::new(dir, path.as_ref(), call)))
+    };
+
+    /// Gets the status of an open file. See statx(2).
+    example "assert!(ctx.block_on(ctx.submit(ops::stat_fd(File::open(\"/etc\")?)))?.is_dir());"
+    fn stat_fd<F: Descriptor>(fd: F) -> Request<io::Result<Metadata>> = {
+        const AT_EMPTY_PATH: u32 = 0x1000;
+        stat(fd, "").flags(AT_EMPTY_PATH)
+    };
+
+    /// Renames a file within a directory. Set `RENAME_*` with [`Request::flags`]. See renameat2(2).
+    example "let request = ops::rename(caio::CWD, \"old\", \"new\");"
+    fn rename<F: Descriptor, P: AsRef<Path>, Q: AsRef<Path>>(dir: F, from: P, to: Q) -> Request<io::Result<()>> = {
+        let call = PathCall { code: Code::Renameat, flags: 0, mode: 0 };
+        Request::new(OnPath::new(dir, from.as_ref(), call).and(to.as_ref()))
+    };
+
+    /// Removes a file. See unlinkat(2).
+    example "let request = ops::unlink(caio::CWD, \"name\");"
+    fn unlink<F: Descriptor, P: AsRef<Path>>(dir: F, path: P) -> Request<io::Result<()>> =
+        Request::new(OnPath::new(dir, path.as_ref(), PathCall { code: Code::Unlinkat, flags: 0, mode: 0 }));
+
+    /// Removes an empty directory. See unlinkat(2).
+    example "let request = ops::rmdir(caio::CWD, \"name\");"
+    fn rmdir<F: Descriptor, P: AsRef<Path>>(dir: F, path: P) -> Request<io::Result<()>> = {
+        let flags = libc::AT_REMOVEDIR as u32;
+        Request::new(OnPath::new(dir, path.as_ref(), PathCall { code: Code::Unlinkat, flags, mode: 0 }))
+    };
+
+    /// Creates a directory with these permissions. See mkdirat(2).
+    example "let request = ops::mkdir(caio::CWD, \"name\", 0o755);"
+    fn mkdir<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, mode: u32) -> Request<io::Result<()>> =
+        Request::new(OnPath::new(dir, path.as_ref(), PathCall { code: Code::Mkdirat, flags: 0, mode }));
+}

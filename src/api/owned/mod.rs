@@ -1,0 +1,26 @@
+//! What operations own until they complete: buffers, paths and descriptors.
+//!
+//! Besides `capi` and `sys`, only this module contains `unsafe`. It lends memory to the library, which keeps each operation's
+//! data in place until its event (see `super::state`), even if the program drops or forgets everything.
+
+mod buffer;
+mod descriptor;
+mod path;
+mod stat;
+mod transfer;
+mod vectored;
+
+pub use buffer::{IoBuf, IoBufMut, Slice};
+pub use descriptor::{CWD, Close, Cwd, Descriptor, OnFd, Open, borrowed};
+pub use path::{OnPath, PathCall};
+pub use stat::{MASK, Metadata, Stat};
+pub use transfer::{Reading, Writing};
+pub use vectored::{ReadingParts, WritingParts};
+
+use crate::context::Memory;
+
+/// Lends memory that an operation owns. Call it only in [`super::state::Operation::describe`].
+fn lent(address: *mut u8) -> Memory {
+    // SAFETY: the operation keeps its data in place until its event, as `Operation` requires.
+    unsafe { Memory::new(address.cast()) }
+}

@@ -1,0 +1,55 @@
+//! Reads and writes of one buffer.
+
+use std::io;
+
+use super::lent;
+use super::{Descriptor, IoBuf, IoBufMut};
+use crate::api::state::{Operation, Outcome};
+use crate::error::Result;
+use crate::op::{Code, Op};
+
+/// A read into a buffer.
+pub struct Reading<F, B> {
+    pub fd: F,
+    pub buffer: B,
+    pub offset: u64,
+}
+
+impl<F: Descriptor, B: IoBufMut> Operation for Reading<F, B> {
+    type Output = (io::Result<usize>, B);
+
+    fn describe(&mut self) -> Result<Op> {
+        let (buf, len) = (lent(self.buffer.as_mut_ptr()), self.buffer.capacity() as u64);
+        Ok(Op { fd: self.fd.raw(), buf, len, offset: self.offset, ..Op::of(Code::Read) })
+    }
+
+    fn finish(mut self, outcome: Outcome) -> Self::Output {
+        let read = outcome.size();
+        if let Ok(size) = read {
+            // SAFETY: the library has written that many bytes, at most the capacity.
+            unsafe { self.buffer.set_len(size) };
+        }
+        (read, self.buffer)
+    }
+}
+
+/// A write from a buffer.
+pub struct Writing<F, B> {
+    pub fd: F,
+    pub buffer: B,
+    pub offset: u64,
+}
+
+impl<F: Descriptor, B: IoBuf> Operation for Writing<F, B> {
+    type Output = (io::Result<usize>, B);
+
+    fn describe(&mut self) -> Result<Op> {
+        // The library only reads it.
+        let (buf, len) = (lent(self.buffer.as_ptr().cast_mut()), self.buffer.len() as u64);
+        Ok(Op { fd: self.fd.raw(), buf, len, offset: self.offset, ..Op::of(Code::Write) })
+    }
+
+    fn finish(self, outcome: Outcome) -> Self::Output {
+        (outcome.size(), self.buffer)
+    }
+}

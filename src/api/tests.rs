@@ -1,0 +1,151 @@
+//! What Miri checks with a simulated core, and every other run with the real one: no operation's memory is freed, moved or
+//! accessed before its event, whatever becomes of the handles.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Context, Op, Slice, ops};
+
+/// A file for the real core. The simulated one has no files.
+struct Any(#[cfg(not(miri))] std::fs::File);
+
+#[cfg(miri)]
+impl std::os::fd::AsFd for Any {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        crate::api::owned::borrowed(self, 0)
+    }
+}
+#[cfg(not(miri))]
+impl std::os::fd::AsFd for Any {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn file() -> Arc<Any> {
+    #[cfg(miri)]
+    return Arc::new(Any());
+    #[cfg(not(miri))]
+    Arc::new(Any(std::fs::File::open(file!()).expect("this file")))
+}
+
+/// A pipe without data: a read of it waits.
+fn pipe() -> (Arc<Any>, impl Drop) {
+    #[cfg(miri)]
+    return (file(), Vec::<u8>::new().into_iter());
+    #[cfg(not(miri))]
+    {
+        let (read, write) = std::io::pipe().expect("a pipe");
+        (Arc::new(Any(std::os::fd::OwnedFd::from(read).into())), std::os::fd::OwnedFd::from(write))
+    }
+}
+
+fn context() -> Context {
+    Context::new().expect("a context")
+}
+
+#[test]
+fn each_kind_of_buffer_comes_back_filled() {
+    let (ctx, file) = (context(), file());
+    let (read, buffer) = ctx.block_on(ctx.read_at(file.clone(), Vec::with_capacity(10), 0));
+    assert_eq!((read.unwrap(), buffer.len()), (10, 10));
+    let (read, buffer) = ctx.block_on(ctx.read_at(file.clone(), Box::new([0; 10]), 0));
+    assert_eq!((read.unwrap(), buffer.contains(&0)), (10, false));
+    let (read, buffer) = ctx.block_on(ctx.read_at(file.clone(), vec![0; 10].into_boxed_slice(), 0));
+    assert_eq!((read.unwrap(), buffer.contains(&0)), (10, false));
+    let (read, part) = ctx.block_on(ctx.read_at(file.clone(), Slice::new(vec![0; 10], 2..4), 0));
+    assert_eq!((read.unwrap(), part.into_inner().iter().filter(|byte| **byte == 0).count()), (2, 8));
+    let (read, parts) = ctx.block_on(ctx.readv_at(file, vec![vec![0; 3], vec![0; 4]], 0));
+    assert_eq!((read.unwrap(), parts[0].len(), parts[1].len()), (7, 3, 4));
+}
+
+#[test]
+fn memory_outlives_a_dropped_operation() {
+    let (ctx, (pipe, _end)) = (context(), pipe());
+    for _ in 0..4 {
+        drop(ctx.read_at(file(), vec![0; 64], 0));
+        drop(ctx.readv_at(file(), vec![Box::new([0; 16]), Box::new([0; 16])], 0));
+        drop(ctx.stat(crate::CWD, "/"));
+        drop(ctx.read(pipe.clone(), vec![0; 64]));
+        ctx.read_at(file(), vec![0; 64].into_boxed_slice(), 0).detach();
+        ctx.poll().unwrap();
+    }
+    drop(ctx);
+}
+
+#[test]
+fn memory_outlives_the_context() {
+    let (pipe, _end) = pipe();
+    let ops: Vec<Op<_>> = {
+        let ctx = context();
+        (0..4).map(|_| ctx.read(pipe.clone(), vec![0; 64])).collect()
+    };
+    for op in ops {
+        let (result, buffer) = op.take().expect("complete");
+        assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+        assert_eq!(buffer, [0; 64]);
+    }
+}
+
+/// Miri runs it without its search for leaks.
+#[test]
+fn memory_outlives_forgotten_handles() {
+    let ctx = context();
+    std::mem::forget(ctx.read_at(file(), vec![0; 64], 0));
+    let op = ctx.read_at(file(), vec![0; 64], 0);
+    std::mem::forget(ctx);
+    drop(op);
+}
+
+#[test]
+fn any_thread_completes_and_drops_operations() {
+    let ctx = context();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    let (read, _) = ctx.block_on(ctx.read_at(file(), vec![0; 32], 0));
+                    assert_eq!(read.unwrap(), 32);
+                    drop(ctx.read_at(file(), vec![0; 32], 0));
+                }
+            });
+        }
+        let moved = ctx.read_at(file(), vec![0; 32], 0);
+        scope.spawn(move || drop(moved));
+    });
+}
+
+#[test]
+fn callbacks_get_the_output_once() {
+    let ctx = context();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for _ in 0..4 {
+        let sender = sender.clone();
+        ctx.read_at(file(), vec![0; 8], 0).on_complete(move |output| sender.send(output).unwrap());
+    }
+    for _ in 0..4 {
+        let (read, buffer) = loop {
+            match receiver.try_recv() {
+                Ok(output) => break output,
+                Err(_) => ctx.wait(Some(Duration::from_secs(30))).unwrap(),
+            };
+        };
+        assert_eq!((read.unwrap(), buffer.len()), (8, 8));
+    }
+    assert!(receiver.try_recv().is_err());
+}
+
+#[test]
+fn a_batch_gives_back_every_buffer() {
+    let ctx = context();
+    let (a, b) = ctx.submit((ops::read_at(file(), vec![0; 8], 0), ops::read_at(file(), Box::new([0; 4]), 0)));
+    let rest = ctx.submit(vec![ops::read_at(file(), vec![0; 2], 0), ops::read_at(file(), vec![0; 3], 0)]);
+    let sizes = ctx.block_on(async {
+        let mut sizes = vec![a.await.0.unwrap(), b.await.0.unwrap()];
+        for op in rest {
+            sizes.push(op.await.0.unwrap());
+        }
+        sizes
+    });
+    assert_eq!(sizes, [8, 4, 2, 3]);
+}

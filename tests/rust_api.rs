@@ -1,0 +1,361 @@
+//! The Rust API, on each available backend: outputs, buffers, cancelling, chains, loops, threads, panics of the program.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Wake, Waker};
+use std::time::Duration;
+
+use caio::{Backend, CWD, Context, Op, OpenOptions, Slice, ops};
+
+const ECANCELED: Option<i32> = Some(libc::ECANCELED);
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(30));
+
+/// Runs a test with a context of each available backend.
+fn on_each(test: impl Fn(Context)) {
+    let mut ran = 0;
+    for backend in [Backend::Uring, Backend::Linux, Backend::Thread] {
+        if !backend.probe().is_available() {
+            println!("not available: {}", backend.probe());
+            continue;
+        }
+        for inline in [true, false] {
+            println!("on {backend}, inline {inline}");
+            test(Context::builder().backend(backend).inline(inline).build().expect("a context"));
+            ran += 1;
+        }
+    }
+    assert!(ran > 0, "no backend is available");
+}
+
+/// A folder that is removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    fn file(&self, content: &[u8]) -> Arc<File> {
+        let path = self.0.join("file");
+        fs::write(&path, content).expect("a file");
+        Arc::new(File::options().read(true).write(true).open(path).expect("the file"))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn pipe() -> (Arc<OwnedFd>, Arc<OwnedFd>) {
+    let (read, write) = io::pipe().expect("a pipe");
+    (Arc::new(read.into()), Arc::new(write.into()))
+}
+
+fn errno<T: std::fmt::Debug>(result: io::Result<T>) -> Option<i32> {
+    result.expect_err("a failure").raw_os_error()
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/dev/fd").expect("/dev/fd").count()
+}
+
+#[test]
+fn reads_and_writes_give_back_their_buffers() {
+    on_each(|ctx| {
+        let folder = Folder::new("transfers");
+        let file = folder.file(b"0123456789");
+        let (read, buffer) = ctx.block_on(ctx.read_at(file.clone(), Vec::with_capacity(100), 4));
+        assert_eq!((read.unwrap(), &buffer[..]), (6, &b"456789"[..]));
+        let (read, buffer) = ctx.block_on(ctx.read_at(file.clone(), Box::new([b'x'; 8]), 8));
+        assert_eq!((read.unwrap(), &buffer[..]), (2, &b"89xxxxxx"[..]));
+        let (wrote, text) = ctx.block_on(ctx.write_at(file.clone(), "ab".to_string(), 1));
+        assert_eq!((wrote.unwrap(), text.as_str()), (2, "ab"));
+        let (wrote, _) = ctx.block_on(ctx.write_at(file.clone(), Slice::new(&b"xxcdxx"[..], 2..4), 3));
+        assert_eq!(wrote.unwrap(), 2);
+        let (wrote, _) = ctx.block_on(ctx.writev_at(file.clone(), vec!["e", "fg"], 5));
+        assert_eq!(wrote.unwrap(), 3);
+        let (read, parts) = ctx.block_on(ctx.readv_at(file.clone(), vec![vec![0; 4], vec![0; 9]], 0));
+        assert_eq!((read.unwrap(), parts), (10, vec![b"0abc".to_vec(), b"defg89".to_vec()]));
+        // An error leaves the buffer as it was.
+        let (read, buffer) = ctx.block_on(ctx.read_at(File::open("/").unwrap(), vec![7; 3], 0));
+        assert_eq!((errno(read), buffer), (Some(libc::EISDIR), vec![7; 3]));
+    });
+}
+
+#[test]
+fn bytes_buffers_give_back_what_was_read() {
+    on_each(|ctx| {
+        let folder = Folder::new("bytes");
+        let file = folder.file(b"");
+        let (wrote, text) = ctx.block_on(ctx.write_at(file.clone(), bytes::Bytes::from_static(b"text"), 0));
+        assert_eq!((wrote.unwrap(), &text[..]), (4, &b"text"[..]));
+        let (read, buffer) = ctx.block_on(ctx.read_at(file, bytes::BytesMut::with_capacity(64), 1));
+        assert_eq!((read.unwrap(), &buffer[..]), (3, &b"ext"[..]));
+    });
+}
+
+#[test]
+fn files_are_opened_described_renamed_and_removed() {
+    on_each(|ctx| {
+        let folder = Folder::new("paths");
+        let run = |op: Op<io::Result<()>>| ctx.block_on(op).expect("success");
+        let (sub, old, new) = (folder.0.join("sub"), folder.0.join("old"), folder.0.join("new"));
+        run(ctx.mkdir(CWD, &sub, 0o700));
+        let file = ctx.block_on(ctx.open(CWD, &old, OpenOptions::new().write(true).create(true).mode(0o600)));
+        let file = Arc::new(file.expect("a file"));
+        let dir = Arc::new(File::open(&folder.0).unwrap());
+        run(ctx.submit(ops::allocate(file.clone(), 0, 100)));
+        run(ctx.submit(ops::truncate(file.clone(), 42)));
+        run(ctx.fsync(file.clone()));
+        run(ctx.fdatasync(file.clone()));
+        let metadata = ctx.block_on(ctx.submit(ops::stat_fd(file.clone()))).unwrap();
+        assert_eq!((metadata.len(), metadata.mode() & 0o777, metadata.is_file()), (42, 0o600, true));
+        let std = fs::metadata(&old).unwrap();
+        assert_eq!(metadata.modified(), std.modified().unwrap());
+        run(ctx.rename(dir.clone(), "old", "new"));
+        assert!(new.exists() && !old.exists());
+        assert!(ctx.block_on(ctx.stat(dir.clone(), "sub")).unwrap().is_dir());
+        run(ctx.unlink(dir.clone(), "new"));
+        run(ctx.submit(ops::rmdir(dir.clone(), "sub")));
+        assert_eq!(errno(ctx.block_on(ctx.stat(dir, "sub"))), Some(libc::ENOENT));
+        run(ctx.close(Arc::into_inner(file).expect("the only one")));
+    });
+}
+
+#[test]
+fn options_that_an_operation_does_not_have_are_refused() {
+    on_each(|ctx| {
+        let file = Arc::new(File::open("/etc/passwd").unwrap());
+        for request in [
+            ops::fsync(file.clone()).full(),
+            ops::fsync(file.clone()).flags(1),
+            ops::unlink(CWD, "a null\0byte"),
+            ops::mkdir(CWD, "/tmp", 0).flags(1),
+        ] {
+            assert_eq!(errno(ctx.block_on(ctx.submit(request))), Some(libc::EINVAL));
+        }
+        let (stat, unlink) = ctx.submit_chain((ops::stat(CWD, "/etc"), ops::unlink(CWD, "\0")));
+        assert_eq!(errno(ctx.block_on(stat)), ECANCELED);
+        assert_eq!(errno(ctx.block_on(unlink)), Some(libc::EINVAL));
+    });
+}
+
+#[test]
+fn a_chain_stops_at_the_first_failure() {
+    on_each(|ctx| {
+        let folder = Folder::new("chain");
+        let file = folder.file(b"");
+        let target = folder.0.join("target");
+        let write = |text| ops::write_at(file.clone(), text, 0).full();
+        let (write_1, fsync, rename) = ctx.submit_chain((
+            write("text"),
+            ops::fsync(file.clone()),
+            ops::rename(CWD, folder.0.join("file"), &target),
+        ));
+        ctx.block_on(async { (write_1.await.0.unwrap(), fsync.await.unwrap(), rename.await.unwrap()) });
+        assert_eq!(fs::read(&target).unwrap(), b"text");
+        let missing = ops::unlink(CWD, folder.0.join("missing"));
+        let (unlink, write_2) = ctx.submit_chain((missing, write("more")));
+        assert_eq!(errno(ctx.block_on(unlink)), Some(libc::ENOENT));
+        let (wrote, text) = ctx.block_on(write_2);
+        assert_eq!((errno(wrote), text), (ECANCELED, "more"));
+        assert_eq!(fs::read(&target).unwrap(), b"text");
+    });
+}
+
+#[test]
+fn a_timeout_stops_an_operation() {
+    on_each(|ctx| {
+        let (read, _write) = pipe();
+        let (result, buffer) = ctx.block_on(ctx.submit(ops::read(read, vec![1; 8]).timeout(Duration::from_millis(2))));
+        assert_eq!((result.unwrap_err().kind(), buffer), (ErrorKind::TimedOut, vec![1; 8]));
+    });
+}
+
+#[test]
+fn dropping_an_operation_cancels_it() {
+    on_each(|ctx| {
+        let (read, write) = pipe();
+        drop(ctx.read(read.clone(), vec![0; 8]));
+        while ctx.stats().unwrap().in_flight > 0 {
+            ctx.wait(PATIENCE).unwrap();
+        }
+        // The cancelled read has released its descriptor and has taken no byte.
+        assert_eq!(Arc::strong_count(&read), 1);
+        ctx.block_on(ctx.write(write, "x")).0.unwrap();
+        assert_eq!(ctx.block_on(ctx.read(read, vec![0; 8])).0.unwrap(), 1);
+    });
+}
+
+#[test]
+fn the_descriptor_of_an_open_that_nobody_awaits_is_closed() {
+    on_each(|ctx| {
+        let before = descriptors();
+        for _ in 0..20 {
+            drop(ctx.open(CWD, "/etc/passwd", OpenOptions::new().read(true)));
+            ctx.open(CWD, "/etc/passwd", OpenOptions::new().read(true)).detach();
+        }
+        while ctx.stats().unwrap().in_flight > 0 {
+            ctx.wait(PATIENCE).unwrap();
+        }
+        let dropped: Vec<_> = (0..20).map(|_| ctx.open(CWD, "/etc/passwd", OpenOptions::new().read(true))).collect();
+        drop(ctx);
+        drop(dropped);
+        // Other tests open files at the same time, but do not leak as many.
+        let leaked = || descriptors().saturating_sub(before) >= 20;
+        let mut checks = 0;
+        while leaked() && checks < 300 {
+            checks += 1;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert!(!leaked());
+    });
+}
+
+#[test]
+fn dropping_the_context_completes_every_operation() {
+    on_each(|ctx| {
+        let (read, _write) = pipe();
+        let file = Arc::new(File::open("/etc/passwd").unwrap());
+        let waiting: Vec<Op<_>> = (0..10).map(|_| ctx.read(read.clone(), vec![0; 8])).collect();
+        let finished = ctx.read_at(file.clone(), vec![0; 8], 0);
+        let close = ctx.close(file.try_clone().unwrap());
+        drop(ctx);
+        for op in waiting {
+            let (result, buffer) = op.take().expect("complete");
+            assert_eq!((errno(result), buffer.len()), (ECANCELED, 8));
+        }
+        let (result, _) = finished.take().expect("complete");
+        assert!(result.as_ref().is_ok_and(|size| *size == 8) || errno(result) == ECANCELED);
+        assert!(close.is_complete());
+        assert_eq!((Arc::strong_count(&read), Arc::strong_count(&file)), (1, 1));
+    });
+}
+
+#[test]
+fn a_full_context_gives_back_the_buffer() {
+    let ctx = Context::builder().max_requests(2).build().unwrap();
+    let (read, write) = pipe();
+    let ops: Vec<_> = (0..3).map(|number| ctx.read(read.clone(), vec![number; 1])).collect();
+    let [first, second, third] = <[_; 3]>::try_from(ops).unwrap();
+    let (result, buffer) = third.take().expect("complete");
+    assert_eq!((result.unwrap_err().kind(), buffer), (ErrorKind::WouldBlock, vec![2]));
+    first.cancel();
+    assert_eq!(errno(ctx.block_on(first).0), ECANCELED);
+    ctx.block_on(ctx.write(write, "x")).0.unwrap();
+    assert_eq!(ctx.block_on(second).0.unwrap(), 1);
+}
+
+#[test]
+fn a_plain_poll_loop_completes_operations() {
+    on_each(|ctx| {
+        let (read, write) = pipe();
+        let op = ctx.read(read, vec![0; 8]);
+        ctx.poll().unwrap();
+        assert!(!op.is_complete());
+        ctx.write(write, "text").detach();
+        let mut poll = libc::pollfd { fd: ctx.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        while !op.is_complete() {
+            // SAFETY: one live pollfd.
+            assert_eq!(unsafe { libc::poll(&mut poll, 1, 30_000) }, 1);
+            ctx.poll().unwrap();
+        }
+        let (read, buffer) = op.take().expect("complete");
+        assert_eq!((read.unwrap(), &buffer[..]), (4, &b"text"[..]));
+    });
+}
+
+#[test]
+fn a_wake_ends_a_wait_of_another_thread() {
+    on_each(|ctx| {
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| ctx.wait(None));
+            ctx.wake();
+            assert_eq!(waiter.join().unwrap().unwrap(), 0);
+        });
+    });
+}
+
+#[test]
+fn several_threads_wait_for_their_own_operations() {
+    on_each(|ctx| {
+        let ctx = &ctx;
+        std::thread::scope(|scope| {
+            for thread in 0..4u8 {
+                scope.spawn(move || {
+                    let (read, write) = pipe();
+                    for round in 0..100u8 {
+                        let reading = ctx.read(read.clone(), vec![0; 4]);
+                        ctx.block_on(ctx.write(write.clone(), vec![thread, round])).0.unwrap();
+                        let (size, buffer) = ctx.block_on(reading);
+                        assert_eq!((size.unwrap(), buffer), (2, vec![thread, round]));
+                    }
+                });
+            }
+        });
+    });
+}
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker of the program");
+    }
+}
+
+/// Takes events until none is in flight, and returns how many calls panicked.
+fn panics_while_completing(ctx: &Context) -> u32 {
+    let mut panics = 0;
+    while ctx.stats().unwrap().in_flight > 0 {
+        match catch_unwind(AssertUnwindSafe(|| ctx.wait(PATIENCE))) {
+            Ok(completed) => drop(completed.unwrap()),
+            Err(_) => panics += 1,
+        }
+    }
+    panics
+}
+
+#[test]
+fn a_panic_of_a_waker_or_callback_loses_no_completion() {
+    on_each(|ctx| {
+        let (read, write) = pipe();
+        let waker = Waker::from(Arc::new(Panics));
+        let mut panicking = Box::pin(ctx.read(read.clone(), vec![0; 1]));
+        let poll = panicking.as_mut().poll(&mut std::task::Context::from_waker(&waker));
+        assert!(poll.is_pending());
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..20 {
+            let sender = sender.clone();
+            ctx.read(read.clone(), vec![0; 1]).on_complete(move |output| sender.send(output).unwrap());
+        }
+        ctx.write(write, vec![b'x'; 21]).detach();
+        assert_eq!(panics_while_completing(&ctx), 1);
+        assert_eq!(receiver.try_iter().filter(|(read, _)| read.as_ref().is_ok_and(|size| *size == 1)).count(), 20);
+        assert!(panicking.is_complete());
+        ctx.read_at(File::open("/etc/passwd").unwrap(), vec![0; 1], 0).on_complete(|_| panic!("a callback"));
+        assert_eq!(panics_while_completing(&ctx), 1);
+        ctx.block_on(ctx.stat(CWD, "/etc")).expect("the context works on");
+    });
+}
+
+#[test]
+fn handles_can_be_sent_and_shared() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send + Unpin>() {}
+    shared::<Context>();
+    shared::<caio::Builder>();
+    sent::<Op<(io::Result<usize>, Vec<u8>)>>();
+    sent::<caio::Request<io::Result<OwnedFd>>>();
+}
