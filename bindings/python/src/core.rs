@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use pyo3::prelude::*;
 
+use crate::coroutine::Coroutine;
 use crate::delivery::Delivery;
 use crate::flavor::Flavor;
 use crate::in_flight::{Completed, InFlight};
@@ -63,7 +64,7 @@ impl Core {
                 drop(held);
                 operation.get().complete(py, result);
             }
-            Completed::Async(coroutine) => coroutine.get().complete_elsewhere(py, result),
+            Completed::Async(coroutine, step) => Coroutine::complete_elsewhere(coroutine.bind(py), step, result),
         }
     }
 }

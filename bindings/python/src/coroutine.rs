@@ -9,11 +9,13 @@ use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use crate::in_flight::{Place, Submitted};
+use crate::chain::{Chain, MOST_STEPS, Next};
+use crate::in_flight::{Place, Submitted, coroutine_user_data};
 use crate::io::{Io, Memory};
 use crate::loop_context::LoopContext;
 use crate::loop_state::{Begun, LoopState};
 use crate::operation::Operation;
+use crate::raw::{CAIO_FLAG_LINK, caio_op};
 use crate::waiter::{Waiter, Wake};
 
 /// The operation of a coroutine.
@@ -21,6 +23,7 @@ pub enum Work {
     Io(Io),
     /// One that the caller created, and reads the value of.
     Operation(Py<Operation>),
+    Chain(Chain),
 }
 
 /// One operation, awaited in an event loop.
@@ -79,7 +82,27 @@ impl Coroutine {
         match &self.work {
             Work::Io(io) => io,
             Work::Operation(operation) => &operation.get().io,
+            Work::Chain(chain) => &chain.steps()[0],
         }
+    }
+
+    fn steps(&self) -> &[Io] {
+        match &self.work {
+            Work::Chain(chain) => chain.steps(),
+            _ => std::slice::from_ref(self.io()),
+        }
+    }
+
+    /// Describes its operations to the library; returns how many.
+    pub fn describe(slf: &Bound<'_, Self>, ops: &mut [caio_op; MOST_STEPS]) -> usize {
+        let steps = slf.get().steps();
+        for (number, (step, op)) in steps.iter().zip(ops.iter_mut()).enumerate() {
+            *op = step.to_op(slf.py(), coroutine_user_data(slf, number));
+            if number + 1 < steps.len() {
+                op.flags |= CAIO_FLAG_LINK;
+            }
+        }
+        steps.len()
     }
 
     pub fn loop_state(&self) -> &LoopState {
@@ -108,17 +131,30 @@ impl Coroutine {
         wanted
     }
 
-    /// The library is done with the operation.
-    fn note_event(&self, py: Python<'_>, result: i64) {
-        match &self.work {
-            Work::Operation(operation) => operation.get().complete(py, result),
+    /// The library is done with an operation. Returns the result if it was the last.
+    pub fn note_event(slf: &Bound<'_, Self>, step: usize, result: i64) -> Option<i64> {
+        match &slf.get().work {
+            Work::Operation(operation) => operation.get().complete(slf.py(), result),
             Work::Io(io) => io.release_buffer(),
+            Work::Chain(chain) => match chain.note(step, result) {
+                Next::Wait => return None,
+                Next::CleanUp(io) if Self::submit_more(slf, io) => return None,
+                Next::CleanUp(_) => chain.clean_up_here(),
+                Next::Done => {}
+            },
         }
+        Some(result)
+    }
+
+    /// Submits one more operation. The coroutine stays in flight.
+    fn submit_more(slf: &Bound<'_, Self>, io: &Io) -> bool {
+        let op = io.to_op(slf.py(), coroutine_user_data(slf, 0));
+        // SAFETY: the set in flight keeps the coroutine, and with it the memory, until the event is handled.
+        unsafe { slf.get().loop_state().core.ctx.submit(&[op]) }.is_ok()
     }
 
     /// Notes the result. Returns the task to wake.
     pub fn complete(&self, py: Python<'_>, result: i64) -> Option<Wake> {
-        self.note_event(py, result);
         let mut progress = self.progress();
         progress.result = result;
         if progress.phase == Phase::Over {
@@ -131,6 +167,7 @@ impl Coroutine {
     }
 
     /// The descriptor that is left open when no task takes this result: a new one, or one whose CLOSE did not run.
+    /// The library closes those that a chain opens.
     fn left_open(&self, result: i64) -> Option<i32> {
         match &self.work {
             Work::Io(io) if io.opens() && result >= 0 => Some(result as i32),
@@ -146,8 +183,7 @@ impl Coroutine {
     }
 
     /// Notes the result, which the task gets after [`Self::resume`].
-    pub fn pause(&self, py: Python<'_>, result: i64) {
-        self.note_event(py, result);
+    pub fn pause(&self, result: i64) {
         let mut progress = self.progress();
         (progress.phase, progress.result) = (Phase::Paused, result);
     }
@@ -162,9 +198,12 @@ impl Coroutine {
     }
 
     /// [`Self::complete`] outside the loop's callback, in any thread.
-    pub fn complete_elsewhere(&self, py: Python<'_>, result: i64) {
-        let wake = self.complete(py, result);
-        LoopState::completed_elsewhere(self.bound_loop_state(py), self, wake);
+    pub fn complete_elsewhere(slf: &Bound<'_, Self>, step: usize, result: i64) {
+        let (py, this) = (slf.py(), slf.get());
+        if let Some(result) = Self::note_event(slf, step, result) {
+            let wake = this.complete(py, result);
+            LoopState::completed_elsewhere(this.bound_loop_state(py), this, wake);
+        }
     }
 
     /// Sets the task to wake. Returns it if the operation is not pending.
@@ -269,7 +308,6 @@ impl Coroutine {
         this.claim_operation()?;
         match LoopState::begin(this.bound_loop_state(py), slf) {
             Ok(Begun::Done(result)) => {
-                this.note_event(py, result);
                 this.progress().phase = Phase::Over;
                 this.finish(py, result)
             }
@@ -287,6 +325,7 @@ impl Coroutine {
         let value = match &self.work {
             Work::Io(io) => io.value(py, self.loop_state().core.flavor, result),
             Work::Operation(operation) => operation.get().get_value(py),
+            Work::Chain(chain) => chain.value(py),
         };
         value.map(Step::Return)
     }
@@ -395,5 +434,9 @@ impl Drop for Coroutine {
 impl Submitted for Coroutine {
     fn place(&self) -> &Place {
         &self.place
+    }
+
+    fn operations(&self) -> usize {
+        self.steps().len()
     }
 }

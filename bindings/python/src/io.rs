@@ -197,7 +197,7 @@ impl Vector {
 }
 
 /// The first `moved` bytes; the object itself if it has no more.
-fn prefix(py: Python<'_>, bytes: &Py<PyBytes>, moved: usize) -> Py<PyAny> {
+pub fn prefix(py: Python<'_>, bytes: &Py<PyBytes>, moved: usize) -> Py<PyAny> {
     let all = bytes.as_bytes(py);
     if moved == all.len() {
         bytes.clone_ref(py).into_any()

@@ -1,6 +1,7 @@
 //! The native part of the Python package `caio`: its three native implementations on libcaio, and their asyncio side.
 
 mod buffer;
+mod chain;
 mod context;
 mod core;
 mod coroutine;

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::buffer::Buffer;
+use crate::chain::Chain;
 use crate::context::BaseContext;
 use crate::coroutine::{Coroutine, Work};
 use crate::io::{Io, descriptor};
@@ -27,6 +28,11 @@ impl LoopContext {
         self.loop_state.get().ok_or_else(|| PyRuntimeError::new_err("AsyncioContext.__init__() was not called"))
     }
 
+    fn work(slf: &Bound<'_, Self>, work: Work) -> PyResult<Py<Coroutine>> {
+        let loop_state = slf.get().loop_state()?.clone_ref(slf.py());
+        crate::send::new(slf.py(), Coroutine::new(slf.clone().unbind(), loop_state, work))
+    }
+
     fn request(slf: &Bound<'_, Self>, mut io: Io, priority: i64, timeout: Option<f64>) -> PyResult<Py<Coroutine>> {
         let loop_state = slf.get().loop_state()?;
         if priority != 0 {
@@ -35,7 +41,7 @@ impl LoopContext {
         if let Some(timeout) = timeout {
             io.timeout_ns = nanoseconds(timeout)?;
         }
-        crate::send::new(slf.py(), Coroutine::new(slf.clone().unbind(), loop_state.clone_ref(slf.py()), Work::Io(io)))
+        Self::work(slf, Work::Io(io))
     }
 }
 
@@ -226,6 +232,29 @@ impl LoopContext {
         Self::request(slf, Io::truncate(descriptor(fd)?, size), 0, None)
     }
 
+    /// Opens a file, reads at most `room` bytes, closes it.
+    fn _read_whole(slf: &Bound<'_, Self>, path: Path, room: usize) -> PyResult<Py<Coroutine>> {
+        Self::work(slf, Work::Chain(Chain::read(slf.py(), path, room)?))
+    }
+
+    /// Returns all entries of a directory, or None if it has more than fit into `room` bytes.
+    fn _list_whole(slf: &Bound<'_, Self>, path: Path, room: usize) -> PyResult<Py<Coroutine>> {
+        Self::work(slf, Work::Chain(Chain::list(slf.py(), path, room)?))
+    }
+
+    /// Writes a temporary file and renames it. With a directory, syncs both. If it fails, the temporary file is removed.
+    #[pyo3(signature = (path, temporary, data, folder, mode))]
+    fn _replace_whole(
+        slf: &Bound<'_, Self>,
+        path: Path,
+        temporary: Path,
+        data: &Bound<'_, PyAny>,
+        folder: Option<Path>,
+        mode: u32,
+    ) -> PyResult<Py<Coroutine>> {
+        Self::work(slf, Work::Chain(Chain::replace(data, path, temporary, folder, mode)?))
+    }
+
     /// Performs an operation that the caller created; returns its value.
     fn submit(slf: &Bound<'_, Self>, op: &Bound<'_, PyAny>) -> PyResult<Py<Coroutine>> {
         let loop_state = slf.get().loop_state()?;
@@ -235,8 +264,7 @@ impl LoopContext {
             let module = flavor.module();
             return Err(PyValueError::new_err(format!("{} is not a {module}.Operation", op.repr()?)));
         };
-        let work = Work::Operation(operation.clone().unbind());
-        crate::send::new(slf.py(), Coroutine::new(slf.clone().unbind(), loop_state.clone_ref(slf.py()), work))
+        Self::work(slf, Work::Operation(operation.clone().unbind()))
     }
 
     /// Starts a chain: each operation runs after the one before has succeeded in full.

@@ -18,6 +18,7 @@ use crate::finalize;
 use crate::flavor::{Flavor, forked};
 use crate::in_flight::InFlight;
 use crate::pace::Pace;
+use crate::paths::Kind;
 use crate::raw::*;
 use crate::waiter::Wake;
 
@@ -56,7 +57,9 @@ struct Locked {
     /// The loop watches the context's descriptor.
     watched: bool,
     /// The last reads completed immediately.
-    cached: bool,
+    cached_reads: bool,
+    /// The last lookups of paths did.
+    cached_lookups: bool,
     closed: bool,
     /// A thread collects the events, instead of the loop.
     reaping: bool,
@@ -75,11 +78,29 @@ impl Locked {
             in_turn: false,
             scheduled: false,
             watched: false,
-            cached: true,
+            cached_reads: true,
+            cached_lookups: true,
             closed: false,
             reaping: false,
             loop_gone: false,
             pace: Pace::new(),
+        }
+    }
+
+    /// Whether such an operation is likely to complete immediately.
+    fn expects(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Read => self.cached_reads,
+            Kind::Lookup => self.cached_lookups,
+            Kind::Other => false,
+        }
+    }
+
+    fn note_immediate(&mut self, kind: Kind, immediate: bool) {
+        match kind {
+            Kind::Read => self.cached_reads = immediate,
+            Kind::Lookup => self.cached_lookups = immediate,
+            Kind::Other => {}
         }
     }
 
@@ -129,7 +150,7 @@ impl LoopState {
 
     pub fn unfinished(&self) -> usize {
         let locked = self.locked();
-        locked.in_flight.len() + locked.queue.len()
+        locked.in_flight.operations() + locked.queue.len()
     }
 
     fn failure(&self, py: Python<'_>, errno: Errno) -> PyErr {

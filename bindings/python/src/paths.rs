@@ -13,7 +13,16 @@ use pyo3::types::{PyBytes, PyList};
 use crate::io::{Io, Memory, descriptor, uninit_bytes};
 use crate::raw::*;
 
+/// Operations that complete immediately if the page cache, or the cache of names, has what they need.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Read,
+    Lookup,
+    Other,
+}
+
 /// A path argument: str, bytes or os.PathLike.
+#[derive(Clone)]
 pub struct Path(pub CString);
 
 impl<'py> FromPyObject<'_, 'py> for Path {
@@ -166,6 +175,15 @@ impl Io {
 
     pub fn send_file(from: i32, to: i32, offset: u64, len: usize) -> Self {
         Self { mode: to as u32, offset, len, ..Self::new(CAIO_OP_SENDFILE, from) }
+    }
+
+    /// What may complete immediately.
+    pub fn kind(&self) -> Kind {
+        match self.opcode {
+            CAIO_OP_READ | CAIO_OP_READV => Kind::Read,
+            CAIO_OP_OPENAT | CAIO_OP_STATX | CAIO_OP_READLINKAT => Kind::Lookup,
+            _ => Kind::Other,
+        }
     }
 
     /// Whether it fails with the exceptions of the module `os`, not with those of the original package.

@@ -68,6 +68,26 @@ def test_a_context_for_one_request_reads_and_writes_whole_files(variant_asyncio:
     using(variant_asyncio, use, max_requests=1)
 
 
+def test_a_whole_file_is_one_submission(native_asyncio: Any, tmp_path: Path) -> None:
+    """A chain of open, read and close; to replace a file, also syncs, a rename and the directory."""
+    path = tmp_path / "file"
+
+    async def use(context: Any) -> None:
+        for whole, operations in (
+            (lambda: context.write_file(path, b"data"), 8),
+            (lambda: context.write_file(path, b"data", sync=False), 4),
+            (lambda: context.read_file(path), 3),
+            (lambda: context.listdir(tmp_path), 4),
+        ):
+            before = context.stats()
+            await whole()
+            after = context.stats()
+            assert after.submitted - before.submitted == operations
+            assert after.completed - before.completed == operations
+
+    using(native_asyncio, use)
+
+
 def test_many_files_at_the_same_time(variant_asyncio: Any, tmp_path: Path) -> None:
     """More operations than max_requests wait."""
     names = [str(tmp_path / str(number)) for number in range(300)]

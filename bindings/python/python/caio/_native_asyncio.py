@@ -7,10 +7,14 @@ import os
 from collections.abc import Coroutine
 from typing import Any
 
-from ._files import FileMethods, PathLike, Record
+from ._files import FileMethods, PathLike, Record, _folder
 from ._native import LoopContext, OperationCoroutine
 from .asyncio_base import AsyncioContextBase, _current_loop
 
+#: Bytes of a file that its first chain reads at most. Most files are smaller.
+_FIRST_READ = (64 << 10) + 1
+#: Operations of the chain that replaces a file.
+_LONGEST_CHAIN = 8
 #: Bytes of a directory that one call reads.
 _ENTRIES = 1 << 16
 
@@ -43,7 +47,29 @@ class NativeAsyncioContext(LoopContext, FileMethods, AsyncioContextBase):
         view._value = max(0, limit - self._unfinished)
         return view
 
+    async def _read_file(self, path: PathLike) -> bytes:
+        if not self._has_room_for_chains:
+            return await super()._read_file(path)
+        room = _FIRST_READ
+        while len(data := await self._read_whole(path, room)) == room:
+            room = max((await self.stat(path)).st_size, 4 * room) + 1
+        return data
+
+    async def _replace_file(self, path: Any, temporary: Any, data: bytes, sync: bool, mode: int) -> None:
+        if self._has_room_for_chains:
+            await self._replace_whole(path, temporary, data, _folder(path) if sync else None, mode)
+        else:
+            await super()._replace_file(path, temporary, data, sync, mode)
+
+    @property
+    def _has_room_for_chains(self) -> bool:
+        return bool(self.context.max_requests >= _LONGEST_CHAIN)
+
     async def _read_directory(self, path: PathLike) -> list[Record]:
+        if self._has_room_for_chains:
+            all_of_it = await self._list_whole(path, _ENTRIES)
+            if all_of_it is not None:
+                return all_of_it
         fd = await self.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             found: list[Record] = []

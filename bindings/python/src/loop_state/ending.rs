@@ -4,7 +4,7 @@
 //! thread of ours does ([`reaper`]), as the loop may never run again.
 
 use super::*;
-use crate::in_flight::coroutine_user_data;
+use crate::in_flight::{Submitted, coroutine_user_data};
 use crate::io::Io;
 use crate::raw::Events;
 use crate::reaper::{self, REAP_BATCH};
@@ -46,7 +46,7 @@ impl LoopState {
 
     /// Cancels an operation whose coroutine was given up.
     pub fn cancel(slf: &Bound<'_, Self>, coroutine: &Bound<'_, Coroutine>) {
-        slf.get().core.ctx.cancel(coroutine_user_data(coroutine));
+        slf.get().cancel_steps(coroutine);
         if let Err(error) = Self::wind_down(slf) {
             error.write_unraisable(slf.py(), None);
         }
@@ -97,9 +97,15 @@ impl LoopState {
     fn cancel_all(&self, py: Python<'_>) -> Vec<Py<Coroutine>> {
         let in_flight: Vec<_> = self.locked().in_flight.iter().map(|coroutine| coroutine.clone_ref(py)).collect();
         for coroutine in &in_flight {
-            self.core.ctx.cancel(coroutine_user_data(coroutine.bind(py)));
+            self.cancel_steps(coroutine.bind(py));
         }
         in_flight
+    }
+
+    fn cancel_steps(&self, coroutine: &Bound<'_, Coroutine>) {
+        for step in 0..coroutine.get().operations() {
+            self.core.ctx.cancel(coroutine_user_data(coroutine, step));
+        }
     }
 
     /// From here on a thread collects the events, not the loop.

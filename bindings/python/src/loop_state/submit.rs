@@ -1,7 +1,8 @@
 //! Submitting: one operation when its coroutine is awaited, the queue when there is room, a chain as a whole.
 
 use super::*;
-use crate::in_flight::coroutine_user_data;
+use crate::chain::MOST_STEPS;
+use crate::in_flight::{Submitted, address, step};
 use crate::pace::Verdict;
 
 impl LoopState {
@@ -12,9 +13,9 @@ impl LoopState {
         let mut locked = this.locked();
         this.check_open(&locked)?;
         let idle = locked.in_flight.is_empty() && !locked.in_turn;
-        let likely = locked.cached && coroutine.get().io().reads();
+        let likely = locked.expects(coroutine.get().io().kind());
         let now = !this.deferred && (idle || likely);
-        if now && locked.queue.is_empty() && locked.in_flight.len() < this.core.max_requests as usize {
+        if now && locked.queue.is_empty() && this.room(&locked) >= coroutine.get().operations() {
             locked.in_flight.insert(coroutine.clone().unbind());
             drop(locked);
             return Self::submit_one(slf, coroutine);
@@ -42,22 +43,24 @@ impl LoopState {
     fn submit_one(slf: &Bound<'_, Self>, coroutine: &Bound<'_, Coroutine>) -> PyResult<Begun> {
         let (py, this) = (slf.py(), slf.get());
         coroutine.get().advance(Phase::InFlight);
-        let user_data = coroutine_user_data(coroutine);
-        let op = coroutine.get().io().to_op(py, user_data);
+        let mut ops = [blank_op(); MOST_STEPS];
+        let count = Coroutine::describe(coroutine, &mut ops);
         let mut events = Events::<32>::new();
         // SAFETY: the set in flight keeps the coroutine, and with it the memory, until the event is handled.
-        let accepted = unsafe { this.core.ctx.submit_poll(&[op], &mut events) };
-        let (mine, others): (Vec<_>, Vec<_>) =
-            events.iter().partition(|event| accepted.is_ok() && event.user_data == user_data);
+        let accepted = unsafe { this.core.ctx.submit_poll(&ops[..count], &mut events) };
+        let is_mine = |event: &caio_event| accepted.is_ok() && address(event.user_data) == ops[0].user_data;
+        let (mine, others): (Vec<_>, Vec<_>) = events.iter().partition(is_mine);
         this.handle(py, others);
-        if accepted.is_err() || !mine.is_empty() {
+        let note = |event: caio_event| Coroutine::note_event(coroutine, step(event.user_data), event.result);
+        let result = mine.into_iter().filter_map(note).fold(None, |_, result| Some(result));
+        if accepted.is_err() || result.is_some() {
             let held = this.locked().in_flight.remove(coroutine.get());
             drop(held);
         }
-        match (accepted, mine.first()) {
-            (Ok(_), Some(event)) => Self::completed_immediately(slf, coroutine, event.result),
+        match (accepted, result) {
+            (Ok(_), Some(result)) => Self::completed_immediately(slf, coroutine, result),
             (Ok(_), None) => {
-                this.note_pending(coroutine.get().io().reads());
+                this.locked().note_immediate(coroutine.get().io().kind(), false);
                 Self::watch(slf)?;
                 if !this.locked().woken.is_empty() {
                     Self::schedule_unless_in_turn(slf)?;
@@ -75,23 +78,20 @@ impl LoopState {
         }
     }
 
-    fn note_pending(&self, reads: bool) {
-        if reads {
-            self.locked().cached = false;
-        }
+    /// How many operations the library's context still accepts.
+    fn room(&self, locked: &Locked) -> usize {
+        (self.core.max_requests as usize).saturating_sub(locked.in_flight.operations())
     }
 
     fn completed_immediately(slf: &Bound<'_, Self>, coroutine: &Bound<'_, Coroutine>, result: i64) -> PyResult<Begun> {
         let mut locked = slf.get().locked();
-        if coroutine.get().io().reads() {
-            locked.cached = true;
-        }
+        locked.note_immediate(coroutine.get().io().kind(), true);
         let others_wait = !locked.paused.is_empty();
         let verdict = locked.pace.verdict(others_wait);
         let wakes = !locked.woken.is_empty();
         drop(locked);
         if verdict == Verdict::Pause {
-            coroutine.get().pause(slf.py(), result);
+            coroutine.get().pause(result);
             slf.get().locked().paused.push_back(coroutine.clone().unbind());
         }
         if verdict != Verdict::Continue || wakes {
@@ -115,12 +115,19 @@ impl LoopState {
         let mut dropped = Vec::new();
         let mut batch = Vec::new();
         let mut locked = self.locked();
-        let room = (self.core.max_requests as usize).saturating_sub(locked.in_flight.len());
-        while batch.len() < room.min(BATCH) {
-            match locked.queue.pop_front() {
-                Some(coroutine) if coroutine.get().phase() == Phase::Queued => batch.push(coroutine),
-                Some(coroutine) => dropped.push(coroutine),
-                None => break,
+        let mut room = self.room(&locked).min(BATCH);
+        while let Some(coroutine) = locked.queue.pop_front() {
+            let wanted = coroutine.get().phase() == Phase::Queued;
+            match room.checked_sub(coroutine.get().operations()) {
+                _ if !wanted => dropped.push(coroutine),
+                Some(rest) => {
+                    room = rest;
+                    batch.push(coroutine);
+                }
+                None => {
+                    locked.queue.push_front(coroutine);
+                    break;
+                }
             }
         }
         drop(locked);
@@ -135,13 +142,11 @@ impl LoopState {
         let mut events = Events::<BATCH>::new();
         // SAFETY: the set in flight keeps each coroutine, and with it the memory, until its event is handled.
         let accepted = unsafe { this.core.ctx.submit_poll(&ops, &mut events) };
-        let sent = accepted.map_or(0, |count| count as usize);
-        let reads = coroutines.first().is_some_and(|coroutine| coroutine.get().io().reads());
+        let sent = whole(&coroutines, accepted.map_or(0, |count| count as usize));
+        let kind = coroutines.first().map_or(Kind::Other, |coroutine| coroutine.get().io().kind());
         let mut locked = this.locked();
         let refused: Vec<_> = coroutines[sent..].iter().map(|each| locked.in_flight.remove(each.get())).collect();
-        if reads {
-            locked.cached = events.iter().count() >= sent.div_ceil(2);
-        }
+        locked.note_immediate(kind, events.iter().count() >= sent.div_ceil(2));
         drop(locked);
         drop(refused);
         this.handle(py, events.iter());
@@ -162,18 +167,19 @@ impl LoopState {
 
     /// Counts them as in flight, and describes them to the library.
     fn prepare(&self, py: Python<'_>, coroutines: &[Py<Coroutine>], chain: bool) -> Vec<caio_op> {
-        let last = coroutines.len().saturating_sub(1);
+        let mut described = Vec::with_capacity(coroutines.len());
+        let mut ops = [blank_op(); MOST_STEPS];
         let mut locked = self.locked();
-        let describe = |(index, coroutine): (usize, &Py<Coroutine>)| {
+        for (index, coroutine) in coroutines.iter().enumerate() {
             coroutine.get().advance(Phase::InFlight);
             locked.in_flight.insert(coroutine.clone_ref(py));
-            let mut op = coroutine.get().io().to_op(py, coroutine_user_data(coroutine.bind(py)));
-            if chain && index < last {
-                op.flags |= CAIO_FLAG_LINK;
+            let count = Coroutine::describe(coroutine.bind(py), &mut ops);
+            if chain && index + 1 < coroutines.len() {
+                ops[count - 1].flags |= CAIO_FLAG_LINK;
             }
-            op
-        };
-        coroutines.iter().enumerate().map(describe).collect()
+            described.extend_from_slice(&ops[..count]);
+        }
+        described
     }
 
     fn put_back(slf: &Bound<'_, Self>, rest: impl Iterator<Item = Py<Coroutine>>) -> PyResult<()> {
@@ -189,4 +195,15 @@ impl LoopState {
         drop(locked);
         if no_event_will_come { Self::retry_soon(slf) } else { Ok(()) }
     }
+}
+
+/// How many of the coroutines have all of their operations among the first `accepted`. The library splits no chain.
+fn whole(coroutines: &[Py<Coroutine>], accepted: usize) -> usize {
+    let mut rest = accepted;
+    let fits = |coroutine: &&Py<Coroutine>| {
+        let left = rest.checked_sub(coroutine.get().operations());
+        rest = left.unwrap_or(0);
+        left.is_some()
+    };
+    coroutines.iter().take_while(fits).count()
 }

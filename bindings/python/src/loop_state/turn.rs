@@ -51,9 +51,11 @@ impl LoopState {
         for event in events {
             // SAFETY: an event of this context, which comes once; its object is in a set until it is handled.
             match unsafe { Completed::of_event(py, event) } {
-                Completed::Async(coroutine) if std::ptr::eq(coroutine.get().loop_state(), self) => {
-                    let wake = coroutine.get().complete(py, event.result);
-                    drop(self.note_complete(coroutine.get(), wake));
+                Completed::Async(coroutine, step) if std::ptr::eq(coroutine.get().loop_state(), self) => {
+                    if let Some(result) = Coroutine::note_event(coroutine.bind(py), step, event.result) {
+                        let wake = coroutine.get().complete(py, result);
+                        drop(self.note_complete(coroutine.get(), wake));
+                    }
                 }
                 other => self.core.deliver_to(py, other, event.result),
             }
