@@ -288,6 +288,11 @@ impl Op {
         }
     }
 
+    /// Moves bytes from or to a current position, so that they are not lost if it is stopped.
+    pub fn moves_at_current(&self) -> bool {
+        self.at_current() || self.code.copies() && self.buf2.address().is_null()
+    }
+
     /// Whether it uses the descriptor that its chain opened.
     #[inline(always)]
     pub fn uses_opened(&self) -> bool {

@@ -267,7 +267,8 @@ fn wait_alone(shared: &Weak<Shared>, waiting: &mut Waiting) -> Option<i64> {
         match tried {
             Tried::Done(result) => return Some(result),
             Tried::Call => return None,
-            Tried::NotReady => {}
+            // A worker thread waits for a copy itself.
+            Tried::NotReady | Tried::Resume => {}
         }
         if let Some(errno) = shared.upgrade()?.stop_errno(waiting.token) {
             return Some(stopped_result(&waiting.op, waiting.moved, errno));

@@ -85,8 +85,8 @@ struct Poller {
     scratch: Scratch,
 }
 
-/// Results of operations, which the poller publishes together.
-struct Results(Vec<(Token, i64)>);
+/// Results of operations, which the poller publishes together. None for a copy, with which a worker thread goes on.
+struct Results(Vec<(Token, Option<i64>)>);
 
 impl Poller {
     fn new(shared: Arc<Shared>, handle: Arc<PollerHandle>, watches: Watches) -> Result<Self> {
@@ -155,6 +155,7 @@ impl Poller {
         let (token, fd, reads) = (waiting.token, waiting.op.fd, waiting.reads());
         match waiting.attempt(&mut self.scratch) {
             Tried::Done(result) => return self.results.add(&self.shared, token, result),
+            Tried::Resume => return self.results.resume(&self.shared, token),
             Tried::Call if !self.watches.has_detached(fd, reads) => return self.call(waiting, 0),
             Tried::Call | Tried::NotReady => {}
         }
@@ -168,6 +169,7 @@ impl Poller {
         self.watches.settle(fd).ok();
         match errno.0 {
             // epoll does not support this kind of descriptor.
+            libc::EPERM if unwatched.resumes => self.results.resume(&self.shared, token),
             libc::EPERM => self.call(unwatched, 0),
             _ => {
                 let result = stopped_result(&unwatched.op, unwatched.moved, errno);
@@ -177,11 +179,18 @@ impl Poller {
     }
 
     fn stop(&mut self, (token, op, errno): (Token, Op, Errno)) {
-        let Some(waiting) = self.watches.take(op.fd, op.code.reads(), token) else {
+        let waiting = match op.code.copies() {
+            false => self.watches.take(op.fd, op.code.reads(), token),
+            true => {
+                let source = self.watches.take(op.fd, true, token);
+                source.or_else(|| self.watches.take(op.mode as i32, false, token))
+            }
+        };
+        let Some(waiting) = waiting else {
             return self.calls.stop(token, errno);
         };
         // If this fails, epoll still reports readiness that no operation waits for, which is harmless.
-        self.watches.settle(op.fd).ok();
+        self.watches.settle(waiting.op.fd).ok();
         self.results.add(&self.shared, token, stopped_result(&op, waiting.moved, errno));
     }
 
@@ -197,6 +206,10 @@ impl Poller {
                     if woken { first.attempt_again(&mut self.scratch) } else { first.attempt(&mut self.scratch) };
                 match tried {
                     Tried::NotReady => break,
+                    Tried::Resume => {
+                        self.watches.take_first(fd, reads);
+                        self.results.resume(&self.shared, token);
+                    }
                     Tried::Done(result) => {
                         self.watches.take_first(fd, reads);
                         self.results.add(&self.shared, token, result);
@@ -256,6 +269,14 @@ impl Results {
     }
 
     fn add(&mut self, shared: &Shared, token: Token, result: i64) {
+        self.push(shared, token, Some(result));
+    }
+
+    fn resume(&mut self, shared: &Shared, token: Token) {
+        self.push(shared, token, None);
+    }
+
+    fn push(&mut self, shared: &Shared, token: Token, result: Option<i64>) {
         if self.0.try_reserve(1).is_err() {
             self.publish(shared);
         }
@@ -273,7 +294,11 @@ impl Results {
                 if state.slab[index].place == Place::Stopping {
                     state.stopping.remove(&mut state.slab, index);
                 }
-                state.finish(index, result, By::Worker);
+                match (result, state.slab[index].stop) {
+                    (Some(result), _) => state.finish(index, result, By::Worker),
+                    (None, Some(errno)) => state.finish_stopped(index, errno),
+                    (None, None) => state.send_to_worker(index),
+                }
             }
         });
     }

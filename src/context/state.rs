@@ -354,5 +354,5 @@ impl Shared {
 
 /// The result of an operation that was stopped after `moved` bytes. Bytes from a stream are never dropped.
 pub fn stopped_result(op: &Op, moved: u64, errno: Errno) -> i64 {
-    if moved > 0 && op.at_current() { moved as i64 } else { errno.as_result() }
+    if moved > 0 && op.moves_at_current() { moved as i64 } else { errno.as_result() }
 }

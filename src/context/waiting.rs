@@ -2,8 +2,9 @@
 
 use super::calls::returns_at_once;
 use crate::exec::blocking::Scratch;
+use crate::exec::copying;
 use crate::exec::nonblocking::{self, Attempt, Method};
-use crate::op::Op;
+use crate::op::{CURRENT, Code, Op};
 use crate::slab::Token;
 use crate::sys::rw;
 
@@ -12,12 +13,16 @@ pub struct Waiting {
     pub op: Op,
     pub moved: u64,
     pub method: Method,
+    /// A copy: a worker thread goes on once the descriptor is ready.
+    pub resumes: bool,
 }
 
 /// The outcome of an attempt.
 pub enum Tried {
     Done(i64),
     NotReady,
+    /// The descriptor of a copy is ready.
+    Resume,
     /// The operation needs a blocking call.
     Call,
 }
@@ -25,7 +30,9 @@ pub enum Tried {
 impl Waiting {
     /// After `moved` bytes.
     pub fn new(token: Token, op: Op, moved: u64) -> Self {
-        Self { token, op, moved, method: Method::Unknown }
+        let resumes = op.code.copies();
+        let op = if resumes { wait_for_copy(&op) } else { op };
+        Self { token, op, moved, method: Method::Unknown, resumes }
     }
 
     pub fn reads(&self) -> bool {
@@ -33,6 +40,9 @@ impl Waiting {
     }
 
     pub fn attempt(&mut self, scratch: &mut Scratch) -> Tried {
+        if self.resumes {
+            return if self.is_ready() { Tried::Resume } else { Tried::NotReady };
+        }
         match nonblocking::attempt(&self.op, self.moved, scratch, &mut self.method) {
             Attempt::Done(result) => Tried::Done(result),
             Attempt::NotReady(moved) => {
@@ -56,10 +66,17 @@ impl Waiting {
                 tried => return tried,
             }
         }
-        Tried::Call
+        if self.resumes { Tried::Resume } else { Tried::Call }
     }
 
     fn is_ready(&self) -> bool {
         rw::is_ready(self.op.fd, self.reads())
     }
+}
+
+/// The operation that a copy waits as: a transfer of the descriptor that must become ready.
+fn wait_for_copy(op: &Op) -> Op {
+    let (fd, reads) = copying::awaited(op);
+    let offset = if op.moves_at_current() { CURRENT } else { 0 };
+    Op { code: if reads { Code::Read } else { Code::Write }, fd, offset, ..*op }
 }

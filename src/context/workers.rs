@@ -4,10 +4,11 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::state::{By, CANCELED, State};
+use super::state::{By, CANCELED, State, stopped_result};
 use super::sync_group::PATIENCE;
 use crate::error::{Errno, Result};
 use crate::exec::blocking::{self, Scratch};
+use crate::exec::copying::{self, Copied};
 use crate::exec::nonblocking;
 use crate::fork_list::{Entry, Listed};
 use crate::op::{Code, Op, Role};
@@ -16,7 +17,7 @@ use crate::sync::MutexGuard;
 use crate::sys::fd::{AsRawFd, OwnedFd};
 use crate::sys::file_kind::{self, FileKind};
 use crate::sys::fork::{self, KeepOut};
-use crate::sys::{fs, thread};
+use crate::sys::{fs, rw, thread};
 
 /// A worker thread that has no work for this long exits.
 const IDLE: Duration = Duration::from_secs(5);
@@ -155,6 +156,9 @@ impl Shared {
             let closed = self.close_chain_file(task.op.fd, entry);
             return Outcome::Result(closed.map_or_else(Errno::as_result, |value| value as i64));
         }
+        if task.op.code.copies() {
+            return self.run_copy(task, scratch);
+        }
         if task.op.code.transfers() && !task.op.storage && nonblocking::may_wait(&task.op) {
             return if self.ensure_poller() {
                 Outcome::Stream(task.moved)
@@ -167,6 +171,28 @@ impl Shared {
         }
         let stopped = || self.stop_errno(task.token);
         Outcome::Result(blocking::run(&task.op, task.moved, &task.paths, scratch, stopped))
+    }
+
+    /// Runs a copy. The poller waits for its descriptors, if it can.
+    fn run_copy(&self, task: &Task, scratch: &mut Scratch) -> Outcome {
+        const TICK_MS: i32 = 50;
+        let (op, mut moved) = (&task.op, task.moved);
+        let _given_back = (op.ioprio != 0).then(|| thread::IoPriority::set(op.ioprio));
+        loop {
+            let stopped = || self.stop_errno(task.token);
+            match copying::run(op, moved, blocking::input(op, &task.paths), scratch, stopped) {
+                Copied::Done(result) => return Outcome::Result(result),
+                Copied::Waits(total) => moved = total,
+            }
+            if self.ensure_poller() {
+                return Outcome::Stream(moved);
+            }
+            if let Some(errno) = stopped() {
+                return Outcome::Result(stopped_result(op, moved, errno));
+            }
+            let (fd, reads) = copying::awaited(op);
+            rw::becomes_ready(fd, reads, TICK_MS);
+        }
     }
 
     pub fn stop_errno(&self, token: Token) -> Option<Errno> {

@@ -3,7 +3,6 @@
 
 use std::ffi::CStr;
 
-use super::copying;
 use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
 use crate::sys::mem::IovecBuf;
@@ -24,8 +23,6 @@ pub fn run(op: &Op, moved: u64, paths: &[u8], scratch: &mut Scratch, stopped: im
     let _given_back = (op.ioprio != 0).then(|| thread::IoPriority::set(op.ioprio));
     if op.code.transfers() {
         transfer(op, moved, scratch, stopped)
-    } else if op.code.copies() {
-        copying::run(op, moved, input(op, paths), scratch, stopped)
     } else {
         call(op, paths).map_or_else(Errno::as_result, |value| value as i64)
     }
@@ -100,7 +97,7 @@ fn behind_first(paths: &[u8]) -> &[u8] {
 }
 
 /// The structure behind the paths.
-fn input<'a>(op: &Op, paths: &'a [u8]) -> &'a [u8] {
+pub fn input<'a>(op: &Op, paths: &'a [u8]) -> &'a [u8] {
     (0..op.code.paths()).fold(paths, |rest, _| behind_first(rest))
 }
 
@@ -146,7 +143,7 @@ pub fn remaining(op: &Op, moved: u64, scratch: &mut Scratch) -> Result<Transfer>
 /// The result of a transfer that an error, a cancel or a timeout ended after `moved` bytes. Bytes from a pipe or socket
 /// are never dropped, so they count. At an explicit offset, FULL promises all bytes or an error.
 pub fn failed_result(op: &Op, moved: u64, errno: Errno) -> i64 {
-    let partial_counts = !op.full || op.at_current() || at_unaligned_end(op, moved, errno);
+    let partial_counts = !op.full || op.moves_at_current() || at_unaligned_end(op, moved, errno);
     if moved > 0 && partial_counts { moved as i64 } else { errno.as_result() }
 }
 

@@ -3,6 +3,6 @@
 
 pub mod blocking;
 pub mod cached;
-mod copying;
+pub mod copying;
 pub mod detached;
 pub mod nonblocking;

@@ -56,7 +56,7 @@ fn wants_eagain(op: &Op) -> bool {
     op.sys_flags & flags::NOWAIT != 0 || is_nonblocking(op.fd)
 }
 
-fn is_nonblocking(fd: i32) -> bool {
+pub(super) fn is_nonblocking(fd: i32) -> bool {
     rw::status_flags(fd).is_ok_and(rw::is_nonblocking)
 }
 
@@ -74,7 +74,7 @@ pub enum Method {
 }
 
 impl Method {
-    fn transfer(&mut self, t: &Transfer) -> Result<u64> {
+    pub(super) fn transfer(&mut self, t: &Transfer) -> Result<u64> {
         match self {
             Self::Unknown => self.find(t),
             Self::NoWait => no_wait(t),

@@ -15,6 +15,7 @@ mod as_plain;
 mod blocking;
 mod cancel;
 mod choice;
+mod copies;
 mod current;
 mod errno;
 mod eventfd;

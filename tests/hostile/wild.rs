@@ -151,19 +151,8 @@ fn second_address(opcode: u8) -> BoxedStrategy<Address> {
     }
 }
 
-/// Every opcode.
-const OPCODES: [u8; 34] = {
-    let (mut all, mut at) = ([0; 34], 0);
-    while at < all.len() {
-        // Without copies, which may wait for a pipe.
-        all[at] = if at < 20 { at as u8 } else { at as u8 + 3 };
-        at += 1;
-    }
-    all
-};
-
 fn wild_operation() -> impl Strategy<Value = Wild> {
-    let opcode = prop_oneof![80 => prop::sample::select(&OPCODES[..]), 1 => any::<u8>()];
+    let opcode = prop_oneof![80 => 0..37u8, 1 => any::<u8>()];
     let flags = prop_oneof![40 => Just(0), 20 => Just(CAIO_FLAG_FULL), 10 => 0..8u8, 1 => any::<u8>()];
     let timeout = prop_oneof![4 => Just(0), 1 => 1..2_000_000u64, 1 => any::<u64>()];
     opcode.prop_flat_map(move |opcode| {
@@ -195,6 +184,9 @@ impl Wild {
         op = op.buf(sandbox.address(self.buf)).buf2(sandbox.address(self.buf2)).len(self.len).at(self.offset);
         op = op.sys(self.sys_flags.into()).mode(self.mode);
         op.timeout_ns = self.timeout_ns;
+        if (CAIO_OP_COPY_RANGE..=CAIO_OP_SPLICE).contains(&op.opcode) {
+            op.mode = sandbox.fds[self.mode as usize % 8] as u32;
+        }
         if op.opcode == CAIO_OP_MKNODAT {
             op.mode &= 0o777; // A device could do harm when it is opened.
         }
@@ -227,6 +219,14 @@ fn tidied(op: caio_op) -> caio_op {
         CAIO_OP_READLINKAT | CAIO_OP_FGETXATTR | CAIO_OP_OPENAT2 => bare = bare.buf(op.buf).buf2(op.buf2).len(op.len),
         CAIO_OP_SYMLINKAT => bare = bare.buf(op.buf).buf2(op.buf2),
         CAIO_OP_GETDENTS => bare = bare.buf(op.buf).len(op.len),
+        CAIO_OP_COPY_RANGE..=CAIO_OP_SPLICE => {
+            bare = bare.flag(op.flags & CAIO_FLAG_FULL).len(op.len).at(op.offset).mode(op.mode);
+            match op.opcode {
+                CAIO_OP_SENDFILE => {}
+                CAIO_OP_SPLICE => bare = bare.buf2(op.buf2).sys(op.sys_flags.into()),
+                _ => bare = bare.buf2(op.buf2),
+            }
+        }
         CAIO_OP_FADVISE => bare = bare.len(op.len).at(op.offset).sys(op.sys_flags.into()),
         CAIO_OP_SEEK => bare = bare.at(op.offset).sys(op.sys_flags.into()),
         CAIO_OP_FCHMODAT | CAIO_OP_FACCESSAT => bare = bare.buf(op.buf).sys(op.sys_flags.into()).mode(op.mode),

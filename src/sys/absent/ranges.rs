@@ -6,6 +6,8 @@ use crate::error::{Errno, Result};
 
 const MISSING: Result<u64> = Err(Errno(libc::EOPNOTSUPP));
 
+pub const NONBLOCK: u32 = 2;
+
 pub fn copy_file_range(_: &Copy) -> Result<u64> {
     MISSING
 }

@@ -21,6 +21,9 @@ fn explicit(offset: u64) -> Option<i64> {
     (offset != CURRENT).then_some(offset as i64)
 }
 
+/// The flag of [`splice`] for EAGAIN instead of waiting for a pipe.
+pub const NONBLOCK: u32 = libc::SPLICE_F_NONBLOCK;
+
 /// copy_file_range(2).
 pub fn copy_file_range(copy: &Copy) -> Result<u64> {
     let (mut from, mut to) = (explicit(copy.offset), copy.to_offset.map(|offset| offset as i64));
