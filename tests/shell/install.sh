@@ -59,12 +59,30 @@ check "the static library is small and defines the functions of the header alone
 
 # compiles COMPILER STANDARD FILE
 compiles() { $1 -std="$2" "${strict[@]}" -c "$3" -o compiled.o $($PKG_CONFIG --cflags caio); }
-cp "$root/tests/c/contract_check.c" contract_check.c
-cp contract_check.c contract_check.cc
+for part in contract_check contract_check_02; do
+    cp "$root/tests/c/$part.c" $part.c
+    cp $part.c $part.cc
+done
 echo '#include <caio.h>' | tee alone.c >alone.cc
 
-check "contract_check.c as C11" compiles "$CC" c11 contract_check.c
-check_cxx "contract_check.c as C++17" compiles g++ c++17 contract_check.cc
+for part in contract_check contract_check_02; do
+    check "$part.c as C11" compiles "$CC" c11 $part.c
+    check_cxx "$part.c as C++17" compiles g++ c++17 $part.cc
+done
+
+# The ABI of 0.1 is in the tree. The library has no types in its debug information, so that a library of empty functions with
+# the declarations of the header stands for it. Made with
+#   abidw --no-corpus-path --no-comp-dir-path --drop-private-types --no-show-locs --no-architecture
+empty_library() {
+    echo '#include <caio.h>' | $CC -std=c11 -I "$STAGE/include" -E -P - | tr '\n' ' ' | sed 's/;/;\n/g' | grep ' \**caio_[a-z_]*(' |
+        sed -E 's/^ *void (.*);/void \1 {}/; s/;$/ { return 0; }/' | cat alone.c - |
+        $CC -std=c11 -g -O0 -I "$STAGE/include" -shared -fPIC -o empty.so -xc -
+}
+abi_grows() {
+    empty_library && [ "$(nm -D --defined-only empty.so | grep -c caio_)" = "$(functions | wc -l)" ] &&
+        abidiff --no-architecture --no-added-syms "$root/tests/c/caio-0.1.abi" empty.so
+}
+if have abidiff; then check "the ABI of 0.1 is still there" abi_grows; else skip "the comparison of ABIs" abigail-tools; fi
 
 for std in c99 c11 c17; do check "the header alone as $std" compiles "$CC" $std alone.c; done
 for std in c++11 c++17 c++20; do check_cxx "the header alone as $std" compiles g++ $std alone.cc; done
