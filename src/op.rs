@@ -358,7 +358,8 @@ fn priority_is_common(value: u16) -> bool {
 }
 
 impl Op {
-    /// An operation whose fields are not set.
+    /// An operation whose fields are not set. For the Rust API, which not every system has.
+    #[allow(dead_code)]
     pub fn of(code: Code) -> Self {
         let (user_data, fd) = (0, -1);
         let nothing = SimpleTransfer { user_data, reads: true, hurried: false, fd, buf: NULL, len: 0, offset: 0 };

@@ -23,6 +23,13 @@ pub use loom::sync::atomic;
 #[cfg(not(loom))]
 pub use std::sync::atomic;
 
+/// With `--cfg caio_panic`: panics if CAIO_PANIC names this place. tests/unwind checks what becomes of the process.
+#[inline(always)]
+pub fn panic_point(_place: &str) {
+    #[cfg(caio_panic)]
+    assert!(std::env::var("CAIO_PANIC").as_deref() != Ok(_place), "a bug in {_place}");
+}
+
 /// A lock that aborts when it is poisoned.
 pub struct Mutex<T>(std::sync::Mutex<T>);
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use caio::{Backend, CWD, Context, Op, OpenOptions, Slice, ops};
+use caio::{Backend, CWD, Context, OPENED, Op, OpenOptions, Slice, ops};
 
 const ECANCELED: Option<i32> = Some(libc::ECANCELED);
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(30));
@@ -171,6 +171,61 @@ fn a_chain_stops_at_the_first_failure() {
         let (wrote, text) = ctx.block_on(write_2);
         assert_eq!((errno(wrote), text), (ECANCELED, "more"));
         assert_eq!(fs::read(&target).unwrap(), b"text");
+    });
+}
+
+#[test]
+fn a_chain_opens_and_closes_its_own_file() {
+    on_each(|ctx| {
+        let folder = Folder::new("opened");
+        let path = folder.0.join("file");
+        let before = descriptors();
+        let create = OpenOptions::new().write(true).create(true).clone();
+        for _ in 0..20 {
+            let (open, write, sync, close) = ctx.submit_chain((
+                ops::open_for_chain(CWD, &path, &create),
+                ops::write_at(OPENED, "content", 0).full(),
+                ops::fsync(OPENED),
+                ops::close_opened(),
+            ));
+            ctx.block_on(async {
+                (open.await.unwrap(), write.await.0.unwrap(), sync.await.unwrap(), close.await.unwrap())
+            });
+            assert_eq!(fs::read(&path).unwrap(), b"content");
+            let (open, stat, read, close) = ctx.submit_chain((
+                ops::open_for_chain(CWD, &path, OpenOptions::new().read(true)),
+                ops::stat_fd(OPENED),
+                ops::read_at(OPENED, vec![0; 100], 0),
+                ops::close_opened(),
+            ));
+            let output = ctx.block_on(async { (open.await.unwrap(), stat.await, read.await, close.await.unwrap()) });
+            assert_eq!((output.1.unwrap().len(), output.2.0.unwrap()), (7, 7));
+        }
+        assert!(descriptors() < before + 20, "the chains leave their files open");
+    });
+}
+
+#[test]
+fn a_chain_that_would_leave_its_file_open_is_refused() {
+    on_each(|ctx| {
+        const EINVAL: Option<i32> = Some(libc::EINVAL);
+        let open = || ops::open_for_chain(CWD, "/etc/passwd", OpenOptions::new().read(true));
+        let owned = || ops::open(CWD, "/etc/passwd", OpenOptions::new().read(true));
+        assert_eq!(errno(ctx.block_on(ctx.submit(open()))), EINVAL);
+        assert_eq!(errno(ctx.block_on(ctx.submit(ops::close_opened()))), EINVAL);
+        let (open_1, nop) = ctx.submit_chain((open(), ops::nop()));
+        assert_eq!([open_1, nop].map(|op| errno(ctx.block_on(op))), [EINVAL; 2]);
+        let (open_2, close) = ctx.submit_chain((owned(), ops::close_opened()));
+        assert_eq!((errno(ctx.block_on(open_2)), errno(ctx.block_on(close))), (EINVAL, EINVAL));
+        // The program could close this file while the chain uses it.
+        let (open_3, stat) = ctx.submit_chain((owned(), ops::stat_fd(OPENED)));
+        assert_eq!((errno(ctx.block_on(open_3)), errno(ctx.block_on(stat))), (EINVAL, EINVAL));
+        let (open_4, open_5, close) = ctx.submit_chain((open(), owned(), ops::close_opened()));
+        assert_eq!((errno(ctx.block_on(open_4)), errno(ctx.block_on(open_5))), (EINVAL, EINVAL));
+        drop(close);
+        // A request that is refused does not affect the others.
+        let [bad, good] = ctx.submit([ops::close_opened(), ops::nop()]);
+        assert_eq!((errno(ctx.block_on(bad)), ctx.block_on(good).unwrap()), (EINVAL, ()));
     });
 }
 

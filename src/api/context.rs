@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::backend::Backend;
 use super::block_on::block_on;
-use super::core::{Core, or_abort};
+use super::core::Core;
 use super::op::Op;
 use super::open::OpenOptions;
 use super::ops;
@@ -121,7 +121,7 @@ impl Builder {
             no_inline: !inline,
             fastest_path: fastest_path || backend == Backend::Auto,
         })?;
-        let fd = core.engine.events_fd()? as RawFd;
+        let fd = core.call(|engine| engine.events_fd())? as RawFd;
         Ok(Context { core, fd })
     }
 }
@@ -321,7 +321,7 @@ impl Context {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn cancel_all(&self) -> io::Result<usize> {
-        Ok(or_abort(|| self.core.engine.cancel_all())? as usize)
+        Ok(self.core.call(|engine| engine.cancel_all())? as usize)
     }
 
     /// The backend in use, never [`Backend::Auto`].
@@ -335,7 +335,7 @@ impl Context {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn backend(&self) -> io::Result<Backend> {
-        Ok(Backend::of_number(self.core.engine.backend()?))
+        Ok(Backend::of_number(self.core.call(|engine| engine.backend())?))
     }
 
     /// The most operations that are submitted and whose events are not taken.
@@ -349,7 +349,7 @@ impl Context {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn max_requests(&self) -> io::Result<usize> {
-        Ok(self.core.engine.max_requests()? as usize)
+        Ok(self.core.call(|engine| engine.max_requests())? as usize)
     }
 
     /// Counters since the context was made.
@@ -365,7 +365,7 @@ impl Context {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn stats(&self) -> io::Result<Stats> {
-        let counters = or_abort(|| self.core.engine.stats())?;
+        let counters = self.core.call(|engine| engine.stats())?;
         let crate::context::Counters {
             inflight: in_flight,
             submitted,
@@ -385,7 +385,7 @@ macro_rules! shortcuts {
         /// Operations: each submits the request of the same name of [`ops`](crate::ops).
         impl Context {
             $(
-                #[doc = concat!("Submits [`ops::", stringify!($name), "`](crate::ops::", stringify!($name), ").")]
+                #[doc = concat!("Submits [`ops::", stringify!($name), "`].")]
                 ///
                 /// # Examples
                 /// ```

@@ -19,7 +19,7 @@ use crate::sync::Mutex;
 use super::simulated::Engine;
 
 pub struct Core {
-    pub engine: Engine,
+    engine: Engine,
     table: Mutex<Table>,
     turns: Turns,
     /// Held while an operation takes events, so that [`Self::end`] does not overtake it.
@@ -32,7 +32,7 @@ impl From<Errno> for io::Error {
     }
 }
 
-/// Aborts if the library panics: a bug. Unwinding could free memory that an operation uses.
+/// Aborts if the library panics, which is a bug. Unwinding could free memory that an operation uses.
 pub fn or_abort<T>(call: impl FnOnce() -> T) -> T {
     struct Bomb;
     impl Drop for Bomb {
@@ -56,6 +56,10 @@ impl Core {
         }))
     }
 
+    pub fn call<T>(&self, call: impl FnOnce(&Engine) -> T) -> T {
+        or_abort(|| call(&self.engine))
+    }
+
     pub fn register(&self, state: Arc<dyn Completes>) -> Id {
         self.table.lock().insert(state)
     }
@@ -64,8 +68,14 @@ impl Core {
     pub fn submit(&self, ops: &[Op]) {
         let mut rest = ops;
         while !rest.is_empty() {
-            match or_abort(|| self.engine.submit(&Batch(rest))) {
+            match self.call(|engine| engine.submit(&Batch(rest))) {
                 Ok(accepted) => rest = &rest[accepted as usize..],
+                // Only the first operation or chain is malformed, or longer than the context takes.
+                Err(errno @ Errno(libc::EINVAL | libc::E2BIG)) => {
+                    let first = rest.iter().position(|op| !op.link).map_or(rest.len(), |last| last + 1);
+                    self.refuse(&rest[..first], errno);
+                    rest = &rest[first..];
+                }
                 Err(errno) => return self.refuse(rest, errno),
             }
         }
@@ -82,13 +92,13 @@ impl Core {
 
     pub fn cancel(&self, id: Id) {
         // It may have completed, or belong to a thread that alone may cancel it.
-        or_abort(|| self.engine.cancel(id)).ok();
+        self.call(|engine| engine.cancel(id)).ok();
     }
 
     /// Takes events and completes their operations, without blocking; returns how many.
     pub fn poll(&self) -> io::Result<usize> {
         let mut taken = Taken::new();
-        or_abort(|| self.engine.poll(&mut taken))?;
+        self.call(|engine| engine.poll(&mut taken))?;
         Ok(self.deliver(self.unregister(taken)))
     }
 
@@ -96,7 +106,7 @@ impl Core {
     pub fn poll_once(&self) {
         let Some(taking) = self.taking.try_lock() else { return };
         let mut taken = Taken::new();
-        if or_abort(|| self.engine.poll(&mut taken)).is_ok() {
+        if self.call(|engine| engine.poll(&mut taken)).is_ok() {
             let completions = self.unregister(taken);
             drop(taking);
             self.deliver(completions);
@@ -111,7 +121,7 @@ impl Core {
     ) -> io::Result<()> {
         while let Turn::Mine(left) = self.turns.take(deadline, done) {
             let mut taken = Taken::new();
-            let answer = or_abort(|| self.engine.wait(&mut taken, 1, nanoseconds(left)));
+            let answer = self.call(|engine| engine.wait(&mut taken, 1, nanoseconds(left)));
             self.turns.give_back();
             self.deliver(self.unregister(taken));
             answer?;
@@ -126,7 +136,7 @@ impl Core {
     /// Changes what the threads in [`Self::run_until`] wait for.
     pub fn change(&self, change: impl FnOnce(&mut super::turns::State)) {
         if self.turns.change(change) {
-            or_abort(|| self.engine.wake()).ok();
+            self.call(|engine| engine.wake()).ok();
         }
     }
 
@@ -136,7 +146,7 @@ impl Core {
     pub fn end(&self) -> bool {
         let mut taken = Taken::new();
         taken.room = u32::MAX;
-        if !or_abort(|| self.engine.end(&mut taken)) {
+        if !self.call(|engine| engine.end(&mut taken)) {
             return false;
         }
         let taking = self.taking.lock();

@@ -23,5 +23,5 @@ pub use backend::{Backend, Probe};
 pub use context::{Builder, Context, Stats};
 pub use op::Op;
 pub use open::OpenOptions;
-pub use owned::{CWD, Cwd, Descriptor, IoBuf, IoBufMut, Metadata, Slice};
+pub use owned::{CWD, Cwd, Descriptor, IoBuf, IoBufMut, Metadata, OPENED, Opened, Slice};
 pub use request::{Request, Requests};

@@ -32,8 +32,8 @@ use std::path::Path;
 
 use super::open::OpenOptions;
 use super::owned::{
-    CWD, Close, Descriptor, IoBuf, IoBufMut, MASK, Metadata, OnFd, OnPath, Open, PathCall, Reading, ReadingParts, Stat,
-    Writing, WritingParts,
+    CWD, Close, Descriptor, IoBuf, IoBufMut, MASK, Metadata, OPENED, OnFd, OnPath, Open, PathCall, Reading,
+    ReadingParts, Stat, Writing, WritingParts,
 };
 use super::request::Request;
 use crate::context::IovecBuf;
@@ -130,6 +130,19 @@ documented! {
         let call = PathCall { code: Code::Openat, flags: options.flags(), mode: options.permissions() };
         Request::new(Open(OnPath::new(dir, path.as_ref(), call)))
     };
+
+    /// Opens a file for the operations behind it in the chain, which use it as [`OPENED`](crate::OPENED), up to a
+    /// [`close_opened`]. Elsewhere it fails with `EINVAL`. See openat(2).
+    example "let request = ops::open_for_chain(caio::CWD, \"/etc/passwd\", caio::OpenOptions::new().read(true));"
+    fn open_for_chain<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, options: &OpenOptions) -> Request<io::Result<()>> = {
+        let call = PathCall { code: Code::Openat, flags: options.flags(), mode: options.permissions() };
+        Request::for_chain(OnPath::new(dir, path.as_ref(), call))
+    };
+
+    /// Closes the file that the nearest [`open_for_chain`] before it in the chain has opened. It runs whenever that succeeded,
+    /// whatever became of the operations between.
+    example "let request = ops::close_opened();"
+    fn close_opened<>() -> Request<io::Result<()>> = Request::new(OnFd { fd: OPENED, op: Op::of(Code::Close) });
 
     /// Closes a descriptor. After `ECANCELED` and after an error of submission it is closed as if it were dropped. See close(2).
     example "ctx.block_on(ctx.submit(ops::close(File::open(\"/etc/passwd\")?)))?;"

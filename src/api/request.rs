@@ -31,6 +31,8 @@ use crate::op::{self, field};
 pub struct Request<O> {
     state: Arc<dyn Pending<O>>,
     options: Options,
+    /// It opens a file that its chain closes, so that its result is no descriptor.
+    for_chain: bool,
 }
 
 #[derive(Default)]
@@ -49,7 +51,11 @@ impl<O> fmt::Debug for Request<O> {
 
 impl<O> Request<O> {
     pub(super) fn new<T: Operation<Output = O>>(data: T) -> Self {
-        Self { state: state::new(data), options: Options::default() }
+        Self { state: state::new(data), options: Options::default(), for_chain: false }
+    }
+
+    pub(super) fn for_chain<T: Operation<Output = O>>(data: T) -> Self {
+        Self { for_chain: true, ..Self::new(data) }
     }
 
     /// Stops the operation with `ETIMEDOUT` when it takes longer. The time starts when the context accepts the operation, or for
@@ -193,13 +199,15 @@ tuples! {
 pub struct Submission<'a> {
     core: &'a Arc<Core>,
     ops: Vec<op::Op>,
+    /// Which of them are [`Request::for_chain`].
+    for_chain: Vec<bool>,
     /// Requests that are malformed: a path with a null byte, an option that the operation does not have.
     malformed: Vec<(Arc<dyn Completes>, Errno)>,
 }
 
 impl<'a> Submission<'a> {
     pub fn new(core: &'a Arc<Core>) -> Self {
-        Self { core, ops: Vec::new(), malformed: Vec::new() }
+        Self { core, ops: Vec::new(), for_chain: Vec::new(), malformed: Vec::new() }
     }
 
     fn add<O>(&mut self, request: Request<O>) -> Op<O> {
@@ -209,6 +217,7 @@ impl<'a> Submission<'a> {
             Ok(op) => {
                 let user_data = self.core.register(as_completes(state.clone()));
                 self.ops.push(op::Op { user_data, ..op });
+                self.for_chain.push(request.for_chain);
                 Some(user_data)
             }
             Err(errno) => {
@@ -220,9 +229,28 @@ impl<'a> Submission<'a> {
     }
 
     pub fn send(self) {
-        let Self { core, ops, malformed } = self;
+        let Self { core, ops, for_chain, malformed } = self;
+        // One that is no member of a chain yields a number that its output does not own.
+        let is_outside = |at: &usize| for_chain[*at];
+        let outside: Vec<_> = (0..ops.len()).filter(is_outside).map(|at| ops[at]).collect();
+        let ops: Vec<_> = (0..ops.len()).filter(|at| !is_outside(at)).map(|at| ops[at]).collect();
+        core.refuse(&outside, Errno(libc::EINVAL));
         malformed.into_iter().for_each(|(state, errno)| state.complete(Outcome::Refused(errno)));
         core.submit(&ops);
+    }
+
+    /// Whether a close of the chain belongs to each [`Request::for_chain`], and each use of an opened file lies between. Another
+    /// open yields a descriptor that the program may close at any time.
+    fn closes_what_it_opens(&self) -> bool {
+        let mut is_open = false;
+        for (op, for_chain) in self.ops.iter().zip(&self.for_chain) {
+            if op.uses_opened() && !is_open || op.code.opens_fd() && is_open {
+                return false;
+            }
+            let closes = op.code == op::Code::Close && op.fd == op::OPENED;
+            is_open = (is_open || *for_chain) && !closes;
+        }
+        !is_open
     }
 
     /// Each operation starts only after the one before it has succeeded in full.
@@ -230,11 +258,15 @@ impl<'a> Submission<'a> {
         if let Some((_, before)) = self.ops.split_last_mut() {
             before.iter_mut().for_each(|op| op.link = true);
         }
-        if self.malformed.is_empty() {
+        if !self.closes_what_it_opens() {
+            self.core.refuse(&self.ops, Errno(libc::EINVAL));
+            (self.ops, self.for_chain) = (Vec::new(), Vec::new());
+            self.send();
+        } else if self.malformed.is_empty() {
             self.core.submit(&self.ops);
         } else {
             self.core.refuse(&self.ops, Errno(libc::ECANCELED));
-            self.ops.clear();
+            (self.ops, self.for_chain) = (Vec::new(), Vec::new());
             self.send();
         }
     }

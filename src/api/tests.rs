@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Context, Op, Slice, ops};
+use super::{CWD, Context, Op, Slice, ops};
 
 /// A file for the real core. The simulated one has no files.
 struct Any(#[cfg(not(miri))] std::fs::File);
@@ -12,7 +12,7 @@ struct Any(#[cfg(not(miri))] std::fs::File);
 #[cfg(miri)]
 impl std::os::fd::AsFd for Any {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        crate::api::owned::borrowed(self, 0)
+        super::owned::borrowed(self, 0)
     }
 }
 #[cfg(not(miri))]
@@ -65,7 +65,7 @@ fn memory_outlives_a_dropped_operation() {
     for _ in 0..4 {
         drop(ctx.read_at(file(), vec![0; 64], 0));
         drop(ctx.readv_at(file(), vec![Box::new([0; 16]), Box::new([0; 16])], 0));
-        drop(ctx.stat(crate::CWD, "/"));
+        drop(ctx.stat(CWD, "/"));
         drop(ctx.read(pipe.clone(), vec![0; 64]));
         ctx.read_at(file(), vec![0; 64].into_boxed_slice(), 0).detach();
         ctx.poll().unwrap();

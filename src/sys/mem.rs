@@ -118,7 +118,9 @@ impl IovecBuf {
         Ok(Self(parts))
     }
 
-    /// Parts of the caller's memory. An operation may get them only while they stay valid and untouched.
+    /// Parts of the caller's memory. An operation may get them only while they stay valid and untouched. For the Rust API, which
+    /// not every system has.
+    #[allow(dead_code)]
     pub fn list(parts: impl Iterator<Item = (Memory, usize)>) -> Self {
         Self(parts.map(|(part, iov_len)| iovec { iov_base: part.address(), iov_len }).collect())
     }

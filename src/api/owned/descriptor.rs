@@ -7,7 +7,7 @@ use super::path::OnPath;
 use crate::api::state::{Operation, Outcome};
 use crate::context::AT_FDCWD;
 use crate::error::Result;
-use crate::op::{Code, Op};
+use crate::op::{self, Code, Op};
 
 mod sealed {
     pub trait Sealed {}
@@ -64,6 +64,46 @@ impl sealed::Sealed for Cwd {}
 impl Descriptor for Cwd {
     fn raw(&self) -> RawFd {
         AT_FDCWD
+    }
+}
+
+/// The type of [`OPENED`].
+///
+/// # Examples
+/// ```
+/// let file: caio::Opened = caio::OPENED;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Opened;
+
+/// In a chain: the file that [`ops::open_for_chain`](crate::ops::open_for_chain) has opened before it. Elsewhere the operation
+/// fails with `EINVAL`.
+///
+/// # Examples
+/// Read a file with one submission:
+/// ```
+/// use caio::{CWD, OPENED, OpenOptions, ops};
+/// # let ctx = caio::Context::new()?;
+/// let (open, read, close) = ctx.submit_chain((
+///     ops::open_for_chain(CWD, "/etc/os-release", OpenOptions::new().read(true)),
+///     ops::read_at(OPENED, Vec::with_capacity(4096), 0),
+///     ops::close_opened(),
+/// ));
+/// let (size, content) = ctx.block_on(async {
+///     open.await?;
+///     let (size, content) = read.await;
+///     close.await?;
+///     std::io::Result::Ok((size?, content))
+/// })?;
+/// assert_eq!(content.len(), size);
+/// # std::io::Result::Ok(())
+/// ```
+pub const OPENED: Opened = Opened;
+
+impl sealed::Sealed for Opened {}
+impl Descriptor for Opened {
+    fn raw(&self) -> RawFd {
+        op::OPENED
     }
 }
 

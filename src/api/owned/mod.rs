@@ -11,7 +11,7 @@ mod transfer;
 mod vectored;
 
 pub use buffer::{IoBuf, IoBufMut, Slice};
-pub use descriptor::{CWD, Close, Cwd, Descriptor, OnFd, Open, borrowed};
+pub use descriptor::{CWD, Close, Cwd, Descriptor, OPENED, OnFd, Open, Opened, borrowed};
 pub use path::{OnPath, PathCall};
 pub use stat::{MASK, Metadata, Stat};
 pub use transfer::{Reading, Writing};

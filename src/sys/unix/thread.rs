@@ -70,6 +70,7 @@ extern "C" fn run<Body: FnOnce()>(start: *mut c_void) -> *mut c_void {
     // SAFETY: `spawn` made it, and passes ownership.
     let Start { name, body } = *unsafe { Box::from_raw(start.cast::<Start<Body>>()) };
     name_thread(name);
+    crate::sync::panic_point("thread");
     body();
     ptr::null_mut()
 }
