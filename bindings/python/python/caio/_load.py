@@ -27,8 +27,7 @@ def _register_hooks() -> None:
     from . import _native
 
     atexit.register(_native._at_exit)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_native._after_fork)
+    os.register_at_fork(after_in_child=_native._after_fork)
 
 
 _hooks_registered = False
