@@ -223,8 +223,8 @@ impl LoopContext {
     }
 
     /// Sends from `offset` of a file as much as fits; returns how many bytes were sent.
-    fn _send_some(slf: &Bound<'_, Self>, socket: i64, fd: i64, offset: u64, count: usize) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::send_file(descriptor(fd)?, descriptor(socket)?, offset, count), 0, None)
+    fn _send_some(slf: &Bound<'_, Self>, target: i64, fd: i64, offset: u64, count: usize) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::send_file(descriptor(fd)?, descriptor(target)?, offset, count), 0, None)
     }
 
     /// Changes the size of a file.

@@ -27,7 +27,8 @@ def _register_hooks() -> None:
     from . import _native
 
     atexit.register(_native._at_exit)
-    os.register_at_fork(after_in_child=_native._after_fork)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_native._after_fork)
 
 
 _hooks_registered = False

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
 from ._files import FileMethods, PathLike, Record
+from ._positioned import pread
 
 _T = TypeVar("_T")
 
@@ -84,10 +86,25 @@ class ThreadFileMethods(FileMethods):
     async def _copy_range(self, source: int, target: int, offset: int, count: int) -> int:
         return await self._call(_copy, source, target, offset, min(count, _PIECE))
 
-    async def _send_some(self, socket: int, fd: int, offset: int, count: int) -> int:
-        if hasattr(os, "sendfile"):
-            return await self._call(os.sendfile, socket, fd, offset, count)
-        return await self._call(_send, socket, fd, offset, min(count, _PIECE))
+    async def _send_some(self, target: int, fd: int, offset: int, count: int) -> int:
+        return await self._call(os.sendfile, target, fd, offset, count)
+
+    async def sendfile(self, sock: socket.socket | int, fd: int, offset: int = 0, count: int | None = None) -> int:
+        """Sends a file, or ``count`` bytes of it, to a socket or a pipe; returns how many bytes were sent."""
+        if hasattr(os, "sendfile") or isinstance(sock, int):
+            return await super().sendfile(sock, fd, offset, count)
+        sent = 0
+        while count is None or sent < count:
+            most = _PIECE if count is None else min(_PIECE, count - sent)
+            data = await self._call(pread, fd, most, offset + sent)
+            if not data:
+                break
+            if sock.gettimeout() == 0:
+                await self.loop.sock_sendall(sock, data)
+            else:
+                await self._call(sock.sendall, data)
+            sent += len(data)
+        return sent
 
 
 class _Opening:
@@ -99,7 +116,8 @@ class _Opening:
         self._wanted = True
 
     def run(self, path: PathLike, flags: int, mode: int, dir_fd: int | None) -> int:
-        fd = os.open(path, flags, mode, dir_fd=dir_fd)
+        # Without O_BINARY, Windows changes the ends of lines.
+        fd = os.open(path, flags | getattr(os, "O_BINARY", 0), mode, dir_fd=dir_fd)
         with self._lock:
             self._fd = fd
             if not self._wanted:
@@ -123,19 +141,8 @@ def _records(path: PathLike) -> list[Record]:
 
 def _copy(source: int, target: int, offset: int, count: int) -> int:
     """Copies to the current position of the target."""
-    data = memoryview(_pread(source, count, offset))
+    data = memoryview(pread(source, count, offset))
     copied = 0
     while copied < len(data):
         copied += os.write(target, data[copied:])
     return copied
-
-
-def _send(socket: int, fd: int, offset: int, count: int) -> int:
-    return os.write(socket, _pread(fd, count, offset))
-
-
-def _pread(fd: int, count: int, offset: int) -> bytes:
-    if hasattr(os, "pread"):
-        return os.pread(fd, count, offset)
-    os.lseek(fd, offset, os.SEEK_SET)
-    return os.read(fd, count)

@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+from ._positioned import pread, pwrite
 from .abstract import AbstractContext, AbstractOperation
 
 __all__ = ["Context", "OpCode", "Operation"]
@@ -113,12 +114,12 @@ class Operation(AbstractOperation):
 
 
 def _read(operation: Operation) -> int:
-    operation._data = os.pread(operation._fd, operation._nbytes, operation._offset)
+    operation._data = pread(operation._fd, operation._nbytes, operation._offset)
     return len(operation._data)
 
 
 def _write(operation: Operation) -> int:
-    operation.written = os.pwrite(operation._fd, operation._payload, operation._offset)
+    operation.written = pwrite(operation._fd, operation._payload, operation._offset)
     return operation.written
 
 
