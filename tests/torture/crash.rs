@@ -13,6 +13,8 @@ mod copy;
 mod disk;
 #[path = "crash/records.rs"]
 mod records;
+#[path = "crash/replace.rs"]
+mod replace;
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
