@@ -27,8 +27,8 @@ use filters::{no_random_source, socket_calls_enosys, socket_calls_eperm, the_las
 use limits::{little_memory, no_descriptors, no_locked_memory, no_threads};
 use seccomp::{Above, deny, deny_above};
 use substitutes::{
-    eventfd_without_read_and_write, substitutes_for_eacces, substitutes_for_enosys, substitutes_for_eperm,
-    transfers_by_the_newest_calls, transfers_by_vectored_calls,
+    eventfd_without_read_and_write, older_calls_for_enosys, older_calls_for_eperm, substitutes_for_eacces,
+    substitutes_for_enosys, substitutes_for_eperm, transfers_by_the_newest_calls, transfers_by_vectored_calls,
 };
 use support::case::Case;
 use support::files::{Dir, Folder, pattern};
@@ -371,6 +371,7 @@ promises! {
         no_descriptors, no_threads, no_locked_memory, little_memory,
         no_random_source, socket_calls_enosys, socket_calls_eperm, the_last_descriptor,
         substitutes_for_eperm, substitutes_for_enosys, substitutes_for_eacces,
+        older_calls_for_eperm, older_calls_for_enosys,
         transfers_by_vectored_calls, transfers_by_the_newest_calls, eventfd_without_read_and_write,
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_long};
 
 use super::filter::or_else;
-use super::fs::{BAD, needs_no_directory};
+use super::fs::{BAD, mode_of, needs_no_directory};
 use super::mem::Memory;
 use super::{check, itself};
 use crate::error::{Errno, Result};
@@ -73,8 +73,7 @@ pub fn fchownat(dir: i32, path: &CStr, owner: u32, group: u64, flags: u32) -> Re
         check(unsafe { libc::fchownat(dir, path.as_ptr(), owner, group, flags as i32) }.into())
     };
     let without = || match flags & !EMPTY_PATH {
-        // SAFETY: takes no memory.
-        _ if itself::is_meant(path, flags) => check(unsafe { libc::fchown(dir, owner, group) }.into()),
+        _ if itself::is_meant(path, flags) => chown_itself(dir, owner, group),
         // SAFETY: as above.
         0 if needs_no_directory(dir, path) => check(unsafe { libc::chown(path.as_ptr(), owner, group) }.into()),
         // SAFETY: as above.
@@ -82,6 +81,18 @@ pub fn fchownat(dir: i32, path: &CStr, owner: u32, group: u64, flags: u32) -> Re
         _ => call(dir, path),
     };
     or_else(|| call(dir, path), || call(BAD, c"x"), without)
+}
+
+fn chown_itself(fd: i32, owner: u32, group: u32) -> Result<u64> {
+    // SAFETY: takes no memory.
+    match check(unsafe { libc::fchown(fd, owner, group) }.into()) {
+        // It has O_PATH, or is AT_FDCWD.
+        Err(Errno(libc::EBADF)) => itself::by_path(fd, |path| {
+            // SAFETY: the path is NUL-terminated and outlives the call.
+            found(check(unsafe { libc::chown(path.as_ptr(), owner, group) }.into()))
+        }),
+        answer => answer,
+    }
 }
 
 /// The size of the two struct timespec of utimensat(2).
@@ -155,8 +166,11 @@ fn old_faccessat(dir: i32, path: &CStr, mode: u32, flags: u32) -> Result<u64> {
 fn old_access(dir: i32, path: &CStr, mode: u32, flags: u32) -> Result<u64> {
     // SAFETY: take no memory.
     let same_ids = unsafe { libc::getuid() == libc::geteuid() && libc::getgid() == libc::getegid() };
-    if flags & NOFOLLOW == 0 && same_ids {
-        return plain_faccessat(dir, path, mode);
+    if same_ids {
+        let is_link =
+            flags & NOFOLLOW != 0 && mode_of(dir, path, libc::AT_SYMLINK_NOFOLLOW) & libc::S_IFMT == libc::S_IFLNK;
+        // A symbolic link has all permissions.
+        return if is_link { Ok(0) } else { plain_faccessat(dir, path, mode) };
     }
     // The C library checks the permission bits.
     // SAFETY: the path is NUL-terminated and outlives the call.

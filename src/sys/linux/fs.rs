@@ -234,12 +234,17 @@ pub fn open_may_block(dir: i32, path: &CStr, flags: u32) -> bool {
         return false;
     }
     let follow = if flags as i32 & libc::O_NOFOLLOW != 0 { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
+    let mode = mode_of(dir, path, follow);
+    matches!(mode & libc::S_IFMT, libc::S_IFIFO | libc::S_IFCHR)
+}
+
+/// A file's type and mode; 0 if there is no such file.
+pub(super) fn mode_of(dir: i32, path: &CStr, follow: i32) -> libc::mode_t {
     // SAFETY: stat is plain data, filled by the call.
     let mut stat: libc::stat64 = unsafe { std::mem::zeroed() };
     // SAFETY: the path is NUL-terminated; `stat` is live and large enough.
     let answer = unsafe { libc::fstatat64(dir, path.as_ptr(), &raw mut stat, follow) };
-    let mode = if answer == 0 { stat.st_mode } else { mode_by_statx(dir, path, follow) };
-    matches!(mode & libc::S_IFMT, libc::S_IFIFO | libc::S_IFCHR)
+    if answer == 0 { stat.st_mode } else { mode_by_statx(dir, path, follow) }
 }
 
 /// A file's type and mode, for where fstatat(2) is forbidden; 0 if there is no such file.

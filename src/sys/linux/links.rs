@@ -69,11 +69,15 @@ pub fn linkat(dir: i32, path: &CStr, to_dir: i32, to: &CStr, flags: u32) -> Resu
 pub fn mknodat(dir: i32, path: &CStr, mode: u32, device: u64) -> Result<u64> {
     // SAFETY: the path is NUL-terminated and outlives the call.
     let call = |dir, path: &CStr| check(unsafe { libc::mknodat(dir, path.as_ptr(), mode, device as _) }.into());
+    // mknod(3) of the C library is mknodat(2).
+    #[cfg(target_arch = "x86_64")]
     let without = || match needs_no_directory(dir, path) {
         // SAFETY: as above.
-        true => check(unsafe { libc::mknod(path.as_ptr(), mode, device as _) }.into()),
+        true => check(unsafe { libc::syscall(libc::SYS_mknod, path.as_ptr(), mode, device) } as i64),
         false => call(dir, path),
     };
+    #[cfg(not(target_arch = "x86_64"))]
+    let without = || call(dir, path);
     or_else(|| call(dir, path), || call(BAD, c"x"), without)
 }
 

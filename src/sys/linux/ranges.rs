@@ -49,7 +49,7 @@ pub fn splice(copy: &Copy, flags: u32) -> Result<u64> {
 
 /// Whether two descriptors are of the same file, and the ranges of the copy overlap: copy_file_range(2) refuses that.
 pub fn overlaps(copy: &Copy) -> bool {
-    let (Ok(from), Ok(to)) = (super::rw::stat(copy.from), super::rw::stat(copy.to)) else { return true };
+    let (Ok(from), Ok(to)) = (super::rw::stat(copy.from), super::rw::stat(copy.to)) else { return false };
     if (from.st_dev, from.st_ino) != (to.st_dev, to.st_ino) {
         return false;
     }
