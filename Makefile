@@ -115,7 +115,7 @@ WINDOWS_TARGET  ?= x86_64-pc-windows-gnu
 WINDOWS_PROFILE ?= release
 windows_built    = $(TARGET_DIR)/$(WINDOWS_TARGET)/$(if $(filter dev,$(WINDOWS_PROFILE)),debug,$(WINDOWS_PROFILE))
 install-windows: ## install for Windows: caio.dll, libcaio.dll.a, libcaio.a, caio.h, caio.pc
-	$(CARGO) build --profile $(WINDOWS_PROFILE) --lib --target $(WINDOWS_TARGET) $(CARGO_FLAGS)
+	$(CARGO) build --profile $(WINDOWS_PROFILE) --lib --features capi --target $(WINDOWS_TARGET) $(CARGO_FLAGS)
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)'
 	$(INSTALL) -m 755 $(windows_built)/caio.dll '$(DESTDIR)$(BINDIR)'
 	$(INSTALL) -m 644 $(windows_built)/libcaio.dll.a $(windows_built)/libcaio.a '$(DESTDIR)$(LIBDIR)'
