@@ -17,7 +17,7 @@ needs() {
     }
 }
 
-for part in ${PARTS:-cxx loops build kit languages}; do
+for part in ${PARTS:-cxx loops build kit languages rust}; do
     # shellcheck disable=SC1090
     . "$root/tests/shell/ecosystem/$part.sh"
 done
