@@ -134,6 +134,60 @@ fn files_are_opened_described_renamed_and_removed() {
 }
 
 #[test]
+fn links_attributes_and_copies_are_made() {
+    on_each(|ctx| {
+        let folder = Folder::new("more");
+        let file = folder.file(b"0123456789");
+        let dir = Arc::new(File::open(&folder.0).unwrap());
+        let run = |request: caio::Request<io::Result<()>>| ctx.block_on(ctx.submit(request)).expect("success");
+        run(ops::link(dir.clone(), "file", dir.clone(), "second"));
+        run(ops::symlink("file", dir.clone(), "symbolic"));
+        let (size, target) = ctx.block_on(ctx.submit(ops::read_link(dir.clone(), "symbolic", Vec::with_capacity(100))));
+        assert_eq!((size.unwrap(), &target[..]), (4, &b"file"[..]));
+        run(ops::mkdir(dir.clone(), "sub", 0o755));
+        run(ops::rename_between(dir.clone(), "second", Arc::new(File::open(folder.0.join("sub")).unwrap()), "moved"));
+        assert!(folder.0.join("sub/moved").exists());
+        run(ops::chmod(dir.clone(), "file", 0o640));
+        run(ops::access(dir.clone(), "file", libc::R_OK as u32));
+        assert_eq!(ctx.block_on(ctx.stat(dir.clone(), "file")).unwrap().mode() & 0o777, 0o640);
+        let (size, entries) = ctx.block_on(ctx.submit(ops::read_dir(dir.clone(), Vec::with_capacity(4096))));
+        assert!(size.unwrap() == entries.len() && entries.windows(9).any(|bytes| bytes == b"symbolic\0"));
+        // The offset in the destination is read when the operation is accepted.
+        let copy = ops::copy_range(file.clone(), 2, file.clone(), Some(20), 3).full();
+        assert_eq!(ctx.block_on(ctx.submit(copy)).unwrap(), 3);
+        assert_eq!(&fs::read(folder.0.join("file")).unwrap()[20..], b"234");
+        let (read, write) = pipe();
+        assert_eq!(ctx.block_on(ctx.submit(ops::sendfile(file.clone(), 1, write, 4))).unwrap(), 4);
+        assert_eq!(ctx.block_on(ctx.read(read, vec![0; 9])).1, b"1234");
+        assert_eq!(ctx.block_on(ctx.submit(ops::seek(file.clone(), 5, libc::SEEK_SET as u32))).unwrap(), 5);
+        assert_eq!(ctx.block_on(ctx.read(file.clone(), vec![0; 2])).1, b"56");
+        run(ops::advise(file.clone(), 0, 0, libc::POSIX_FADV_RANDOM as u32));
+        run(ops::syncfs(file.clone()));
+    });
+}
+
+#[test]
+fn an_attribute_comes_back_as_it_was_set() {
+    on_each(|ctx| {
+        let folder = Folder::new("attributes");
+        let file = folder.file(b"");
+        let set = ops::set_xattr(file.clone(), "user.name", "value");
+        match ctx.block_on(ctx.submit(set)).0 {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => return,
+            result => assert_eq!(result.unwrap(), 0),
+        }
+        let get = |buffer| ctx.block_on(ctx.submit(ops::get_xattr(file.clone(), "user.name", buffer)));
+        let (size, value) = get(Vec::with_capacity(64));
+        assert_eq!((size.unwrap(), &value[..]), (5, &b"value"[..]));
+        // Without room, the result is the size that is needed.
+        let (size, value) = get(Vec::new());
+        assert_eq!((size.unwrap(), value.len()), (5, 0));
+        let (size, names) = ctx.block_on(ctx.submit(ops::list_xattr(file.clone(), Vec::with_capacity(4096))));
+        assert!(size.unwrap() > 0 && names.windows(10).any(|bytes| bytes == b"user.name\0"));
+    });
+}
+
+#[test]
 fn options_that_an_operation_does_not_have_are_refused() {
     on_each(|ctx| {
         let file = Arc::new(File::open("/etc/passwd").unwrap());

@@ -32,8 +32,8 @@ use std::path::Path;
 
 use super::open::OpenOptions;
 use super::owned::{
-    CWD, Close, Descriptor, IoBuf, IoBufMut, MASK, Metadata, OPENED, OnFd, OnPath, Open, PathCall, Reading,
-    ReadingParts, Stat, Writing, WritingParts,
+    CWD, Close, Copying, Descriptor, Entries, Getting, IoBuf, IoBufMut, MASK, Metadata, OPENED, OnFd, OnFdSize, OnPath,
+    Open, PathCall, Reading, ReadingParts, Setting, Stat, Writing, WritingParts, name,
 };
 use super::request::Request;
 use crate::context::IovecBuf;
@@ -41,6 +41,11 @@ use crate::op::{CURRENT, Code, Op};
 
 /// A buffer comes back with the number of bytes that were moved.
 type Transfer<B> = Request<(io::Result<usize>, B)>;
+
+/// A call on a path without flags and a mode.
+fn call(code: Code) -> PathCall {
+    PathCall { code, flags: 0, mode: 0 }
+}
 
 macro_rules! documented {
     ($(
@@ -180,6 +185,81 @@ documented! {
         let flags = libc::AT_REMOVEDIR as u32;
         Request::new(OnPath::new(dir, path.as_ref(), PathCall { code: Code::Unlinkat, flags, mode: 0 }))
     };
+
+    /// Renames a file into another directory. Set `RENAME_*` with [`Request::flags`]. See renameat2(2).
+    example "let request = ops::rename_between(caio::CWD, \"old\", File::open(\"/tmp\")?, \"new\");"
+    fn rename_between<F: Descriptor, P: AsRef<Path>, G: Descriptor, Q: AsRef<Path>>(dir: F, from: P, to_dir: G, to: Q) -> Request<io::Result<()>> =
+        Request::new(OnPath::new(dir, from.as_ref(), call(Code::Renameat)).and(to.as_ref()).from(to_dir));
+
+    /// Makes `to` another name of the file `from`. Set `AT_*` with [`Request::flags`]. See linkat(2).
+    example "let request = ops::link(caio::CWD, \"name\", caio::CWD, \"other name\");"
+    fn link<F: Descriptor, P: AsRef<Path>, G: Descriptor, Q: AsRef<Path>>(dir: F, from: P, to_dir: G, to: Q) -> Request<io::Result<()>> =
+        Request::new(OnPath::new(dir, from.as_ref(), call(Code::Linkat)).and(to.as_ref()).from(to_dir));
+
+    /// Makes a symbolic link at `path` that says `target`. See symlinkat(2).
+    example "let request = ops::symlink(\"target\", caio::CWD, \"link\");"
+    fn symlink<P: AsRef<Path>, F: Descriptor, Q: AsRef<Path>>(target: P, dir: F, path: Q) -> Request<io::Result<()>> =
+        Request::new(OnPath::new(dir, target.as_ref(), call(Code::Symlinkat)).and(path.as_ref()));
+
+    /// Reads what a symbolic link says. See readlinkat(2).
+    example "let request = ops::read_link(caio::CWD, \"link\", Vec::with_capacity(4096));"
+    fn read_link<F: Descriptor, P: AsRef<Path>, B: IoBufMut>(dir: F, path: P, buffer: B) -> Transfer<B> =
+        Request::new(Getting { fd: dir, code: Code::Readlinkat, name: Some(name(path.as_ref())), buffer });
+
+    /// Reads entries of a directory, as `struct linux_dirent64`; 0 at the end. See getdents64(2).
+    example "let (size, entries) = ctx.block_on(ctx.submit(ops::read_dir(File::open(\"/\")?, Vec::with_capacity(4096))));\nassert!(size? > 0);"
+    fn read_dir<F: Descriptor, B: IoBufMut>(fd: F, buffer: B) -> Transfer<B> =
+        Request::new(Entries { fd, buffer });
+
+    /// Sets the permissions of a file. Set `AT_*` with [`Request::flags`]. See fchmodat2(2).
+    example "let request = ops::chmod(caio::CWD, \"name\", 0o644);"
+    fn chmod<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, mode: u32) -> Request<io::Result<()>> =
+        Request::new(OnPath::new(dir, path.as_ref(), PathCall { mode, ..call(Code::Fchmodat) }));
+
+    /// Checks the access to a file: `R_OK`, `W_OK`, `X_OK`, or 0 for its existence. See faccessat2(2).
+    example "ctx.block_on(ctx.submit(ops::access(caio::CWD, \"/etc/passwd\", 0)))?;"
+    fn access<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, mode: u32) -> Request<io::Result<()>> =
+        Request::new(OnPath::new(dir, path.as_ref(), PathCall { mode, ..call(Code::Faccessat) }));
+
+    /// Gets an extended attribute. See fgetxattr(2).
+    example "let request = ops::get_xattr(File::open(\"/etc/passwd\")?, \"user.name\", Vec::with_capacity(256));"
+    fn get_xattr<F: Descriptor, N: AsRef<Path>, B: IoBufMut>(fd: F, attribute: N, buffer: B) -> Transfer<B> =
+        Request::new(Getting { fd, code: Code::Fgetxattr, name: Some(name(attribute.as_ref())), buffer });
+
+    /// Sets an extended attribute. Set `XATTR_*` with [`Request::flags`]. The result is 0. See fsetxattr(2).
+    example "let request = ops::set_xattr(File::open(\"/etc/passwd\")?, \"user.name\", \"value\");"
+    fn set_xattr<F: Descriptor, N: AsRef<Path>, B: IoBuf>(fd: F, attribute: N, value: B) -> Transfer<B> =
+        Request::new(Setting { fd, code: Code::Fsetxattr, name: name(attribute.as_ref()), buffer: value });
+
+    /// Lists the extended attributes. See flistxattr(2).
+    example "let request = ops::list_xattr(File::open(\"/etc/passwd\")?, Vec::with_capacity(4096));"
+    fn list_xattr<F: Descriptor, B: IoBufMut>(fd: F, buffer: B) -> Transfer<B> =
+        Request::new(Getting { fd, code: Code::Flistxattr, name: None, buffer });
+
+    /// Copies `len` bytes from `offset` of a file to `to_offset` of another, or to its current position. The output is the number
+    /// of bytes. See copy_file_range(2).
+    example "let request = ops::copy_range(File::open(\"/etc/passwd\")?, 0, std::io::stdout(), None, 100).full();"
+    fn copy_range<F: Descriptor, T: Descriptor>(from: F, offset: u64, to: T, to_offset: Option<u64>, len: u64) -> Request<io::Result<u64>> =
+        Request::new(Copying { code: Code::CopyRange, from, offset, to, to_offset: to_offset.map(Box::new), len });
+
+    /// Sends `len` bytes from `offset` of a file to a socket, a pipe or a file. See sendfile(2).
+    example "let request = ops::sendfile(File::open(\"/etc/passwd\")?, 0, std::io::stdout(), 100);"
+    fn sendfile<F: Descriptor, T: Descriptor>(from: F, offset: u64, to: T, len: u64) -> Request<io::Result<u64>> =
+        Request::new(Copying { code: Code::Sendfile, from, offset, to, to_offset: None, len });
+
+    /// Moves the current position, or finds data or a hole. `whence` is `SEEK_*`. The output is the new position. See lseek(2).
+    example "let request = ops::seek(File::open(\"/etc/passwd\")?, 0, 2);"
+    fn seek<F: Descriptor>(fd: F, offset: i64, whence: u32) -> Request<io::Result<u64>> =
+        Request::new(OnFdSize(OnFd { fd, op: Op { offset: offset as u64, sys_flags: whence, ..Op::of(Code::Seek) } }));
+
+    /// Tells the kernel how a range of a file will be used. `advice` is `POSIX_FADV_*`. See posix_fadvise(2).
+    example "let request = ops::advise(File::open(\"/etc/passwd\")?, 0, 0, 3);"
+    fn advise<F: Descriptor>(fd: F, offset: u64, len: u64, advice: u32) -> Request<io::Result<()>> =
+        Request::new(OnFd { fd, op: Op { offset, len, sys_flags: advice, ..Op::of(Code::Fadvise) } });
+
+    /// Syncs the file system of a file. See syncfs(2).
+    example "let request = ops::syncfs(File::open(\"/etc/passwd\")?);"
+    fn syncfs<F: Descriptor>(fd: F) -> Request<io::Result<()>> = Request::new(OnFd { fd, op: Op::of(Code::Syncfs) });
 
     /// Creates a directory with these permissions. See mkdirat(2).
     example "let request = ops::mkdir(caio::CWD, \"name\", 0o755);"

@@ -131,6 +131,21 @@ impl<F: Descriptor> Operation for OnFd<F> {
     }
 }
 
+/// The same, for a call whose result is a number.
+pub struct OnFdSize<F>(pub OnFd<F>);
+
+impl<F: Descriptor> Operation for OnFdSize<F> {
+    type Output = io::Result<u64>;
+
+    fn describe(&mut self) -> Result<Op> {
+        self.0.describe()
+    }
+
+    fn finish(self, outcome: Outcome) -> Self::Output {
+        outcome.result()
+    }
+}
+
 /// Opens a file.
 pub struct Open<F>(pub OnPath<F>);
 

@@ -4,17 +4,21 @@
 //! data in place until its event (see `super::state`), even if the program drops or forgets everything.
 
 mod buffer;
+mod copy;
 mod descriptor;
+mod named;
 mod path;
 mod stat;
 mod transfer;
 mod vectored;
 
 pub use buffer::{IoBuf, IoBufMut, Slice};
-pub use descriptor::{CWD, Close, Cwd, Descriptor, OPENED, OnFd, Open, Opened, borrowed};
+pub use copy::Copying;
+pub use descriptor::{CWD, Close, Cwd, Descriptor, OPENED, OnFd, OnFdSize, Open, Opened, borrowed};
+pub use named::{Getting, Setting, name};
 pub use path::{OnPath, PathCall};
 pub use stat::{MASK, Metadata, Stat};
-pub use transfer::{Reading, Writing};
+pub use transfer::{Entries, Reading, Writing};
 pub use vectored::{ReadingParts, WritingParts};
 
 use crate::context::Memory;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::{Descriptor, lent};
 use crate::api::state::{Operation, Outcome};
-use crate::context::NULL;
+use crate::context::{Memory, NULL};
 use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
 
@@ -19,22 +19,30 @@ pub struct PathCall {
     pub mode: u32,
 }
 
-/// A call on one path, or on two of the same directory.
+/// A call on one path, or on two.
 pub struct OnPath<F> {
     dir: F,
     call: PathCall,
-    path: Option<CString>,
-    second: Option<Option<CString>>,
+    path: Name,
+    second: Option<Name>,
+    second_directory: Option<Box<dyn Descriptor>>,
 }
 
-/// None if the path contains a null byte.
-fn c_string(path: &Path) -> Option<CString> {
+/// A string for the system, or None if it contains a null byte.
+pub type Name = Option<CString>;
+
+pub fn c_string(path: &Path) -> Name {
     CString::new(path.as_os_str().as_bytes()).ok()
+}
+
+/// Its address, or EINVAL.
+pub fn name_address(name: &Name) -> Result<Memory> {
+    name.as_ref().map(|name| lent(name.as_ptr().cast_mut().cast())).ok_or(Errno(libc::EINVAL))
 }
 
 impl<F: Descriptor> OnPath<F> {
     pub fn new(dir: F, path: &Path, call: PathCall) -> Self {
-        Self { dir, call, path: c_string(path), second: None }
+        Self { dir, call, path: c_string(path), second: None, second_directory: None }
     }
 
     pub fn and(mut self, second: &Path) -> Self {
@@ -42,16 +50,20 @@ impl<F: Descriptor> OnPath<F> {
         self
     }
 
+    /// The second path starts at another directory.
+    pub fn from(mut self, directory: impl Descriptor) -> Self {
+        self.second_directory = Some(Box::new(directory));
+        self
+    }
+
     pub fn op(&self) -> Result<Op> {
-        const EINVAL: Errno = Errno(libc::EINVAL);
-        let address = |path: &CString| lent(path.as_ptr().cast_mut().cast());
-        let buf = address(self.path.as_ref().ok_or(EINVAL)?);
-        let buf2 = match &self.second {
-            Some(second) => address(second.as_ref().ok_or(EINVAL)?),
-            None => NULL,
-        };
+        let (buf, buf2) = (name_address(&self.path)?, self.second.as_ref().map_or(Ok(NULL), name_address)?);
         let PathCall { code, flags, mode } = self.call;
-        Ok(Op { fd: self.dir.raw(), buf, buf2, sys_flags: flags, mode, ..Op::of(code) })
+        let (dir2, offset) = match &self.second_directory {
+            Some(directory) => (true, i64::from(directory.raw()) as u64),
+            None => (false, 0),
+        };
+        Ok(Op { fd: self.dir.raw(), buf, buf2, sys_flags: flags, mode, dir2, offset, ..Op::of(code) })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads and writes of one buffer.
+//! Reads and writes of one buffer, and reads of a directory.
 
 use std::io;
 
@@ -51,5 +51,29 @@ impl<F: Descriptor, B: IoBuf> Operation for Writing<F, B> {
 
     fn finish(self, outcome: Outcome) -> Self::Output {
         (outcome.size(), self.buffer)
+    }
+}
+
+/// A read of the entries of a directory.
+pub struct Entries<F, B> {
+    pub fd: F,
+    pub buffer: B,
+}
+
+impl<F: Descriptor, B: IoBufMut> Operation for Entries<F, B> {
+    type Output = (io::Result<usize>, B);
+
+    fn describe(&mut self) -> Result<Op> {
+        let (buf, len) = (lent(self.buffer.as_mut_ptr()), self.buffer.capacity() as u64);
+        Ok(Op { fd: self.fd.raw(), buf, len, ..Op::of(Code::Getdents) })
+    }
+
+    fn finish(mut self, outcome: Outcome) -> Self::Output {
+        let size = outcome.size();
+        if let Ok(size) = size {
+            // SAFETY: the library has written that many bytes, at most the capacity.
+            unsafe { self.buffer.set_len(size) };
+        }
+        (size, self.buffer)
     }
 }
