@@ -268,6 +268,8 @@ lint: ## check formatting and run clippy
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	$(CARGO) clippy $(CARGO_FLAGS) --lib -- -D warnings
 	$(CARGO) fmt --check --manifest-path benches/report/Cargo.toml
+	$(CARGO) fmt --check --manifest-path bindings/rust-examples/Cargo.toml
+	$(CARGO) fmt --check --manifest-path tests/unwind/Cargo.toml
 	$(CARGO) clippy $(CARGO_FLAGS) --manifest-path benches/report/Cargo.toml --target-dir '$(TARGET_DIR)/report' -- -D warnings
 
 clean: ## remove all build results
