@@ -69,6 +69,7 @@ pub fn wrap(py: Python<'_>, context: crate::context::BaseContext) -> PyResult<Py
 
 /// Whether io_uring gives this process a submission thread now; sets up a ring to find out.
 #[pyfunction]
+#[cfg(target_os = "linux")]
 pub fn _sqpoll_allowed() -> bool {
     const IORING_SETUP_SQPOLL: u32 = 1 << 1;
     // struct io_uring_params: the third field has the flags; the others may be zero.
@@ -81,4 +82,11 @@ pub fn _sqpoll_allowed() -> bool {
         unsafe { libc::close(ring as i32) };
     }
     ring >= 0
+}
+
+/// Other systems have no io_uring.
+#[pyfunction]
+#[cfg(not(target_os = "linux"))]
+pub fn _sqpoll_allowed() -> bool {
+    false
 }

@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::buffer::Buffer;
 use crate::flavor::Flavor;
-use crate::paths::{LinkText, Paths, Room, entries, link_text, stat_result};
+use crate::paths::{LinkText, Paths, Room, Statx, entries, link_text, stat_result};
 use crate::raw::*;
 
 /// The memory of an operation.
@@ -24,7 +24,7 @@ pub enum Memory {
     Paths(Paths),
     Stat {
         path: CString,
-        room: Room<libc::statx>,
+        room: Room<Statx>,
     },
     Link {
         path: CString,

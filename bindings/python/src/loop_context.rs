@@ -223,7 +223,13 @@ impl LoopContext {
     }
 
     /// Sends from `offset` of a file as much as fits; returns how many bytes were sent.
-    fn _send_some(slf: &Bound<'_, Self>, target: i64, fd: i64, offset: u64, count: usize) -> PyResult<Py<Coroutine>> {
+    fn _send_natively(
+        slf: &Bound<'_, Self>,
+        target: i64,
+        fd: i64,
+        offset: u64,
+        count: usize,
+    ) -> PyResult<Py<Coroutine>> {
         Self::request(slf, Io::send_file(descriptor(fd)?, descriptor(target)?, offset, count), 0, None)
     }
 

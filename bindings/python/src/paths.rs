@@ -103,7 +103,47 @@ impl<T: Copy> Room<T> {
 pub unsafe trait Zeroable {}
 
 // SAFETY: integers.
-unsafe impl Zeroable for libc::statx {}
+unsafe impl Zeroable for Statx {}
+
+/// What STATX fills: `struct statx` of Linux on each system.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Statx {
+    mask: u32,
+    block_size: u32,
+    attributes: u64,
+    links: u32,
+    uid: u32,
+    gid: u32,
+    mode: u16,
+    spare: u16,
+    inode: u64,
+    size: u64,
+    blocks: u64,
+    attributes_mask: u64,
+    accessed: Timestamp,
+    born: Timestamp,
+    changed: Timestamp,
+    modified: Timestamp,
+    /// Major and minor number of a device file.
+    device: [u32; 2],
+    /// Of the file system's device.
+    file_system: [u32; 2],
+    reserved: [u64; 14],
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Timestamp {
+    seconds: i64,
+    nanoseconds: u32,
+    reserved: i32,
+}
+
+const _: () = assert!(size_of::<Statx>() == 256);
+/// AT_EMPTY_PATH and STATX_BASIC_STATS of Linux.
+const EMPTY_PATH: i32 = 0x1000;
+const BASIC_STATS: u32 = 0x7ff;
 
 /// As long as the text of a symbolic link can be.
 pub type LinkText = [u8; libc::PATH_MAX as usize];
@@ -134,10 +174,10 @@ impl Io {
         let no_follow = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
         let (fd, path, flags) = match target {
             Target::Path(path) => (dir, path.0, no_follow),
-            Target::Fd(fd) => (fd, CString::default(), libc::AT_EMPTY_PATH),
+            Target::Fd(fd) => (fd, CString::default(), EMPTY_PATH),
         };
         let memory = Memory::Stat { path, room: Room::zeroed() };
-        Self { sys_flags: flags as u32, mode: libc::STATX_BASIC_STATS, memory, ..Self::new(CAIO_OP_STATX, fd) }
+        Self { sys_flags: flags as u32, mode: BASIC_STATS, memory, ..Self::new(CAIO_OP_STATX, fd) }
     }
 
     pub fn rename(from_dir: i32, from: Path, to_dir: i32, to: Path) -> Self {
@@ -223,23 +263,20 @@ impl Io {
 }
 
 /// An `os.stat_result`.
-pub fn stat_result(py: Python<'_>, room: &Room<libc::statx>) -> PyResult<Py<PyAny>> {
+pub fn stat_result(py: Python<'_>, room: &Room<Statx>) -> PyResult<Py<PyAny>> {
     static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let stat = room.filled();
-    let time = |time: libc::statx_timestamp| (time.tv_sec, time.tv_nsec);
-    let ids = (
-        stat.stx_mode,
-        stat.stx_ino,
-        libc::makedev(stat.stx_dev_major, stat.stx_dev_minor),
-        stat.stx_nlink,
-        stat.stx_uid,
-        stat.stx_gid,
-        stat.stx_size,
-    );
-    let times = (time(stat.stx_atime), time(stat.stx_mtime), time(stat.stx_ctime));
-    let device = libc::makedev(stat.stx_rdev_major, stat.stx_rdev_minor);
+    let time = |time: Timestamp| (time.seconds, time.nanoseconds);
+    let ids = (stat.mode, stat.inode, device(stat.file_system), stat.links, stat.uid, stat.gid, stat.size);
+    let times = (time(stat.accessed), time(stat.modified), time(stat.changed));
     let made = MAKE.import(py, "caio._stat", "stat_result")?;
-    made.call1((ids, times, stat.stx_blksize, stat.stx_blocks, device)).map(Bound::unbind)
+    made.call1((ids, times, stat.block_size, stat.blocks, device(stat.device))).map(Bound::unbind)
+}
+
+/// The number of a device, as in struct stat.
+#[allow(clippy::unnecessary_cast)]
+fn device([major, minor]: [u32; 2]) -> u64 {
+    libc::makedev(major as _, minor as _) as u64
 }
 
 /// What a symbolic link says.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Coroutine
 from typing import Any
 
 from ._files import FileMethods, PathLike, Record, _folder
 from ._native import LoopContext, OperationCoroutine
+from ._thread_files import records, send
 from .asyncio_base import AsyncioContextBase, _current_loop
 
 #: Bytes of a file that its first chain reads at most. Most files are smaller.
@@ -66,6 +68,14 @@ class NativeAsyncioContext(LoopContext, FileMethods, AsyncioContextBase):
         return bool(self.context.max_requests >= _LONGEST_CHAIN)
 
     async def _read_directory(self, path: PathLike) -> list[Record]:
+        try:
+            return await self._read_directory_natively(path)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+        return await self.loop.run_in_executor(None, records, path)
+
+    async def _read_directory_natively(self, path: PathLike) -> list[Record]:
         if self._has_room_for_chains:
             all_of_it = await self._list_whole(path, _ENTRIES)
             if all_of_it is not None:
@@ -78,6 +88,14 @@ class NativeAsyncioContext(LoopContext, FileMethods, AsyncioContextBase):
         finally:
             await self.close(fd)
         return found
+
+    async def _send_some(self, target: int, fd: int, offset: int, count: int) -> int:
+        try:
+            return await self._send_natively(target, fd, offset, count)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+        return await self.loop.run_in_executor(None, send, target, fd, offset, count)
 
     async def chain(self, *requests: Coroutine[Any, Any, Any]) -> list[Any]:
         """Performs operations of this context one after the other, without an iteration of the loop between them.

@@ -81,7 +81,7 @@ class ThreadFileMethods(FileMethods):
         return len(data)
 
     async def _read_directory(self, path: PathLike) -> list[Record]:
-        return await self._call(_records, path)
+        return await self._call(records, path)
 
     async def _copy_range(self, source: int, target: int, offset: int, count: int) -> int:
         return await self._call(_copy, source, target, offset, min(count, _PIECE))
@@ -131,12 +131,19 @@ class _Opening:
                 os.close(self._fd)
 
 
-def _records(path: PathLike) -> list[Record]:
+def records(path: PathLike) -> list[Record]:
+    """The entries of a directory."""
+
     def kind(entry: os.DirEntry[Any]) -> int:
         return entry.stat(follow_symlinks=False).st_mode >> 12
 
     with os.scandir(path) as entries:
         return [(os.fsdecode(entry.name), entry.inode(), kind(entry)) for entry in entries]
+
+
+def send(target: int, fd: int, offset: int, count: int) -> int:
+    """Sends what fits, where the system has no sendfile."""
+    return os.write(target, pread(fd, min(count, _PIECE), offset))
 
 
 def _copy(source: int, target: int, offset: int, count: int) -> int:
