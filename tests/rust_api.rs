@@ -184,6 +184,11 @@ fn an_attribute_comes_back_as_it_was_set() {
         assert_eq!((size.unwrap(), value.len()), (5, 0));
         let (size, names) = ctx.block_on(ctx.submit(ops::list_xattr(file.clone(), Vec::with_capacity(4096))));
         assert!(size.unwrap() > 0 && names.windows(10).any(|bytes| bytes == b"user.name\0"));
+        ctx.block_on(ctx.submit(ops::remove_xattr(file.clone(), "user.name"))).unwrap();
+        assert_eq!(
+            errno(ctx.block_on(ctx.submit(ops::get_xattr(file, "user.name", vec![0; 9]))).0),
+            Some(libc::ENODATA)
+        );
     });
 }
 

@@ -231,6 +231,11 @@ documented! {
     fn set_xattr<F: Descriptor, N: AsRef<Path>, B: IoBuf>(fd: F, attribute: N, value: B) -> Transfer<B> =
         Request::new(Setting { fd, code: Code::Fsetxattr, name: name(attribute.as_ref()), buffer: value });
 
+    /// Removes an extended attribute. See fremovexattr(2).
+    example "let request = ops::remove_xattr(File::open(\"/etc/passwd\")?, \"user.name\");"
+    fn remove_xattr<F: Descriptor, N: AsRef<Path>>(fd: F, attribute: N) -> Request<io::Result<()>> =
+        Request::new(OnPath::new(fd, attribute.as_ref(), call(Code::Fremovexattr)));
+
     /// Lists the extended attributes. See flistxattr(2).
     example "let request = ops::list_xattr(File::open(\"/etc/passwd\")?, Vec::with_capacity(4096));"
     fn list_xattr<F: Descriptor, B: IoBufMut>(fd: F, buffer: B) -> Transfer<B> =

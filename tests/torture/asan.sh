@@ -8,7 +8,7 @@ mkdir -p "$out"
 # RUSTC_BOOTSTRAP lets a stable compiler accept the sanitizers' flags. The quarantine is small, as some tests measure memory.
 export RUSTC_BOOTSTRAP=1 ASAN_OPTIONS=quarantine_size_mb=4 CAIO_MODEL_SECONDS=${CAIO_MODEL_SECONDS:-60}
 
-suites=(alloc concurrency fallback fuzz_corpus hostile model security submit_stall)
+suites=(alloc concurrency fallback fuzz_corpus hostile model rust_api security submit_stall)
 # Not run here: tests that limit the address space, as the sanitizer needs it too. Another one forbids process_vm_readv(2).
 # Then write(2) reads a path page by page, and so beyond the end of its buffer.
 skipped_tests=(huge_numbers_in_options little_memory no_process_vm_readv)

@@ -37,7 +37,7 @@ tested() {
 }
 status=0
 # contexts_by_the_thousand counts the process's threads, and the sanitizer adds one.
-tested "tests of concurrency" --lib --test=concurrency --test=model -- --skip=contexts_by_the_thousand || status=1
+tested "tests of concurrency" --lib --test=concurrency --test=model --test=rust_api -- --skip=contexts_by_the_thousand || status=1
 # Data races do not depend on values and errnos, so those modules are omitted. The whole suite takes half an hour.
 promises=(blocking current exactly_once fork free full large links polling sizes stats submit syncs timeouts wait)
 tested "tests of the conformance suite" --test=conformance -- "${promises[@]/%/::}" || status=1
