@@ -37,6 +37,19 @@ LOOPS = {
     "sd_event": "sd-event",
 }
 
+# In bindings/examples, by the end of the path.
+LANGUAGES = {
+    "python_ctypes.py": "Python, ctypes",
+    "python_cffi.py": "Python, cffi",
+    "node.mjs": "Node",
+    "luajit.lua": "LuaJIT",
+    "ruby.rb": "Ruby",
+    "ruby_fibers.rb": "Ruby, fibers",
+    "main.go": "Go",
+    "Caio.java": "Java",
+    "perl.pl": "Perl",
+}
+
 # Documents of the repository that are pages of the site.
 DOCUMENTS = {
     "README.md": "index.html",
@@ -59,6 +72,13 @@ NAVIGATION = [
         ("reliability.html", "Reliability"),
     ]),
     ("Event loops", [("caio-loops.7.html", "All loops")] + [(f"loop-{name}.html", title) for name, title in LOOPS.items()]),
+    ("Languages", [
+        ("rust.html", "Rust"),
+        ("caio.hpp.3.html", "C++"),
+        ("python.html", "Python, asyncio"),
+        ("languages.html", "Other languages"),
+        ("caio-bindings.7.html", "For authors of bindings"),
+    ]),
     ("Migration from", [
         ("migration-libaio.html", "libaio"),
         ("migration-liburing.html", "liburing"),
@@ -66,7 +86,7 @@ NAVIGATION = [
         ("migration-posix-aio.html", "glibc's POSIX AIO"),
         ("migration-python-caio.html", "PyPI's caio"),
     ]),
-    ("Reference", [("manual.html", "Manual pages"), ("examples.html", "Programs"), ("python.html", "Python"), ("changelog.html", "Changelog"),
+    ("Reference", [("manual.html", "Manual pages"), ("examples.html", "Programs"), ("changelog.html", "Changelog"),
                    ("contributing.html", "Contributing")]),
 ]
 
@@ -112,33 +132,41 @@ class Site:
             return f"migration-{path.stem}.html"
         if path.parent == ROOT / "c-examples/loops" and path.stem in LOOPS:
             return f"loop-{path.stem}.html"
+        if path.is_relative_to(ROOT / "bindings/examples"):
+            return "languages.html"
         if name.startswith("c-examples"):
             return "examples.html"
         if name == "LICENSE":
             return "license.txt"
         return None
 
-    def link(self, target: str, source: Path) -> str:
-        """Turns a link between files of the repository into one between pages."""
+    def link(self, target: str, source: Path) -> str | None:
+        """Turns a link between files of the repository into one between pages. Some files have no page."""
         if re.match(r"[a-z]+:|#", target) or target.endswith(".html"):
             return target
         path, _, fragment = target.partition("#")
         file = (source.parent / path).resolve()
-        page = self.page_of(file) if file.is_relative_to(ROOT) and file.exists() else None
-        if page is None:
-            raise SystemExit(f"{source}: the site has no page for the link to {target}")
-        return page + ("#" + fragment if fragment else "")
+        if not file.is_relative_to(ROOT) or not file.exists():
+            raise SystemExit(f"{source}: no file for the link to {target}")
+        page = self.page_of(file)
+        return page and page + ("#" + fragment if fragment else "")
 
     # Markdown.
 
-    def add_markdown(self, source: Path, name: str) -> None:
-        text = re.sub(r"^\{\{(.*)\}\}$", lambda match: self.program(match[1]), source.read_text(), flags=re.MULTILINE)
+    def add_markdown(self, source: Path, name: str, text: str | None = None) -> None:
+        text = text or source.read_text()
+        text = re.sub(r"^\{\{(.*)\}\}$", lambda match: self.program(match[1]), text, flags=re.MULTILINE)
         body = markdown.markdown(
             text,
             extensions=["fenced_code", "tables", "toc", "sane_lists", "codehilite"],
             extension_configs={"codehilite": {"css_class": "code", "guess_lang": False}},
         )
-        body = re.sub(r'href="([^"]*)"', lambda match: f'href="{self.link(match[1], source)}"', body)
+
+        def linked(match: re.Match[str]) -> str:
+            target = self.link(match[1], source)
+            return f'<a href="{target}"' if target else "<a"
+
+        body = re.sub(r'<a href="([^"]*)"', linked, body)
         if name == "performance.html":
             heading = '<h3 id="throughput">throughput</h3>'
             body = body.replace(heading, heading + plots.figure(text))
@@ -240,6 +268,35 @@ class Site:
             )
             self.add(f"loop-{name}.html", title, self.references(body))
 
+    def add_languages(self) -> None:
+        body = (
+            "<h1>Other languages</h1><p>Each program reads a tree through the installed library. It opens and closes each file in "
+            "a chain. caio-bindings(7) has the rules for bindings.</p>"
+        )
+        for path in sorted((ROOT / "bindings/examples").rglob("*")):
+            title = LANGUAGES.get(path.name)
+            if title:
+                body += f'<h2 id="{path.stem}">{title}</h2><p><code>{path.relative_to(ROOT)}</code></p>{self.shown(path)}'
+        self.add("languages.html", "Other languages", self.references(body))
+
+    def add_rust(self) -> None:
+        """The introduction of the crate's documentation. `cargo doc` makes the rest."""
+        source = ROOT / "src/lib.rs"
+        lines, in_code = ["# Rust", ""], False
+        for line in source.read_text().splitlines():
+            if not line.startswith("//!"):
+                continue
+            line = line[4:]
+            if line.startswith("```"):
+                in_code = not in_code
+                lines.append("```rust" if in_code and line == "```" else line)
+            elif not in_code:
+                line = re.sub(r"\[(`[^`]*`)\](\([\w:]*\))?", r"\1", line)  # links to items
+                lines.append("#" + line if line.startswith("#") else line)
+            elif not re.match(r"# |#$", line):  # rustdoc hides these
+                lines.append(line)
+        self.add_markdown(source, "rust.html", "\n".join(lines))
+
     def add_examples(self) -> None:
         body = "<h1>Programs</h1><p>Build them with <code>make -C c-examples</code>, against an installed libcaio.</p>"
         for path in sorted((ROOT / "c-examples").glob("*.c")):
@@ -257,6 +314,8 @@ class Site:
             self.add_markdown(source, self.page_of(source) or "")
         self.add_manual()
         self.add_loops()
+        self.add_languages()
+        self.add_rust()
         self.add_examples()
         self.output.mkdir(parents=True, exist_ok=True)
         for old in self.output.iterdir():

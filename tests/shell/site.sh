@@ -45,9 +45,9 @@ check "the page on performance plots each row" plots
 
 # In a copy of the tree, one link leads nowhere.
 broken() {
-    mkdir broken && (cd "$root" && tar -c --exclude=target docs man c-examples benches tests bindings/python README.md CHANGELOG.md CONTRIBUTING.md LICENSE Cargo.toml) | tar -x -C broken &&
+    mkdir broken && (cd "$root" && tar -c --exclude=target docs man c-examples benches tests bindings src README.md CHANGELOG.md CONTRIBUTING.md LICENSE Cargo.toml) | tar -x -C broken &&
         printf '\n[nowhere](#nowhere)\n' >>broken/docs/backends.md && exits 1 broken/docs/build.py broken/site && says "backends.html: no target for the link #nowhere" &&
-        printf '\n[nowhere](nowhere.md)\n' >>broken/docs/backends.md && exits 1 broken/docs/build.py broken/site && says "no page for the link to nowhere.md"
+        printf '\n[nowhere](nowhere.md)\n' >>broken/docs/backends.md && exits 1 broken/docs/build.py broken/site && says "no file for the link to nowhere.md"
 }
 check "a broken link is an error" broken
 
