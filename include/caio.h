@@ -380,7 +380,7 @@
  * Context flag, a hint: each operation takes its fastest path, even if the named backend supports it.
  * AUTO implies it. See caio_ctx_new(3).
  */
-#define CAIO_CTX_FASTEST_PATH 8
+#define CAIO_CTX_FASTEST_PATH 65536
 
 /**
  * Offset: the current position of the file. Use it for pipes, sockets and terminals. See caio_ctx_submit(3).

@@ -57,7 +57,7 @@ enum {
     CAIO_CTX_SINGLE_THREAD = 1,
     CAIO_CTX_SQPOLL = 2,
     CAIO_CTX_NO_INLINE = 4,
-    CAIO_CTX_FASTEST_PATH = 8
+    CAIO_CTX_FASTEST_PATH = 65536
 };
 
 typedef struct caio_options {

@@ -216,7 +216,7 @@ pub const CAIO_CTX_SQPOLL: u32 = 2;
 pub const CAIO_CTX_NO_INLINE: u32 = 4;
 /// Context flag, a hint: each operation takes its fastest path, even if the named backend supports it.
 /// AUTO implies it. See caio_ctx_new(3).
-pub const CAIO_CTX_FASTEST_PATH: u32 = 8;
+pub const CAIO_CTX_FASTEST_PATH: u32 = 65536;
 
 /// Offset: the current position of the file. Use it for pipes, sockets and terminals. See caio_ctx_submit(3).
 pub const CAIO_OFFSET_CURRENT: u64 = u64::MAX;
