@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::fork_list::{Entry, ForkList};
 use crate::notifier::Notifier;
-use crate::op::Op;
+use crate::op::{Op, Role};
 use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::fs;
 use crate::sys::mem::room;
@@ -120,7 +120,7 @@ impl Completions {
 
     /// The completion of an operation; call [`Self::push`] with it.
     pub fn finished(&mut self, op: &Op, result: i64) -> Finished {
-        let opened = op.code.opens_fd() && result >= 0;
+        let opened = op.code.opens_fd() && result >= 0 && op.role != Role::OpensForChain;
         let (result, opened) = if opened { self.list(result) } else { (result, None) };
         Finished { event: Event { user_data: op.user_data, result }, opened }
     }

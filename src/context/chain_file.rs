@@ -103,7 +103,7 @@ impl State {
         }
     }
 
-    fn keep_file(&mut self, at: u32, fd: i32, for_chain: bool) -> Result<()> {
+    pub fn keep_file(&mut self, at: u32, fd: i32, for_chain: bool) -> Result<()> {
         self.chain_files.try_reserve(1).map_err(|_| Errno(libc::ENOMEM))?;
         let entry = for_chain.then(|| self.done.fds().add(fd)).transpose()?;
         self.chain_files.push(ChainFile { at, fd, entry });

@@ -1,14 +1,20 @@
 //! What submit completes itself. The router decides, this makes the attempts, which never wait, and the router decides
 //! again with their answers.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use crate::error::{Errno, Result};
-use crate::exec::blocking::Scratch;
+use crate::exec::blocking::{self, Scratch};
 use crate::exec::cached;
 use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::fd::Checks;
-use crate::op::{OPENED, Op, SimpleTransfer};
+use crate::op::{Code, OPENED, Op, Role, SimpleTransfer};
 use crate::route::{Probe, Route, Router};
+use crate::sys::cached::{Answer, Opened};
 use crate::sys::mem::Memory;
+use crate::sys::{cached_open, fs};
+
+const NO_PATH: &[u8] = b"\0";
 
 /// What submit achieved.
 pub enum Step {
@@ -66,6 +72,73 @@ pub fn run_after(
 /// [`run`] without an attempt at a cached read.
 pub fn run_untried(router: &Router, op: &Op, linked: bool, checks: &mut Checks, scratch: &mut Scratch) -> Step {
     follow(router.decide(op, linked, checks), op, scratch)
+}
+
+/// Opens a file, if the kernel has it in its caches. ENOENT is an answer too; None if a worker thread must open it.
+pub fn open(router: &Router, op: &Op, checks: &mut Checks, scratch: &mut Scratch) -> Option<Result<Opened>> {
+    /// What an open takes of the bytes that a submit may copy: as long as copying them.
+    const COST: u64 = 16 * 1024;
+    const RETRY_AFTER: u32 = 16;
+    let remembered = checks.remembered();
+    // Relaxed: a late value costs one attempt.
+    if !router.finishes_inline() || remembered.opens_wait.load(Relaxed) || !checks.allows(COST) {
+        return None;
+    }
+    if !remembered.opens.is_worth_a_try(RETRY_AFTER) {
+        remembered.opens.note_untried();
+        return None;
+    }
+    match blocking::open_cached(op, scratch)? {
+        Answer::Opened(opened) => {
+            remembered.opens.hit();
+            checks.budget -= COST;
+            checks.opened(opened.fd, opened.file);
+            Some(Ok(opened))
+        }
+        Answer::Absent => Some(Err(Errno(libc::ENOENT))),
+        Answer::Unknown => {
+            remembered.opens.miss();
+            None
+        }
+        Answer::Unavailable => {
+            remembered.opens_wait.store(true, Relaxed);
+            None
+        }
+    }
+}
+
+/// Runs an operation on a file that this submit has opened. None if it may wait.
+pub fn run_on_opened(
+    router: &Router,
+    op: &Op,
+    opened: &Opened,
+    checks: &mut Checks,
+    scratch: &mut Scratch,
+) -> Option<Step> {
+    match op.code {
+        Code::Statx if fs::may_mean_descriptor(op.sys_flags) && cached_open::is_empty(op.buf) => {
+            Some(Step::Done(blocking::run(op, 0, NO_PATH, scratch, || None)))
+        }
+        // Opened for reading, so that nothing is written back.
+        Code::Close if op.role == Role::Closes => Some(Step::Done(blocking::run(op, 0, NO_PATH, scratch, || None))),
+        Code::Read if op.sys_flags == 0 && !op.at_current() => Some(read_opened(router, op, opened, checks, scratch)),
+        _ => None,
+    }
+}
+
+fn read_opened(router: &Router, op: &Op, opened: &Opened, checks: &mut Checks, scratch: &mut Scratch) -> Step {
+    let rest = opened.file.size.unwrap_or(0).saturating_sub(op.offset).min(op.len);
+    if !checks.allows(rest.max(1)) {
+        return run_untried(router, op, true, checks, scratch);
+    }
+    match cached::read_cached(op.fd, op.buf, op.len, op.offset) {
+        // All of the file that there was when it was opened.
+        Ok(read) if read == rest => {
+            checks.hit(rest);
+            Step::Done(read as i64)
+        }
+        answer => run_after(router, op, answer, true, checks, scratch),
+    }
 }
 
 fn follow(route: Route, op: &Op, scratch: &mut Scratch) -> Step {

@@ -12,11 +12,14 @@ use crate::completion::{Event, Nowhere, Sink};
 use crate::error::{Errno, Result};
 use crate::exec::blocking::Scratch;
 use crate::fd::{Checks, Remembered};
-use crate::op::{Op, SimpleTransfer};
+use crate::op::{Op, Role, SimpleTransfer};
 use crate::slab::{NONE, Place};
 use crate::sync::MutexGuard;
+use crate::sys::cached::Opened;
+use crate::sys::fd::RawFd;
+use crate::sys::fork::{self, KeepOut};
 use crate::sys::mem::{boxed, room};
-use crate::sys::{input, path};
+use crate::sys::{fs, input, path};
 
 /// The scratch memory of one submit; kept by the context, so that nothing is allocated per operation.
 pub struct Batch {
@@ -38,6 +41,10 @@ pub struct Batch {
     delivered: u32,
     /// Reaping native completions may have left chores.
     reaped: bool,
+    /// The file that [`Self::open`] has just opened.
+    opened: Option<Opened>,
+    /// While descriptors that this submit opened are in no list.
+    unlisted: Option<KeepOut>,
     /// How many operations fit without an allocation.
     room: u32,
 }
@@ -49,6 +56,16 @@ struct Pending {
     paths: Range<usize>,
     /// An error with which it fails on a worker.
     refused: Option<Errno>,
+    /// The descriptor that its chain opened.
+    file: Option<ChainFd>,
+}
+
+/// A descriptor that submit opened for a chain.
+#[derive(Clone, Copy)]
+struct ChainFd {
+    fd: RawFd,
+    /// A CLOSE of the chain closes it.
+    for_chain: bool,
 }
 
 impl Pending {
@@ -89,6 +106,7 @@ impl Shared {
             if batch.is_all_delivered() && accepted.is_ok() && state.is_quiet() {
                 state.note_delivered(batch.delivered);
                 let delivered = batch.delivered;
+                batch.unlisted = None;
                 state.keep(batch);
                 return (accepted, delivered);
             }
@@ -177,6 +195,16 @@ impl State {
         self.done.is_empty() && !self.done.clear_is_due(1) && !self.native.has_completions()
     }
 
+    /// A member of a chain gets the descriptor that submit opened for it.
+    fn take_chain_fd(&mut self, index: u32, file: Option<ChainFd>) -> Result<()> {
+        let Some(ChainFd { fd, for_chain }) = file else { return Ok(()) };
+        let kept = self.keep_file(index, fd, for_chain);
+        if kept.is_err() && for_chain {
+            fs::close(fd).ok();
+        }
+        kept
+    }
+
     /// Counts events that went straight to the caller.
     fn note_delivered(&mut self, count: u32) {
         self.counters.inflight -= count;
@@ -224,6 +252,8 @@ impl Batch {
             deliverable: 0,
             delivered: 0,
             reaped: false,
+            opened: None,
+            unlisted: None,
             room: 0,
         };
         boxed(batch)?.with_room(EARLY)
@@ -257,7 +287,7 @@ impl Batch {
                 }
                 _ => match read_chain(source, accepted, shared.max_requests, &mut self.chain) {
                     Ok(length) if length <= room - accepted => {
-                        self.run_chain(shared);
+                        self.run_chain(shared, sink);
                         length
                     }
                     Ok(_) if accepted == 0 => return Err(Errno(libc::EAGAIN)),
@@ -322,38 +352,82 @@ impl Batch {
             _ => self.run(shared, &op, false),
         };
         match step {
-            Step::Done(result) if self.delivered < self.deliverable && result != CANCELED.as_result() => {
-                sink.put(Event { user_data: op.user_data, result });
-                self.delivered += 1;
-            }
-            Step::Done(result) => self.finished.push((op, result)),
-            Step::Onward(to, moved) => self.pend(Pending { op, to, moved, paths, refused }),
+            Step::Done(result) => self.deliver(op, result, sink),
+            Step::Onward(to, moved) => self.pend(Pending { op, to, moved, paths, refused, file: None }),
+        }
+    }
+
+    /// The event goes straight to the caller, if its array has room.
+    #[inline(always)]
+    fn deliver(&mut self, op: Op, result: i64, sink: &mut impl Sink) {
+        if self.delivered < self.deliverable && result != CANCELED.as_result() {
+            sink.put(Event { user_data: op.user_data, result });
+            self.delivered += 1;
+        } else {
+            self.finished.push((op, result));
         }
     }
 
     /// Runs the chain inline as far as possible without blocking. The rest becomes pending.
-    fn run_chain(&mut self, shared: &Shared) {
+    fn run_chain(&mut self, shared: &Shared, sink: &mut impl Sink) {
+        let mut file: Option<(Opened, bool)> = None;
         for at in 0..self.chain.len() {
-            let op = self.chain[at];
-            let (step, paths, refused) = self.run(shared, &op, true);
+            let mut op = self.chain[at];
+            let (step, paths, refused) = match &file {
+                Some((opened, _)) if op.uses_opened() => {
+                    op.use_opened(opened.fd);
+                    let Self { checks, scratch, .. } = &mut *self;
+                    match inline::run_on_opened(&shared.router, &op, opened, checks, scratch) {
+                        Some(step) => (step, 0..0, None),
+                        None => self.run(shared, &op, true),
+                    }
+                }
+                _ => self.run(shared, &op, true),
+            };
+            let opened = self.opened.take();
             match step {
                 Step::Done(result) => {
-                    self.finished.push((op, result));
+                    match op.role {
+                        Role::Opens | Role::OpensForChain => {
+                            let for_chain = op.role == Role::OpensForChain;
+                            file = opened.map(|opened| (opened, for_chain));
+                        }
+                        Role::Closes => file = None,
+                        Role::None | Role::Behind => {}
+                    }
+                    let result = if op.role == Role::OpensForChain { result.min(0) } else { result };
+                    self.deliver(op, result, sink);
                     if op.link && !op.succeeded_in_full(result) {
-                        let broken = self.chain.drain(at + 1..).map(|op| (op, CANCELED.as_result()));
-                        return self.finished.extend(broken);
+                        return self.break_chain(at + 1, file.map(|(opened, _)| opened.fd), sink);
                     }
                 }
                 Step::Onward(to, moved) => {
-                    self.pend(Pending { op, to, moved, paths, refused });
+                    let file = file.map(|(opened, for_chain)| ChainFd { fd: opened.fd, for_chain });
+                    self.pend(Pending { op, to, moved, paths, refused, file });
                     return self.queue_behind(at + 1);
                 }
             }
         }
     }
 
+    /// The members from `at` on never run, except for the CLOSE of what the chain opened.
+    fn break_chain(&mut self, at: usize, mut file: Option<RawFd>, sink: &mut impl Sink) {
+        for at in at..self.chain.len() {
+            let op = self.chain[at];
+            let close = file.filter(|_| op.role == Role::Closes);
+            let result = close.map_or(CANCELED.as_result(), |fd| fs::close(fd).map_or_else(Errno::as_result, |_| 0));
+            file = file.filter(|_| close.is_none());
+            self.deliver(op, result, sink);
+        }
+    }
+
     #[inline(always)]
     fn run(&mut self, shared: &Shared, op: &Op, linked: bool) -> (Step, Range<usize>, Option<Errno>) {
+        if op.code.opens_fd()
+            && let Some(result) = self.open(shared, op)
+        {
+            return (Step::Done(result), 0..0, None);
+        }
         let (paths, refused) = self.copy_paths(op);
         let step = match refused {
             Some(errno) if shared.router.finishes_inline() => Step::Done(errno.as_result()),
@@ -363,12 +437,28 @@ impl Batch {
         (step, paths, refused)
     }
 
+    #[cold]
+    #[inline(never)]
+    fn open(&mut self, shared: &Shared, op: &Op) -> Option<i64> {
+        self.opened = None;
+        if self.unlisted.is_none() {
+            self.unlisted = fork::try_keep_out();
+        }
+        // Where fork(3) is in progress, it would have to wait.
+        let may_open = self.unlisted.is_some();
+        let answer = may_open.then(|| inline::open(&shared.router, op, &mut self.checks, &mut self.scratch));
+        match answer.flatten()? {
+            Ok(opened) => Some(self.opened.insert(opened).fd.into()),
+            Err(errno) => Some(errno.as_result()),
+        }
+    }
+
     /// The members from `at` on wait for the one before.
     fn queue_behind(&mut self, at: usize) {
         for at in at..self.chain.len() {
             let op = self.chain[at];
             let (paths, refused) = self.copy_paths(&op);
-            self.pend(Pending { op, to: To::Chain, moved: 0, paths, refused });
+            self.pend(Pending { op, to: To::Chain, moved: 0, paths, refused, file: None });
         }
     }
 
@@ -437,8 +527,9 @@ impl Batch {
         self.native.clear();
         let mut before = NONE;
         for pending in self.pending.drain(..) {
-            let Pending { op, to, moved, paths, refused } = pending;
+            let Pending { op, to, moved, paths, refused, file } = pending;
             let index = state.slab.insert(op);
+            let refused = refused.or_else(|| state.take_chain_fd(index, file).err());
             let slot = &mut state.slab[index];
             slot.moved = moved;
             slot.refused = refused;
@@ -461,6 +552,7 @@ impl Batch {
             }
             before = index;
         }
+        self.unlisted = None;
         self.delivered
     }
 

@@ -4,10 +4,11 @@
 use std::ffi::CStr;
 
 use crate::error::{Errno, Result};
-use crate::op::{Code, Op};
+use crate::op::{Code, Op, Role};
+use crate::sys::cached::Answer;
 use crate::sys::mem::IovecBuf;
 use crate::sys::rw::{self, MAX_TRANSFER, Transfer};
-use crate::sys::{MISSING, attributes, file_kind, fs, links, ranges, thread};
+use crate::sys::{MISSING, attributes, cached_open, file_kind, fs, input, links, ranges, thread};
 
 /// Memory that a thread reuses from operation to operation.
 #[derive(Default)]
@@ -70,6 +71,20 @@ pub fn open(op: &Op, dir: i32, paths: &[u8]) -> Result<u64> {
         Code::Openat => fs::openat(dir, first_path(paths), op.sys_flags, op.mode),
         _ => fs::open_how(dir, first_path(paths), input(op, paths), op.len),
     }
+}
+
+/// Makes an open that must not wait. None if it asks for more than to read a file.
+pub fn open_cached(op: &Op, scratch: &mut Scratch) -> Option<Answer> {
+    let (flags, resolve) = match op.code {
+        Code::Openat => (u64::from(op.sys_flags), 0),
+        _ => {
+            scratch.bytes.clear();
+            input::copy(op.code.input(), op.buf2, op.len, &mut scratch.bytes).ok()?;
+            fs::flags_and_resolve(&scratch.bytes)?
+        }
+    };
+    let for_chain = op.role == Role::OpensForChain;
+    (flags & !cached_open::FLAGS == 0).then(|| cached_open::open(op.fd, op.buf, flags, resolve, for_chain))
 }
 
 /// Whether an open may wait for something other than a disk.

@@ -120,6 +120,12 @@ impl Checks {
         self.remembered.hints.set(fd, Hint::NoWaitUnknown);
     }
 
+    /// This submit has opened a file, for buffered reads.
+    pub fn opened(&mut self, fd: i32, file: File) {
+        self.remembered.hints.set(fd, Hint::Buffered);
+        *self.known(fd) = Known { fd, submit: self.submit, status_flags: Some(Ok(0)), file: Some(file), ..UNKNOWN };
+    }
+
     fn known(&mut self, fd: i32) -> &mut Known {
         let known = &mut self.known[fd as usize % CHECKS];
         if known.fd != fd || known.submit != self.submit {

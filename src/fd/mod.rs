@@ -6,6 +6,8 @@ mod hints;
 mod hit_rate;
 mod in_flight;
 
+use std::sync::atomic::AtomicBool;
+
 use self::hints::Hints;
 use self::hit_rate::HitRate;
 use self::in_flight::InFlight;
@@ -19,6 +21,10 @@ pub use crate::sys::file_kind::FileKind;
 pub struct Remembered {
     pub in_flight: InFlight,
     pub hit_rate: HitRate,
+    /// How recent attempts to open cached files ended.
+    pub opens: HitRate,
+    /// The system has no opens that do not wait.
+    pub opens_wait: AtomicBool,
     hints: Hints,
 }
 

@@ -7,6 +7,7 @@
 //!
 //! - `aio`, `uring`: the kernel's queues. Elsewhere, re-export those of `absent`, which nothing can construct.
 //! - `attributes`: modes, owners, times, extended attributes, status and sync of file systems; `TIMES_SIZE`.
+//! - `cached_open`: `open` of what the kernel has in its caches, without waiting; in `absent`, nothing is.
 //! - `config`: `PATH_MAX`, `DISK_ERRORS`, and `read` of the file that sets the default backend.
 //! - `copy`: `from_caller` and `to_caller`, which report an invalid address as EFAULT; `writable`, how much
 //!   of the caller's memory can be written to.
@@ -48,6 +49,7 @@ mod system;
 
 #[cfg(any(not(target_os = "linux"), caio_posix))]
 mod absent;
+pub mod cached;
 mod counter;
 pub mod input;
 pub mod mem;
@@ -59,8 +61,8 @@ pub use counter::Signal;
 #[cfg(all(test, loom))]
 pub use counter::model;
 pub use system::{
-    MISSING, aio, attributes, config, copy, fd, file_kind, fork, fs, interruptible, links, pollable, ranges, readiness,
-    rw, thread, timer, uring,
+    MISSING, aio, attributes, cached_open, config, copy, fd, file_kind, fork, fs, interruptible, links, pollable,
+    ranges, readiness, rw, thread, timer, uring,
 };
 
 use std::ffi::c_void;

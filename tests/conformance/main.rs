@@ -13,6 +13,7 @@ mod gate;
 
 mod as_plain;
 mod blocking;
+mod cached_opens;
 mod cancel;
 mod choice;
 mod copies;

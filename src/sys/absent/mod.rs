@@ -5,6 +5,7 @@
 
 pub mod aio;
 pub mod attributes;
+pub mod cached_open;
 pub mod interruptible;
 pub mod links;
 pub mod ranges;

@@ -34,10 +34,20 @@ pub fn look_unless_on_disk(fd: i32) -> Option<File> {
     }
 }
 
+/// [`look`] for a file or directory on a disk that has a name, and is not on FUSE; None for all others.
+pub fn look_on_disk(fd: i32) -> Option<File> {
+    let mut stat = MaybeUninit::uninit();
+    let stat = statx(fd, &mut stat).ok()?;
+    let directory = u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFDIR;
+    // The last close of a file without a name deletes it, which waits for the disk.
+    let named = stat.stx_mask & libc::STATX_NLINK != 0 && stat.stx_nlink > 0;
+    (named && (is_on_disk(stat) || directory && is_local(stat))).then(|| file(fd, stat))
+}
+
 #[inline(always)]
 fn statx(fd: i32, stat: &mut MaybeUninit<libc::statx>) -> Result<&libc::statx> {
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
-    let mask = libc::STATX_TYPE | libc::STATX_SIZE;
+    let mask = libc::STATX_TYPE | libc::STATX_SIZE | libc::STATX_NLINK;
     // SAFETY: an empty path and a live buffer.
     unsafe { in_place!(libc::SYS_statx, fd, c"".as_ptr(), flags, mask, stat.as_mut_ptr()) }?;
     // SAFETY: the call has filled all of it.
@@ -53,13 +63,18 @@ fn without_statx(fd: i32, errno: Errno) -> File {
     }
 }
 
-/// Whether this is a regular file on a block device, and not on FUSE. Of the file systems on block devices, only FUSE
-/// does not support the attribute.
+/// Whether this is a regular file on a block device, and not on FUSE.
 #[inline(always)]
 fn is_on_disk(stat: &libc::statx) -> bool {
+    u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFREG && is_local(stat)
+}
+
+/// Whether a file is on a block device, and not on FUSE. Of the file systems on block devices, only FUSE does not support
+/// the attribute.
+#[inline(always)]
+fn is_local(stat: &libc::statx) -> bool {
     const IMMUTABLE: u64 = libc::STATX_ATTR_IMMUTABLE as u64;
-    let regular = u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFREG;
-    regular && stat.stx_dev_major != 0 && stat.stx_attributes_mask & IMMUTABLE != 0
+    stat.stx_dev_major != 0 && stat.stx_attributes_mask & IMMUTABLE != 0
 }
 
 /// [`look`] with fstat(2). If a filter forbids that too, a descriptor that refuses offsets is a stream.

@@ -103,6 +103,16 @@ pub fn open_flags(how: &[u8]) -> u32 {
     word(how, 0) as u32
 }
 
+/// Whether statx(2) with these flags and an empty path asks for the descriptor itself.
+pub fn may_mean_descriptor(flags: u32) -> bool {
+    flags & libc::AT_EMPTY_PATH as u32 != 0
+}
+
+/// The flags and the restrictions of the path in a struct open_how that has no mode.
+pub fn flags_and_resolve(how: &[u8]) -> Option<(u64, u64)> {
+    (how.len() == input::HOW_SIZE && word(how, 1) == 0).then(|| (word(how, 0), word(how, 2)))
+}
+
 fn word(how: &[u8], at: usize) -> u64 {
     how.get(8 * at..8 * at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes)
 }

@@ -3,6 +3,7 @@
 pub mod aio;
 mod aio_abi;
 pub mod attributes;
+pub mod cached_open;
 pub mod copy;
 pub mod file_kind;
 mod filter;

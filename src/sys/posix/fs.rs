@@ -66,6 +66,14 @@ pub fn open_how(_: i32, _: &CStr, _: &[u8], _: u64) -> Result<u64> {
     Err(Errno(libc::EOPNOTSUPP))
 }
 
+pub fn may_mean_descriptor(_: u32) -> bool {
+    false
+}
+
+pub fn flags_and_resolve(_: &[u8]) -> Option<(u64, u64)> {
+    None
+}
+
 pub fn open_flags(_: &[u8]) -> u32 {
     0
 }

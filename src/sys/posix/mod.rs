@@ -15,7 +15,7 @@ mod statx;
 pub mod thread;
 pub mod timer;
 
-pub use super::absent::{aio, interruptible, uring};
+pub use super::absent::{aio, cached_open, interruptible, uring};
 pub use super::unix::{config, fd, fork, messages};
 
 pub use os::MISSING;

@@ -115,16 +115,21 @@ static FORKING: AtomicU32 = AtomicU32::new(0);
 /// While it exists, fork(3) in another thread waits: a descriptor that is open but in no list would leak into the child.
 pub struct KeepOut(());
 
+/// Begins such a section, unless fork(3) is in progress.
+pub fn try_keep_out() -> Option<KeepOut> {
+    // SeqCst pairs with `before_fork`.
+    INSIDE.fetch_add(1, Ordering::SeqCst);
+    let inside = KeepOut(());
+    (FORKING.load(Ordering::SeqCst) == 0).then_some(inside)
+}
+
 /// Begins such a section. It must be short: fork(3) waits for [`LONGEST`] at most, as a signal handler inside the section
 /// may call fork(3).
 pub fn keep_out() -> KeepOut {
     loop {
-        // SeqCst pairs with `before_fork`.
-        INSIDE.fetch_add(1, Ordering::SeqCst);
-        if FORKING.load(Ordering::SeqCst) == 0 {
-            return KeepOut(());
+        if let Some(inside) = try_keep_out() {
+            return inside;
         }
-        INSIDE.fetch_sub(1, Ordering::Release);
         if !wait_for(&FORKING) {
             INSIDE.fetch_add(1, Ordering::SeqCst);
             return KeepOut(());

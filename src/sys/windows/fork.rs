@@ -11,3 +11,7 @@ pub struct KeepOut(());
 pub fn keep_out() -> KeepOut {
     KeepOut(())
 }
+
+pub fn try_keep_out() -> Option<KeepOut> {
+    Some(keep_out())
+}

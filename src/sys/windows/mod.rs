@@ -24,7 +24,7 @@ pub mod thread;
 pub mod timer;
 mod wide;
 
-pub use super::absent::{aio, attributes, links, ranges, uring};
+pub use super::absent::{aio, attributes, cached_open, links, ranges, uring};
 
 /// The numbers of the opcodes that have no call here.
 pub const MISSING: &[u8] = &[16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36];

@@ -1,0 +1,59 @@
+//! Opens what the kernel has in its caches, without waiting (openat2(2), RESOLVE_CACHED).
+
+use super::super::cached::{Answer, Opened};
+use super::file_kind;
+use super::in_place;
+use super::mem::Memory;
+use crate::error::{Errno, Result};
+
+/// The flags that such an open may have. Others can wait, or change the file.
+pub const FLAGS: u64 =
+    (libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_DIRECTORY | libc::O_LARGEFILE)
+        as u64;
+const LARGE: u64 = libc::O_LARGEFILE as u64;
+const NONBLOCK: u64 = libc::O_NONBLOCK as u64;
+const RESOLVE_CACHED: u64 = 0x20;
+const RESOLVE_BENEATH: u64 = 0x08;
+
+/// Opens a regular file or directory on a disk for reading. Every other file is left alone, as the open of a FIFO or a
+/// device has effects. The kernel reads the caller's path. `for_chain`: no caller sees the descriptor, which stays
+/// non-blocking: files on a disk ignore that.
+pub fn open(dir: i32, path: Memory, flags: u64, resolve: u64, for_chain: bool) -> Answer {
+    // The kind of file, from a descriptor whose open has no effect.
+    let look = libc::O_PATH as u64 | libc::O_CLOEXEC as u64 | flags & (libc::O_NOFOLLOW | libc::O_DIRECTORY) as u64;
+    let seen = match openat2(dir, path, look, resolve) {
+        Ok(fd) => fd,
+        Err(Errno(libc::ENOENT)) => return Answer::Absent,
+        // The kernel is older than 5.12, or a filter forbids the call.
+        Err(Errno(libc::EINVAL)) if resolve == 0 => return Answer::Unavailable,
+        Err(Errno(libc::ENOSYS | libc::EPERM)) => return Answer::Unavailable,
+        Err(_) => return Answer::Unknown,
+    };
+    let file = file_kind::look_on_disk(seen);
+    let opened = file.and_then(|file| {
+        // O_NONBLOCK: the open must not wait for the holder of a lease (fcntl(2), F_SETLEASE).
+        let fd = openat2(dir, path, flags | LARGE | NONBLOCK, resolve).ok()?;
+        if flags & NONBLOCK == 0 && !for_chain {
+            // SAFETY: takes no memory. A descriptor without status flags accepts none.
+            let _ = unsafe { in_place!(libc::SYS_fcntl, fd, libc::F_SETFL, 0) };
+        }
+        Some(Opened { fd, file })
+    });
+    // SAFETY: takes no memory; the number is ours. A descriptor of O_PATH holds no locks, and its close does not wait.
+    let _ = unsafe { in_place!(libc::SYS_close, seen) };
+    opened.map_or(Answer::Unknown, Answer::Opened)
+}
+
+/// Whether the caller's path is empty, without a copy: an empty path fails with ENOENT before the kernel looks at
+/// the invalid directory.
+pub fn is_empty(path: Memory) -> bool {
+    const NONE: i32 = -1;
+    openat2(NONE, path, libc::O_PATH as u64, RESOLVE_BENEATH) == Err(Errno(libc::ENOENT))
+}
+
+fn openat2(dir: i32, path: Memory, flags: u64, resolve: u64) -> Result<i32> {
+    let how = [flags, 0, resolve | RESOLVE_CACHED];
+    // SAFETY: `how` is live and has the size that the call is told; the kernel checks the path, which it only reads.
+    let fd = unsafe { in_place!(libc::SYS_openat2, dir, path.address(), how.as_ptr(), size_of_val(&how)) }?;
+    Ok(fd as i32)
+}
