@@ -248,7 +248,7 @@ torture: ## test faults, load, hostile input and environments (TORTURE=short: th
 	@MAKE='$(MAKE)' CARGO='$(CARGO)' tests/shell/torture.sh
 
 # ROW, DEPTH and ENGINE select a part, BENCH_SHORT=1 is a short run; see benches/README.md.
-run_bench = $(call within,$(BUILD)/stage) BENCH_DIR="$${BENCH_DIR:-$(call absolute,$(TARGET_DIR))/bench}" \
+run_bench = $(call within,$(BUILD)/stage) PATH='$(call absolute,$(BUILD)/stage)$(BINDIR)':"$$PATH" BENCH_DIR="$${BENCH_DIR:-$(call absolute,$(TARGET_DIR))/bench}" \
 	REPORT_TARGET='$(call absolute,$(TARGET_DIR))/report' CC='$(CC)' CARGO='$(CARGO)' benches/run.sh
 
 bench: stage ## compare with liburing, libaio, libuv and plain calls; ROW, DEPTH, ENGINE select a part (BENCH_SHORT=1: a short run)

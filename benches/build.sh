@@ -22,13 +22,13 @@ peer libaio HAVE_LIBAIO libaio.h "" -laio libaio-dev
 peer libuv HAVE_LIBUV uv.h "$(cflags libuv)" -luv libuv1-dev
 
 build() {
-    local name=$1 source sources=''
+    local name=$1 source peer sources=''
     shift
     for source; do
         case $source in
-        engine_libuv.c | engine_libaio.c | engine_liburing.c)
-            source=${source#engine_} source=${source%.c}
-            case " $peers " in *" $source "*) sources="$sources engine_$source.c" ;; esac ;;
+        *_libuv.c | *_libaio.c | *_liburing.c)
+            peer=${source#*_} peer=${peer%.c}
+            case " $peers " in *" $peer "*) sources="$sources $source" ;; esac ;;
         *) sources="$sources $source" ;;
         esac
     done

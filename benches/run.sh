@@ -2,7 +2,7 @@
 # Compares libcaio with its peers on this machine; README.md in this directory describes what is measured and how. `make
 # bench` runs it with the new build. To run it by hand, pkg-config must find caio.pc.
 #
-#   ROW="cold-read-4k" DEPTH="1 16" ENGINE="auto-st liburing"   only a part; ROW=scaling and ROW=instructions are parts too
+#   ROW="cold-read-4k" DEPTH="1 16" ENGINE="auto-st liburing"   only a part; scaling, instructions, small-files and tree-copy are rows too
 #   BENCH_SHORT=1 or --quick   a short run for CI; its figures are not meaningful
 #   BENCH_DIR=dir         a directory on the disk to measure (default: target/bench)
 #   BENCH_MIB=512         size of the file to read; cached rows need that much free memory
@@ -24,7 +24,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 # shellcheck source=benches/build.sh
 . "$here/build.sh"
-rm -f "$dir"/{loop,lockstep,scaling,instructions}.tsv
+rm -f "$dir"/{loop,lockstep,scaling,instructions,small-files,tree-copy}.tsv
 
 about() {
     echo "Linux $(uname -r), $(nproc) CPUs ($(sed -n 's/^model name[[:space:]]*: //p;T;q' /proc/cpuinfo))"
@@ -57,11 +57,25 @@ instructions() {
     work="$work" "$here/instructions.sh" >"$dir/instructions.tsv"
 }
 
+small_files() {
+    build small_files small_files.c small_plain.c small_caio.c small_liburing.c small_libuv.c common.c
+    echo "small files" >&2
+    mkdir "$work/small-files"
+    "$work/small_files" "$work/small-files" "$([ -n "$short" ] && echo 1 || echo 9)" >"$dir/small-files.tsv"
+}
+
+tree_copy() {
+    echo "tree copy" >&2
+    work="$work" BENCH_SHORT="$short" "$here/tree_copy.sh" >"$dir/tree-copy.tsv"
+}
+
 about | tee "$dir/about.txt"
 case $row in
 scaling) scaling ;;
 instructions) instructions ;;
-'') compare && scaling && instructions ;;
+small-files) small_files ;;
+tree-copy) tree_copy ;;
+'') compare && scaling && instructions && small_files && tree_copy ;;
 *) compare ;;
 esac
 ${CARGO:-cargo} run --quiet --release --locked --manifest-path "$here/report/Cargo.toml" \
