@@ -38,6 +38,17 @@ if needs "Meson's dependency()" meson have meson ninja; then
     check "Meson: the static library" meson_static
 fi
 
+# Versions before 0.10 cannot read the manifest.
+has_cargo_c() { printf '%s\n' 0.10 "$("$CARGO" cinstall --version | sed 's/cargo-c //')" | sort -VC; }
+cargo_c_installs() {
+    CARGO_TARGET_DIR=$PWD/target "$CARGO" cinstall --locked --manifest-path "$root/Cargo.toml" --profile dev --libdir=lib --prefix="$PWD/installed" &&
+        expect "$(cd "$root/include" && find . -type f | sort)" "$(cd installed/include && find . -type f | sort)" || return
+    export PKG_CONFIG_PATH=$PWD/installed/lib/pkgconfig LD_LIBRARY_PATH=$PWD/installed/lib
+    # shellcheck disable=SC2046
+    $CC "$examples/hello.c" -o hello-cargo-c $(flags) && greets ./hello-cargo-c
+}
+if needs "cargo-c" "cargo-c 0.10 of crates.io" has_cargo_c; then check "cargo-c: cargo cinstall" cargo_c_installs; fi
+
 # The evaluation needs no nixpkgs: the functions that the derivation calls are passed in.
 nix_evaluates() {
     export HOME=$PWD
