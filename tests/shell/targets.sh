@@ -21,7 +21,10 @@ x86_64-unknown-linux-gnu.2.17 cc gcc native
 x86_64-linux-posix cc gcc native
 x86_64-unknown-freebsd cc gcc -
 aarch64-apple-darwin cc gcc -
-x86_64-apple-darwin cc gcc -'
+x86_64-apple-darwin cc gcc -
+x86_64-pc-windows-gnu x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64-win32 wine
+x86_64-pc-windows-gnullvm cc gcc -
+x86_64-pc-windows-msvc cc gcc -'
 
 # Modules of the conformance suite that are quick under emulation.
 quick=(current full links sizes stats polling fork large submit errno::paths exactly_once)
@@ -115,13 +118,25 @@ compiled() {
     case ${build[*]} in *build-std*) build[-1]=-Zbuild-std=std,panic_abort; unset CARGO_PROFILE_DEV_PANIC ;; esac
     try clippy "$cargo" clippy "${build[@]}" --lib --features capi -- -D warnings || { clippy=FAILED; try checks "$cargo" check "${build[@]}" --lib --features capi || checks=FAILED; }
     # The short form leaves the linker out.
-    if [ "${TARGETS:-}" = short ]; then links=-; elif zig_tools; then
+    # So does Windows' own, which needs its SDK.
+    if [ "${TARGETS:-}" = short ] || [[ $target = *-msvc ]]; then links=-; elif zig_tools; then
         try links "$cargo" zigbuild "${build[@]}" --lib --features capi || links=FAILED
     else
         skip "linking for $target" "cargo-zigbuild and ziglang (PyPI)"
         links=-
     fi
     row "$target" $checks $clippy $links - -
+}
+
+# Windows: C programs and examples, under Wine.
+windows() {
+    local clippy=yes runs=wine
+    choose_toolchain || { skip "$target" "rustc-web cargo-web rust-web-src rust-web-clippy"; row "$target" - - - - -; return; }
+    case ${build[*]} in *build-std*) build[-1]=-Zbuild-std=std,panic_abort; unset CARGO_PROFILE_DEV_PANIC ;; esac
+    try clippy "$cargo" clippy "${build[@]}" --lib --features capi -- -D warnings || clippy=FAILED
+    try tests env CARGO="$cargo" WINDOWS="${TARGETS:-}" CARGO_TARGET_DIR="$out" tests/shell/windows.sh || runs=FAILED
+    grep '^skipped:' "$work/output" && runs=compiles
+    row "$target" $clippy $clippy $clippy $runs "$(sed -n 's/^\([0-9]*\) passed, .*/\1/p' "$work/output")"
 }
 
 # An old C library: linked by zig, which knows the symbols of each version.
@@ -144,7 +159,8 @@ one_target() {
     case $target in
     *.2.17) old_glibc; return ;;
     *-posix) forced_posix; return ;;
-    *-freebsd | *-darwin) compiled; return ;;
+    *-windows-gnu) windows; return ;;
+    *-freebsd | *-darwin | *-windows-*) compiled; return ;;
     esac
     choose_toolchain || { skip "$target" "its standard library (rustup target add $triple)"; row "$target" - - - - -; return; }
     case $target in *musl) [ "$compile" = musl-gcc ] && linker=cc || linker=$compile ;; *) linker=$compile ;; esac

@@ -77,7 +77,7 @@ exit_code() { run "${@:2}"; [ $? = "$1" ]; }
 hello() { same "$(printf 'Hello world\nHello from async world')" "$(run "$1" | tr -d '\r')"; }
 copies() { run "$1" "Z:$root/include/caio.h" >"$work/copy" && sed 's/\r$//' "$work/copy" | cmp - "$root/include/caio.h"; }
 contract() {
-    for source in contract_check; do
+    for source in contract_check contract_check_02; do
         $mingw-gcc -std=c11 -Wall -Wextra -Wpedantic -Werror $(package --cflags) -c tests/c/$source.c -o "$work/contract.o" || return
     done
 }
