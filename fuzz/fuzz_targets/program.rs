@@ -333,7 +333,8 @@ impl Slot {
         for event in events {
             let (opcode, fd) = (event.user_data >> 8, event.result);
             assert!(fd >= -4095, "{fd}");
-            if opcode == u64::from(CAIO_OP_OPENAT) && fd >= 0 {
+            let opens = [CAIO_OP_OPENAT, CAIO_OP_OPENAT2].map(u64::from).contains(&opcode);
+            if opens && fd >= 0 {
                 // SAFETY: no memory involved.
                 assert_eq!(unsafe { libc::close(fd as RawFd) }, 0, "a new descriptor");
             }
@@ -359,19 +360,23 @@ impl Slot {
 fn operation(bytes: &mut Bytes, sandbox: &Sandbox) -> caio_op {
     let opcode = match bytes.byte() {
         0xfc.. => bytes.byte(),
-        common => common % 16,
+        common => common % 37,
     };
     let kind = match opcode {
         CAIO_OP_READV | CAIO_OP_WRITEV => Kind::Iovecs,
-        CAIO_OP_OPENAT..=CAIO_OP_MKDIRAT => Kind::Path,
+        CAIO_OP_GETDENTS => Kind::Bytes,
+        CAIO_OP_OPENAT..=CAIO_OP_FREMOVEXATTR | CAIO_OP_OPENAT2 | CAIO_OP_MKNODAT => Kind::Path,
         _ => Kind::Bytes,
     };
-    let second = if opcode == CAIO_OP_STATX { Kind::Bytes } else { Kind::Path };
+    let second = match opcode {
+        CAIO_OP_RENAMEAT | CAIO_OP_SYMLINKAT | CAIO_OP_LINKAT => Kind::Path,
+        _ => Kind::Bytes,
+    };
     let (flags, tidy) = (bytes.byte(), bytes.byte() < 0xf4);
     let mut op = caio_op {
         user_data: u64::from(opcode) << 8 | u64::from(bytes.byte() % 8),
         opcode,
-        flags: if flags < 0xf0 { flags & 3 } else { flags },
+        flags: if flags < 0xf0 { flags & 7 } else { flags },
         ioprio: bytes.bits() as u16,
         fd: sandbox.fd(bytes.byte()),
         buf: sandbox.address(kind, bytes.byte()),
@@ -385,6 +390,15 @@ fn operation(bytes: &mut Bytes, sandbox: &Sandbox) -> caio_op {
     if opcode == CAIO_OP_ALLOCATE && op.len > LARGEST_FILE {
         op.len |= 1 << 63; // what could fill the disk is refused instead
     }
+    if (CAIO_OP_COPY_RANGE..=CAIO_OP_SPLICE).contains(&opcode) {
+        op.mode = sandbox.fd(op.mode as u8) as u32;
+    }
+    if opcode == CAIO_OP_MKNODAT {
+        op.mode &= 0o777; // a device could do harm when it is opened
+    }
+    if op.flags & CAIO_FLAG_DIR2 != 0 {
+        op.offset = sandbox.fd(op.offset as u8) as u64;
+    }
     if tidy {
         tidy_up(&mut op);
     }
@@ -393,26 +407,58 @@ fn operation(bytes: &mut Bytes, sandbox: &Sandbox) -> caio_op {
 
 /// Zeroes what the opcode does not use, so that it is accepted.
 fn tidy_up(op: &mut caio_op) {
-    let transfer = matches!(op.opcode, CAIO_OP_READ | CAIO_OP_WRITE | CAIO_OP_READV | CAIO_OP_WRITEV);
-    let ranged = transfer || matches!(op.opcode, CAIO_OP_SYNC_RANGE | CAIO_OP_ALLOCATE);
-    let path = (CAIO_OP_OPENAT..=CAIO_OP_MKDIRAT).contains(&op.opcode) && op.opcode != CAIO_OP_CLOSE;
-    op.flags &= if transfer { CAIO_FLAG_LINK | CAIO_FLAG_FULL } else { CAIO_FLAG_LINK };
-    if !transfer && !path {
+    use Field::*;
+    let used: &[Field] = match op.opcode {
+        CAIO_OP_READ | CAIO_OP_WRITE | CAIO_OP_READV | CAIO_OP_WRITEV => &[Buf, Len, Offset, SysFlags, Full],
+        CAIO_OP_SYNC_RANGE | CAIO_OP_ALLOCATE | CAIO_OP_FADVISE => &[Len, Offset, SysFlags],
+        CAIO_OP_TRUNCATE => &[Offset],
+        CAIO_OP_OPENAT | CAIO_OP_FCHMODAT | CAIO_OP_FACCESSAT => &[Buf, SysFlags, Mode],
+        CAIO_OP_STATX => &[Buf, SysFlags, Mode, Buf2],
+        CAIO_OP_RENAMEAT | CAIO_OP_LINKAT => &[Buf, SysFlags, Buf2, Dir2],
+        CAIO_OP_UNLINKAT => &[Buf, SysFlags],
+        CAIO_OP_MKDIRAT => &[Buf, Mode],
+        CAIO_OP_READLINKAT | CAIO_OP_FGETXATTR | CAIO_OP_OPENAT2 => &[Buf, Len, Buf2],
+        CAIO_OP_SYMLINKAT => &[Buf, Buf2],
+        CAIO_OP_GETDENTS => &[Buf, Len],
+        CAIO_OP_COPY_RANGE => &[Len, Offset, Mode, Buf2, Full],
+        CAIO_OP_SENDFILE => &[Len, Offset, Mode, Full],
+        CAIO_OP_SPLICE => &[Len, Offset, SysFlags, Mode, Buf2, Full],
+        CAIO_OP_SEEK => &[Offset, SysFlags],
+        CAIO_OP_FCHOWNAT => &[Buf, Len, SysFlags, Mode],
+        CAIO_OP_UTIMENSAT => &[Buf, SysFlags, Buf2],
+        CAIO_OP_FSETXATTR => &[Buf, Len, SysFlags, Buf2],
+        CAIO_OP_FLISTXATTR => &[Len, Buf2],
+        CAIO_OP_FREMOVEXATTR => &[Buf],
+        CAIO_OP_MKNODAT => &[Buf, Offset, Mode],
+        CAIO_OP_FSTATFS => &[Buf2],
+        _ => &[],
+    };
+    let uses = |field| used.contains(&field);
+    let flag = |field, flag| if uses(field) { flag } else { 0 };
+    op.flags &= CAIO_FLAG_LINK | flag(Full, CAIO_FLAG_FULL) | flag(Dir2, CAIO_FLAG_DIR2);
+    let kept = |field, value: u64| if uses(field) { value } else { 0 };
+    op.len = kept(Len, op.len);
+    if op.flags & CAIO_FLAG_DIR2 == 0 {
+        op.offset = kept(Offset, op.offset);
+    }
+    (op.sys_flags, op.mode) = (kept(SysFlags, op.sys_flags.into()) as u32, kept(Mode, op.mode.into()) as u32);
+    if !uses(Buf) {
         op.buf = null_mut();
     }
-    if !ranged {
-        op.len = 0;
-    }
-    if !ranged && op.opcode != CAIO_OP_TRUNCATE {
-        op.offset = 0;
-    }
-    if !(ranged || path && op.opcode != CAIO_OP_MKDIRAT) {
-        op.sys_flags = 0;
-    }
-    if !matches!(op.opcode, CAIO_OP_OPENAT | CAIO_OP_STATX | CAIO_OP_MKDIRAT) {
-        op.mode = 0;
-    }
-    if !matches!(op.opcode, CAIO_OP_STATX | CAIO_OP_RENAMEAT) {
+    if !uses(Buf2) {
         op.buf2 = null_mut();
     }
+}
+
+/// What an opcode may use.
+#[derive(Clone, Copy, PartialEq)]
+enum Field {
+    Buf,
+    Len,
+    Offset,
+    SysFlags,
+    Mode,
+    Buf2,
+    Full,
+    Dir2,
 }
