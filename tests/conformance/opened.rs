@@ -84,6 +84,19 @@ fn opened_needs_an_open_before_it(case: &Case) {
         assert_eq!(ctx.submit(&before), 1, "behind an open without a link");
         ctx.collect(1);
     }
+    let (open, _dir) = self::open(case, c"file");
+    for (ops, wanted) in [
+        (vec![close()], "operation 0: fd: OPENED"),
+        (chain(&[ops::nop(), copy(CAIO_FD_OPENED)]), "operation 1: mode: OPENED"),
+        (vec![open, link(CAIO_FD_OPENED)], "operation 1: offset: OPENED"),
+        (chain(&[open, close(), read(&mut [0])]), "every operation is well-formed"),
+    ] {
+        let mut why = [0u8; 100];
+        // SAFETY: an array of operations, and room of that size.
+        unsafe { caio::capi::caio_op_check(ops.as_ptr(), ops.len() as u32, why.as_mut_ptr().cast(), 100) };
+        let why = CStr::from_bytes_until_nul(&why).expect("it is terminated").to_str().expect("UTF-8");
+        assert!(why.starts_with(wanted), "{why}");
+    }
     for mine in [copy(-1), link(-1)] {
         assert_eq!(ctx.one(mine), if mine.opcode == CAIO_OP_LINKAT { -i64::from(libc::EFAULT) } else { EBADF });
     }

@@ -132,8 +132,24 @@ pub const OTHERS: &[Column] = &[
     column("STATX with AT_EMPTY_PATH", |fd, desk| {
         op(CAIO_OP_STATX, fd).buf(c"".as_ptr()).buf2(&raw const *desk.stat).mode(STATX_MASK).sys(AT_EMPTY_PATH)
     }),
+    column("SEEK to 10", |fd, _| op(CAIO_OP_SEEK, fd).at(10)),
+    column("FADVISE", |fd, _| op(CAIO_OP_FADVISE, fd).len(4096).sys(3)),
+    column("FGETXATTR", |fd, desk| xattr(CAIO_OP_FGETXATTR, fd).buf2(desk.room.start()).len(READ)),
+    column("FCHMODAT with AT_EMPTY_PATH", |fd, _| itself(CAIO_OP_FCHMODAT, fd).mode(0o600)),
+    column("UTIMENSAT with AT_EMPTY_PATH", |fd, _| itself(CAIO_OP_UTIMENSAT, fd)),
+    column("FACCESSAT with AT_EMPTY_PATH", |fd, _| itself(CAIO_OP_FACCESSAT, fd).mode(4)),
     column("CLOSE", |fd, _| ops::close(fd)),
 ];
+
+/// An operation on an extended attribute.
+fn xattr(opcode: u8, fd: RawFd) -> caio_op {
+    op(opcode, fd).buf(c"user.caio".as_ptr())
+}
+
+/// An operation on the descriptor itself.
+fn itself(opcode: u8, fd: RawFd) -> caio_op {
+    op(opcode, fd).buf(c"".as_ptr()).sys(AT_EMPTY_PATH)
+}
 
 const STATX_MASK: u32 = libc::STATX_BASIC_STATS;
 const AT_EMPTY_PATH: i64 = libc::AT_EMPTY_PATH as i64;
