@@ -31,10 +31,8 @@ namespace caio {
 /* The current position of a file. Use it for pipes, sockets and terminals. */
 inline constexpr std::uint64_t current_position = CAIO_OFFSET_CURRENT;
 
-#if defined(CAIO_FD_OPENED)
 /* In a chain: the descriptor that the nearest open before it in this chain opened. */
 inline constexpr int opened = CAIO_FD_OPENED;
-#endif
 
 /* The outcome of an operation that owned its memory. */
 template <class Memory> struct transferred {
@@ -61,6 +59,7 @@ public:
         raw_.ioprio = value;
         return take();
     }
+    bool closes_opened() const noexcept { return raw_.opcode == CAIO_OP_CLOSE && raw_.fd == opened; }
 
 protected:
     explicit basic_operation(std::uint8_t opcode, int fd = 0) noexcept
@@ -171,11 +170,17 @@ public:
         raw_.len = length;
         return take();
     }
-    command paths(std::string first, std::string second = {}) &&
+    command path(std::string only) &&
+    {
+        first_ = std::move(only);
+        paths_ = 1;
+        return take();
+    }
+    command paths(std::string first, std::string second) &&
     {
         first_ = std::move(first);
         second_ = std::move(second);
-        paths_ = raw_.opcode == CAIO_OP_RENAMEAT ? 2 : 1;
+        paths_ = 2;
         return take();
     }
     command how(std::uint32_t flags, std::uint32_t mode = 0) &&
@@ -214,15 +219,18 @@ public:
         raw_.buf = path_.data();
         return raw_;
     }
+    /* In a chain that closes the file itself, the result has no descriptor. */
     result_type finish(std::int64_t value)
     {
         if (value < 0)
             return error_of(value);
-        return file(static_cast<int>(value));
+        return closed_ ? file() : file(static_cast<int>(value));
     }
+    void closed_by_chain() noexcept { closed_ = true; }
 
 private:
     std::string path_;
+    bool closed_ = false;
 };
 
 /* Closes a file. If it is cancelled, the destructor of the operation closes the descriptor. */
@@ -306,8 +314,26 @@ inline result<void> refuse(close_operation &, std::error_code error) { return er
 /* Several operations, each of which starts only after the one before it succeeded in full.
  * The result is a std::tuple with one result for each; those that did not start have ECANCELED. */
 template <class... Operations> struct chain {
-    explicit chain(Operations... operations) : operations(std::move(operations)...) {}
+    explicit chain(Operations... operations) : operations(std::move(operations)...)
+    {
+        mark_opens<sizeof...(Operations)>(false);
+    }
     std::tuple<Operations...> operations;
+
+private:
+    /* From the last operation to the first: an open whose file the chain closes yields no descriptor. */
+    template <std::size_t Count> void mark_opens(bool closes) noexcept
+    {
+        if constexpr (Count > 0) {
+            auto &operation = std::get<Count - 1>(operations);
+            if constexpr (std::is_same_v<std::decay_t<decltype(operation)>, open_operation>) {
+                if (closes)
+                    operation.closed_by_chain();
+                closes = false;
+            }
+            mark_opens<Count - 1>(closes || operation.closes_opened());
+        }
+    }
 };
 
 /* Reads at most the size of `memory` at `offset`. Borrows `memory`. See CAIO_OP_READ. */
@@ -385,12 +411,36 @@ inline command rename(std::string from, std::string to, unsigned flags = 0, desc
 /* Removes a file, or with AT_REMOVEDIR a directory. See unlinkat(2). */
 inline command unlink(std::string path, unsigned flags = 0, descriptor directory = AT_FDCWD)
 {
-    return command(CAIO_OP_UNLINKAT, directory).paths(std::move(path)).how(flags);
+    return command(CAIO_OP_UNLINKAT, directory).path(std::move(path)).how(flags);
 }
+/* Creates a hard link. Both paths are relative to `directory`; `flags` are AT_*. See linkat(2). */
+inline command link(std::string from, std::string to, unsigned flags = 0, descriptor directory = AT_FDCWD)
+{
+    return command(CAIO_OP_LINKAT, directory).paths(std::move(from), std::move(to)).how(flags);
+}
+/* Creates a symbolic link at `path` with the text `target`. See symlinkat(2). */
+inline command symlink(std::string target, std::string path, descriptor directory = AT_FDCWD)
+{
+    return command(CAIO_OP_SYMLINKAT, directory).paths(std::move(target), std::move(path));
+}
+/* Changes the permissions of `path`. See fchmodat(2). */
+inline command chmod(std::string path, ::mode_t mode, unsigned flags = 0, descriptor directory = AT_FDCWD)
+{
+    return command(CAIO_OP_FCHMODAT, directory).path(std::move(path)).how(flags, mode);
+}
+/* Syncs the file system that holds a file. See syncfs(2). */
+inline command syncfs(descriptor fd) noexcept { return command(CAIO_OP_SYNCFS, fd); }
+/* Announces how a range will be used; `advice` is POSIX_FADV_*. See posix_fadvise(2). */
+inline command advise(descriptor fd, std::uint64_t offset, std::uint64_t length, unsigned advice)
+{
+    return command(CAIO_OP_FADVISE, fd).range(offset, length).how(advice);
+}
+/* In a chain: closes the file that the chain opened, whatever became of the operations between. */
+inline command close_opened() noexcept { return command(CAIO_OP_CLOSE, opened); }
 /* Creates a directory. See mkdirat(2). */
 inline command mkdir(std::string path, ::mode_t mode = 0777, descriptor directory = AT_FDCWD)
 {
-    return command(CAIO_OP_MKDIRAT, directory).paths(std::move(path)).how(0, mode);
+    return command(CAIO_OP_MKDIRAT, directory).path(std::move(path)).how(0, mode);
 }
 /* An operation of caio.h without a builder of its own. */
 inline raw_operation raw(const caio_op &operation) noexcept { return raw_operation(operation); }

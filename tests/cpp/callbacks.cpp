@@ -93,6 +93,11 @@ static void every_operation_has_a_builder()
     auto status = run(context, caio::stat(in + "file"));
     CHECK(status->stx_size == 5000 && (status->stx_mode & 0777) == 0600);
     CHECK(run(context, caio::rename(in + "file", in + "made/moved")));
+    CHECK(run(context, caio::link(in + "made/moved", in + "link")) && run(context, caio::symlink("link", in + "symbolic")));
+    CHECK(run(context, caio::chmod(in + "symbolic", 0640)) && run(context, caio::stat(in + "link"))->stx_nlink == 2);
+    CHECK((run(context, caio::stat(in + "made/moved"))->stx_mode & 0777) == 0640);
+    CHECK(run(context, caio::unlink(in + "link")) && run(context, caio::unlink(in + "symbolic")));
+    CHECK(run(context, caio::advise(file, 0, 4096, POSIX_FADV_WILLNEED)) && run(context, caio::syncfs(file)));
     CHECK(run(context, caio::unlink(in + "made/moved")));
     CHECK(run(context, caio::unlink(in + "made", AT_REMOVEDIR)) && run(context, caio::unlink(directory, AT_REMOVEDIR)));
     int number = file.get();
@@ -118,6 +123,26 @@ static void a_chain_stops_at_the_first_failure()
                                      called = true;
                                  });
     CHECK(request && context.run() && called);
+}
+
+static void a_chain_uses_and_closes_the_file_that_it_opens()
+{
+    caio::context context(options);
+    std::string path = "/proc/self/fd/";
+    caio::file file = temporary("Hello world");
+    path += std::to_string(file.get());
+    bool called = false;
+    int before = caio::file(::dup(0)).get();
+    auto done = [&](auto results) {
+        auto &[opened, read, closed] = results;
+        CHECK(opened && !*opened && *read.count == 11 && read.memory.substr(0, 11) == "Hello world" && closed);
+        called = true;
+    };
+    CHECK(context.start(caio::chain(caio::open(path, O_RDONLY), caio::read(caio::opened, std::string(64, ' ')), caio::close_opened()), done));
+    CHECK(context.run() && called && ::fcntl(0, F_GETFD) >= 0 && caio::file(::dup(0)).get() == before);
+    auto kept = [&](auto results) { CHECK(*std::get<0>(results) && std::get<0>(results)->get() > 0); };
+    CHECK(context.start(caio::chain(caio::open(path, O_RDONLY), caio::read(caio::opened, std::string(11, ' '))), kept));
+    CHECK(context.run());
 }
 
 static void a_request_cancels_its_operation()
@@ -256,6 +281,7 @@ int main(int argc, char **argv)
     errors_are_of_the_category_and_compare_with_errc();
     every_operation_has_a_builder();
     a_chain_stops_at_the_first_failure();
+    a_chain_uses_and_closes_the_file_that_it_opens();
     a_request_cancels_its_operation();
     the_descriptor_drives_a_loop();
     a_handler_that_throws_loses_no_completion();
