@@ -1,6 +1,6 @@
 //! Ranges of files: advice and seeking. The library reads and writes for copies.
 
-pub use super::super::absent::ranges::{sendfile, splice};
+pub use super::super::absent::ranges::{NONBLOCK, sendfile, splice};
 pub use super::span::Copy;
 
 use super::{check, os, rw};
