@@ -1,9 +1,12 @@
 //! Submission: operations are checked, tried inline, and routed. A chain is accepted as a whole or not at all.
 
+mod chain;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::chain::ChainFd;
 use super::chain_file::read_chain;
 use super::inline::{self, FastPath, Step, To};
 use super::state::{By, CANCELED, State};
@@ -12,14 +15,13 @@ use crate::completion::{Event, Nowhere, Sink};
 use crate::error::{Errno, Result};
 use crate::exec::blocking::Scratch;
 use crate::fd::{Checks, Remembered};
-use crate::op::{Op, Role, SimpleTransfer};
+use crate::op::{Op, SimpleTransfer};
 use crate::slab::{NONE, Place};
 use crate::sync::MutexGuard;
 use crate::sys::cached::Opened;
-use crate::sys::fd::RawFd;
-use crate::sys::fork::{self, KeepOut};
+use crate::sys::fork::KeepOut;
 use crate::sys::mem::{boxed, room};
-use crate::sys::{fs, input, path};
+use crate::sys::{input, path};
 
 /// The scratch memory of one submit; kept by the context, so that nothing is allocated per operation.
 pub struct Batch {
@@ -58,14 +60,6 @@ struct Pending {
     refused: Option<Errno>,
     /// The descriptor that its chain opened.
     file: Option<ChainFd>,
-}
-
-/// A descriptor that submit opened for a chain.
-#[derive(Clone, Copy)]
-struct ChainFd {
-    fd: RawFd,
-    /// A CLOSE of the chain closes it.
-    for_chain: bool,
 }
 
 impl Pending {
@@ -193,16 +187,6 @@ impl State {
     /// No event is pending, and no signal is due.
     fn is_quiet(&mut self) -> bool {
         self.done.is_empty() && !self.done.clear_is_due(1) && !self.native.has_completions()
-    }
-
-    /// A member of a chain gets the descriptor that submit opened for it.
-    fn take_chain_fd(&mut self, index: u32, file: Option<ChainFd>) -> Result<()> {
-        let Some(ChainFd { fd, for_chain }) = file else { return Ok(()) };
-        let kept = self.keep_file(index, fd, for_chain);
-        if kept.is_err() && for_chain {
-            fs::close(fd).ok();
-        }
-        kept
     }
 
     /// Counts events that went straight to the caller.
@@ -368,59 +352,6 @@ impl Batch {
         }
     }
 
-    /// Runs the chain inline as far as possible without blocking. The rest becomes pending.
-    fn run_chain(&mut self, shared: &Shared, sink: &mut impl Sink) {
-        let mut file: Option<(Opened, bool)> = None;
-        for at in 0..self.chain.len() {
-            let mut op = self.chain[at];
-            let (step, paths, refused) = match &file {
-                Some((opened, _)) if op.uses_opened() => {
-                    op.use_opened(opened.fd);
-                    let Self { checks, scratch, .. } = &mut *self;
-                    match inline::run_on_opened(&shared.router, &op, opened, checks, scratch) {
-                        Some(step) => (step, 0..0, None),
-                        None => self.run(shared, &op, true),
-                    }
-                }
-                _ => self.run(shared, &op, true),
-            };
-            let opened = self.opened.take();
-            match step {
-                Step::Done(result) => {
-                    match op.role {
-                        Role::Opens | Role::OpensForChain => {
-                            let for_chain = op.role == Role::OpensForChain;
-                            file = opened.map(|opened| (opened, for_chain));
-                        }
-                        Role::Closes => file = None,
-                        Role::None | Role::Behind => {}
-                    }
-                    let result = if op.role == Role::OpensForChain { result.min(0) } else { result };
-                    self.deliver(op, result, sink);
-                    if op.link && !op.succeeded_in_full(result) {
-                        return self.break_chain(at + 1, file.map(|(opened, _)| opened.fd), sink);
-                    }
-                }
-                Step::Onward(to, moved) => {
-                    let file = file.map(|(opened, for_chain)| ChainFd { fd: opened.fd, for_chain });
-                    self.pend(Pending { op, to, moved, paths, refused, file });
-                    return self.queue_behind(at + 1);
-                }
-            }
-        }
-    }
-
-    /// The members from `at` on never run, except for the CLOSE of what the chain opened.
-    fn break_chain(&mut self, at: usize, mut file: Option<RawFd>, sink: &mut impl Sink) {
-        for at in at..self.chain.len() {
-            let op = self.chain[at];
-            let close = file.filter(|_| op.role == Role::Closes);
-            let result = close.map_or(CANCELED.as_result(), |fd| fs::close(fd).map_or_else(Errno::as_result, |_| 0));
-            file = file.filter(|_| close.is_none());
-            self.deliver(op, result, sink);
-        }
-    }
-
     #[inline(always)]
     fn run(&mut self, shared: &Shared, op: &Op, linked: bool) -> (Step, Range<usize>, Option<Errno>) {
         if op.code.opens_fd()
@@ -435,31 +366,6 @@ impl Batch {
             None => inline::run(&shared.router, op, linked, &mut self.checks, &mut self.scratch),
         };
         (step, paths, refused)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn open(&mut self, shared: &Shared, op: &Op) -> Option<i64> {
-        self.opened = None;
-        if self.unlisted.is_none() {
-            self.unlisted = fork::try_keep_out();
-        }
-        // Where fork(3) is in progress, it would have to wait.
-        let may_open = self.unlisted.is_some();
-        let answer = may_open.then(|| inline::open(&shared.router, op, &mut self.checks, &mut self.scratch));
-        match answer.flatten()? {
-            Ok(opened) => Some(self.opened.insert(opened).fd.into()),
-            Err(errno) => Some(errno.as_result()),
-        }
-    }
-
-    /// The members from `at` on wait for the one before.
-    fn queue_behind(&mut self, at: usize) {
-        for at in at..self.chain.len() {
-            let op = self.chain[at];
-            let (paths, refused) = self.copy_paths(&op);
-            self.pend(Pending { op, to: To::Chain, moved: 0, paths, refused, file: None });
-        }
     }
 
     fn pend(&mut self, mut pending: Pending) {

@@ -1,0 +1,112 @@
+//! A chain in submit: it runs inline as far as it does not wait.
+
+use super::{Batch, Pending};
+use crate::completion::Sink;
+use crate::context::Shared;
+use crate::context::inline::{self, Step, To};
+use crate::context::state::{CANCELED, State};
+use crate::error::{Errno, Result};
+use crate::op::{Op, Role};
+use crate::sys::cached::Opened;
+use crate::sys::fd::RawFd;
+use crate::sys::{fork, fs};
+
+/// A descriptor that submit opened for a chain.
+#[derive(Clone, Copy)]
+pub struct ChainFd {
+    fd: RawFd,
+    /// A CLOSE of the chain closes it.
+    for_chain: bool,
+}
+
+impl State {
+    /// A member of a chain gets the descriptor that submit opened for it.
+    pub(super) fn take_chain_fd(&mut self, index: u32, file: Option<ChainFd>) -> Result<()> {
+        let Some(ChainFd { fd, for_chain }) = file else { return Ok(()) };
+        let kept = self.keep_file(index, fd, for_chain);
+        if kept.is_err() && for_chain {
+            fs::close(fd).ok();
+        }
+        kept
+    }
+}
+
+impl Batch {
+    /// Runs the chain inline as far as possible without blocking. The rest becomes pending.
+    pub(super) fn run_chain(&mut self, shared: &Shared, sink: &mut impl Sink) {
+        let mut file: Option<(Opened, bool)> = None;
+        for at in 0..self.chain.len() {
+            let mut op = self.chain[at];
+            let (step, paths, refused) = match &file {
+                Some((opened, _)) if op.uses_opened() => {
+                    op.use_opened(opened.fd);
+                    let Self { checks, scratch, .. } = &mut *self;
+                    match inline::run_on_opened(&shared.router, &op, opened, checks, scratch) {
+                        Some(step) => (step, 0..0, None),
+                        None => self.run(shared, &op, true),
+                    }
+                }
+                _ => self.run(shared, &op, true),
+            };
+            let opened = self.opened.take();
+            match step {
+                Step::Done(result) => {
+                    match op.role {
+                        Role::Opens | Role::OpensForChain => {
+                            let for_chain = op.role == Role::OpensForChain;
+                            file = opened.map(|opened| (opened, for_chain));
+                        }
+                        Role::Closes => file = None,
+                        Role::None | Role::Behind => {}
+                    }
+                    let result = if op.role == Role::OpensForChain { result.min(0) } else { result };
+                    self.deliver(op, result, sink);
+                    if op.link && !op.succeeded_in_full(result) {
+                        return self.break_chain(at + 1, file.map(|(opened, _)| opened.fd), sink);
+                    }
+                }
+                Step::Onward(to, moved) => {
+                    let file = file.map(|(opened, for_chain)| ChainFd { fd: opened.fd, for_chain });
+                    self.pend(Pending { op, to, moved, paths, refused, file });
+                    return self.queue_behind(at + 1);
+                }
+            }
+        }
+    }
+
+    /// The members from `at` on never run, except for the CLOSE of what the chain opened.
+    fn break_chain(&mut self, at: usize, mut file: Option<RawFd>, sink: &mut impl Sink) {
+        for at in at..self.chain.len() {
+            let op = self.chain[at];
+            let close = file.filter(|_| op.role == Role::Closes);
+            let result = close.map_or(CANCELED.as_result(), |fd| fs::close(fd).map_or_else(Errno::as_result, |_| 0));
+            file = file.filter(|_| close.is_none());
+            self.deliver(op, result, sink);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn open(&mut self, shared: &Shared, op: &Op) -> Option<i64> {
+        self.opened = None;
+        if self.unlisted.is_none() {
+            self.unlisted = fork::try_keep_out();
+        }
+        // Where fork(3) is in progress, it would have to wait.
+        let may_open = self.unlisted.is_some();
+        let answer = may_open.then(|| inline::open(&shared.router, op, &mut self.checks, &mut self.scratch));
+        match answer.flatten()? {
+            Ok(opened) => Some(self.opened.insert(opened).fd.into()),
+            Err(errno) => Some(errno.as_result()),
+        }
+    }
+
+    /// The members from `at` on wait for the one before.
+    pub(super) fn queue_behind(&mut self, at: usize) {
+        for at in at..self.chain.len() {
+            let op = self.chain[at];
+            let (paths, refused) = self.copy_paths(&op);
+            self.pend(Pending { op, to: To::Chain, moved: 0, paths, refused, file: None });
+        }
+    }
+}
