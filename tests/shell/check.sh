@@ -44,7 +44,7 @@ step lint lint
 step "cargo test" "$cargo" test --locked --no-fail-fast -- --show-output
 step systest "$cargo" test --manifest-path tests/systest/Cargo.toml
 step loom "$make" --no-print-directory check-loom
-for suite in install caio_cp tools site valgrind; do
+for suite in install caio_cp tools httpd site valgrind; do
     step "$suite" "tests/shell/$suite.sh"
 done
 step dist env DIST=short tests/shell/dist.sh

@@ -98,7 +98,7 @@ epoll_loop() {
 }
 
 makefile() {
-    make -C "$root/c-examples" OUT="$PWD/built" CFLAGS="-O2 -Werror" && expect "caio-bench caio-cp caio-probe epoll_loop hello read_tree readme" "$(echo $(ls built))" &&
+    make -C "$root/c-examples" OUT="$PWD/built" CFLAGS="-O2 -Werror" && expect "caio-bench caio-cp caio-httpd caio-probe epoll_loop hello read_tree readme" "$(echo $(ls built))" &&
         make -C "$root/c-examples" OUT="$PWD/built" clean && expect "" "$(ls built)"
 }
 mkdir built
