@@ -303,8 +303,9 @@ class Site:
             body += f'<h2 id="{path.stem}">{path.name}</h2>{self.shown(path)}'
         for folder in sorted(path for path in (ROOT / "c-examples").glob("caio-*")):
             page = f"{folder.name}.1"
+            name = f'<a href="{page}.html">{folder.name}(1)</a>, ' if page in self.manual else ""
             files = ", ".join(f"<code>{path.name}</code>" for path in sorted(folder.iterdir()))
-            body += f'<h2>{folder.name}</h2><p><a href="{page}.html">{folder.name}(1)</a>, in <code>c-examples/{folder.name}</code>: {files}.</p>'
+            body += f"<h2>{folder.name}</h2><p>{name}in <code>c-examples/{folder.name}</code>: {files}.</p>"
         self.add("examples.html", "Programs", body)
 
     def build(self) -> None:
