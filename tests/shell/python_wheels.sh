@@ -78,11 +78,62 @@ musl_wheel() {
     local target=$arch-unknown-linux-musl
     if [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
         wheel "$1" "$target" musllinux_1_2 "$2"
-    elif [ -d /usr/lib/rustlib/src/rust/library/std ] && [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ]; then
+    elif debian_compiler; then
         PATH=$tools/bin:/usr/bin:$PATH RUSTC_BOOTSTRAP=1 \
             wheel "$1" "$target" musllinux_1_2 "$2" -Z build-std=std,panic_abort
     else
         echo "missing: $1: Rust's standard library for musl (rustup target add $target; Debian: rustc-web cargo-web rust-web-src)"
+    fi
+}
+
+# debian_compiler: whether Debian's compiler and the sources of the standard library are here.
+debian_compiler() {
+    [ -d /usr/lib/rustlib/src/rust/library/std ] && [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ]
+}
+
+# arm_wheel: a wheel for another processor. Debian's compiler builds the standard library from source.
+arm_wheel() {
+    if debian_compiler; then
+        arch=aarch64 PATH=$tools/bin:/usr/bin:$PATH RUSTC_BOOTSTRAP=1 \
+            wheel "manylinux on aarch64, CPython 3.10 and later" aarch64-unknown-linux-gnu manylinux_2_17 python3.11 \
+            -Z build-std=std,panic_abort
+    else
+        echo "missing: manylinux on aarch64: Rust's standard library for it (Debian: rustc-web cargo-web rust-web-src)"
+    fi
+}
+
+# arm_python FOLDER: unpacks Debian's CPython for arm64 there, from packages that are not installed.
+arm_python() {
+    local apt=(-o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root -o Dir::State="$1/state"
+        -o Dir::State::status=/dev/null -o Dir::Cache="$1/cache")
+    local packages=(python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 libexpat1 zlib1g libssl3 libffi8
+        libuuid1 libbz2-1.0 liblzma5 libgcc-s1)
+    rm -rf "$1" && mkdir -p "$1/state/lists/partial" "$1/cache/archives/partial" "$1/root" || return 1
+    (cd "$1" && apt-get -q "${apt[@]}" update && apt-get -q "${apt[@]}" download "${packages[@]}") || return 1
+    local package
+    for package in "$1"/*.deb; do dpkg-deb -x "$package" "$1/root" || return 1; done
+}
+
+# try_on_arm WHEEL: runs the tests that start no programs of their own, with qemu-user.
+try_on_arm() {
+    local folder=$CARGO_TARGET_DIR/arm site=$CARGO_TARGET_DIR/arm/site
+    local tests=(tests/test_files.py tests/test_operation.py)
+    if ! command -v qemu-aarch64-static >/dev/null || ! command -v dpkg-deb >/dev/null; then
+        echo "missing: qemu-aarch64-static, so that the wheel for aarch64 is not tried here (Debian: qemu-user-static)"
+        return
+    fi
+    if ! arm_python "$folder" >"$log" 2>&1 ||
+        ! "$tools/bin/pip" install -q --disable-pip-version-check --no-deps --target "$site" --platform manylinux_2_17_aarch64 \
+            --python-version 3.11 "$1" >>"$log" 2>&1 ||
+        ! "$tools/bin/pip" install -q --disable-pip-version-check --target "$site" pytest pytest-timeout >>"$log" 2>&1; then
+        fail "aarch64: installation"
+        return
+    fi
+    if PYTHONPATH=$site timeout 900 qemu-aarch64-static -L "$folder/root" "$folder/root/usr/bin/python3.11" -m pytest -q \
+        --timeout 300 -p no:cacheprovider --basetemp "$CARGO_TARGET_DIR/tests-arm" "${tests[@]}" >"$log" 2>&1; then
+        echo "ok: aarch64, under qemu: $(tail -n 1 "$log")"
+    else
+        fail "aarch64, under qemu: tests"
     fi
 }
 
@@ -99,7 +150,7 @@ try_on_musl() {
     if "$tools/bin/pip" download -q --disable-pip-version-check --only-binary :all: --implementation cp \
         --python-version "$version" --abi "cp${version/./}" --abi abi3 --abi none --platform "musllinux_1_2_$arch" \
         --platform "musllinux_1_1_$arch" -d "$packages" -r requirements-check.txt >"$log" 2>&1; then
-        PIP_NO_INDEX=1 PIP_FIND_LINKS=$packages try "$version-musl" "$1" "$(ls "$dist"/*-cp310-abi3-musllinux*.whl)"
+        PIP_NO_INDEX=1 PIP_FIND_LINKS=$packages try "$version-musl" "$1" "$(ls "$dist"/*-cp310-abi3-musllinux*_"$arch".whl)"
     else
         fail "$version-musl: packages"
     fi
@@ -121,6 +172,7 @@ wheel "manylinux, CPython 3.10 and later" "$arch-unknown-linux-gnu" manylinux_2_
 wheel "manylinux, free-threaded CPython 3.14" "$arch-unknown-linux-gnu" manylinux_2_17 python3.14t
 musl_wheel "musllinux, CPython 3.10 and later" python3.11
 musl_wheel "musllinux, free-threaded CPython 3.14" python3.14t
+[ "$arch" = aarch64 ] || arm_wheel
 maturin sdist -o "$dist" >"$log" 2>&1 || fail "source distribution"
 
 for version in 3.10 3.11 3.12 3.13 3.14 3.13t 3.14t; do
@@ -131,7 +183,7 @@ for version in 3.10 3.11 3.12 3.13 3.14 3.13t 3.14t; do
     done | head -n 1)
     case $version in *t) abi=cp${version//./} abi=${abi%t}-${abi} ;; *) abi=cp310-abi3 ;; esac
     [ "$version" != 3.13t ] || [ -z "$interpreter" ] || old_wheel "$interpreter"
-    built=$(ls "$dist"/*-"$abi"-manylinux*.whl 2>/dev/null)
+    built=$(ls "$dist"/*-"$abi"-manylinux*_"$arch".whl 2>/dev/null)
     if [ -z "$interpreter" ]; then
         echo "missing: CPython $version, so that its wheel is not tried here"
     elif [ -n "$built" ]; then
@@ -146,6 +198,8 @@ for interpreter in ${PYTHONS-}; do
     fi
 done
 [ -n "$musl" ] || echo "missing: CPython on musl, so that its wheel is not tried here"
+foreign=$(ls "$dist"/*-cp310-abi3-manylinux*_aarch64.whl 2>/dev/null)
+[ "$arch" = aarch64 ] || [ -z "$foreign" ] || try_on_arm "$foreign"
 source=$(ls "$dist"/*.tar.gz) && try source "$python" "$source"
 [ $status = 0 ] && rm -f "$log"
 exit $status
