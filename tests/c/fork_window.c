@@ -91,14 +91,16 @@ static const struct window {
     const char *name;
     caio_op (*op)(void);
     long call;
+    uint32_t flags;
 } WINDOWS[] = {
-    {"the poller's readiness", read_pipe, SYS_epoll_create1},
-    {"the poller's timer", read_pipe, SYS_timerfd_create},
-    {"the poller's wake-up", read_pipe, SYS_eventfd2},
-    {"the poller's ring", read_terminal, SYS_io_uring_setup},
-    {"a waiter's readiness", nop, SYS_epoll_create1},
-    {"an opened file", open_file, SYS_openat},
-    {"a directory whose FIFO is opened", open_fifo, SYS_openat},
+    {"the poller's readiness", read_pipe, SYS_epoll_create1, 0},
+    {"the poller's timer", read_pipe, SYS_timerfd_create, 0},
+    {"the poller's wake-up", read_pipe, SYS_eventfd2, 0},
+    {"the poller's ring", read_terminal, SYS_io_uring_setup, 0},
+    {"a waiter's readiness", nop, SYS_epoll_create1, 0},
+    {"an opened file", open_file, SYS_openat, CAIO_CTX_NO_INLINE},
+    {"a file that submit opens", open_file, SYS_openat2, 0},
+    {"a directory whose FIFO is opened", open_fifo, SYS_openat, 0},
 };
 
 struct user {
@@ -122,7 +124,7 @@ static void program(const struct window *window, uint32_t backend)
     pthread_t thread;
     struct user user = {NULL, window->op()};
     int before = open_descriptors(), status;
-    user.ctx = make_ctx(backend, 0);
+    user.ctx = make_ctx(backend, window->flags);
     EXPECT(pthread_create(&thread, NULL, use, &user), 0);
     for (int64_t since = now(); !shared->held; pause_for(100000))
         CHECK(now() - since < 30 * SECOND);
