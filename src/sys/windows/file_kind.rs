@@ -29,7 +29,7 @@ pub struct File {
     /// For a queue of the kernel's; there is none.
     pub on_disk: bool,
     pub device: u64,
-    size: Option<u64>,
+    pub size: Option<u64>,
 }
 
 impl File {
