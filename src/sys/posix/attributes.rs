@@ -4,6 +4,7 @@ use std::ffi::CStr;
 
 pub use super::super::absent::attributes::{fgetxattr, flistxattr, fremovexattr, fsetxattr, syncfs};
 
+use super::fs::{AT_FDCWD, at};
 use super::mem::Memory;
 use super::{check, copy, os};
 use crate::error::{Errno, Result};
@@ -15,7 +16,7 @@ const NOFOLLOW: i32 = libc::AT_SYMLINK_NOFOLLOW;
 fn path_for(dir: i32, path: &CStr, flags: u32) -> Option<(&CStr, i32)> {
     let rest = flags as i32 & !os::EMPTY_PATH;
     match flags as i32 & os::EMPTY_PATH != 0 && path.is_empty() {
-        true if dir == libc::AT_FDCWD => Some((c".", rest)),
+        true if dir == AT_FDCWD => Some((c".", rest)),
         true => None,
         false => Some((path, rest)),
     }
@@ -26,7 +27,7 @@ pub fn fchmodat(dir: i32, path: &CStr, mode: u32, flags: u32) -> Result<u64> {
     match path_for(dir, path, flags) {
         Some((_, flags)) if flags & !NOFOLLOW != 0 => Err(EINVAL),
         // SAFETY: the path is NUL-terminated and outlives the call.
-        Some((path, flags)) => check(unsafe { libc::fchmodat(dir, path.as_ptr(), mode, flags) }.into()),
+        Some((path, flags)) => check(unsafe { libc::fchmodat(at(dir), path.as_ptr(), mode, flags) }.into()),
         // SAFETY: takes no memory.
         None => check(unsafe { libc::fchmod(dir, mode) }.into()),
     }
@@ -38,7 +39,7 @@ pub fn fchownat(dir: i32, path: &CStr, owner: u32, group: u64, flags: u32) -> Re
     let group = if group == u64::MAX { u32::MAX } else { u32::try_from(group).map_err(|_| EINVAL)? };
     match path_for(dir, path, flags) {
         // SAFETY: the path is NUL-terminated and outlives the call.
-        Some((path, flags)) => check(unsafe { libc::fchownat(dir, path.as_ptr(), owner, group, flags) }.into()),
+        Some((path, flags)) => check(unsafe { libc::fchownat(at(dir), path.as_ptr(), owner, group, flags) }.into()),
         // SAFETY: takes no memory.
         None => check(unsafe { libc::fchown(dir, owner, group) }.into()),
     }
@@ -55,7 +56,7 @@ pub fn utimensat(dir: i32, path: &CStr, times: &[u8], flags: u32) -> Result<u64>
     let times = times.as_ref().map_or(std::ptr::null(), |times| times.as_ptr());
     match path_for(dir, path, flags) {
         // SAFETY: the path is NUL-terminated; the times are NULL or a live array of two.
-        Some((path, flags)) => check(unsafe { libc::utimensat(dir, path.as_ptr(), times, flags) }.into()),
+        Some((path, flags)) => check(unsafe { libc::utimensat(at(dir), path.as_ptr(), times, flags) }.into()),
         // SAFETY: as above.
         None => check(unsafe { libc::futimens(dir, times) }.into()),
     }
@@ -66,7 +67,7 @@ pub fn faccessat(dir: i32, path: &CStr, mode: u32, flags: u32) -> Result<u64> {
     match path_for(dir, path, flags) {
         Some((path, flags)) => {
             // SAFETY: the path is NUL-terminated and outlives the call.
-            check(unsafe { libc::faccessat(dir, path.as_ptr(), mode as i32, flags) }.into())
+            check(unsafe { libc::faccessat(at(dir), path.as_ptr(), mode as i32, flags) }.into())
         }
         None => Err(Errno(libc::EOPNOTSUPP)),
     }

@@ -3,7 +3,13 @@
 
 use std::ffi::CStr;
 
-pub use libc::AT_FDCWD;
+/// The current directory, with Linux's number on each system: that of macOS, -2, means the descriptor that a chain opened.
+pub const AT_FDCWD: i32 = -100;
+
+/// A directory as the system's calls take it.
+pub(super) fn at(dir: i32) -> i32 {
+    if dir == AT_FDCWD { libc::AT_FDCWD } else { dir }
+}
 
 pub use super::os::{fdatasync, fsync};
 pub use super::statx::statx;
@@ -58,7 +64,7 @@ pub fn ftruncate(fd: i32, size: u64) -> Result<u64> {
 /// The result is the new descriptor, which the caller owns.
 pub fn openat(dir: i32, path: &CStr, flags: u32, mode: u32) -> Result<u64> {
     // SAFETY: the path is NUL-terminated and outlives the call.
-    check(unsafe { libc::openat(dir, path.as_ptr(), flags as i32, mode) }.into())
+    check(unsafe { libc::openat(at(dir), path.as_ptr(), flags as i32, mode) }.into())
 }
 
 /// openat2(2), which this system does not have.
@@ -89,17 +95,17 @@ pub fn renameat2(dir: i32, from: &CStr, to_dir: i32, to: &CStr, flags: u32) -> R
         return Err(Errno(libc::EOPNOTSUPP));
     }
     // SAFETY: both paths are NUL-terminated and outlive the call.
-    check(unsafe { libc::renameat(dir, from.as_ptr(), to_dir, to.as_ptr()) }.into())
+    check(unsafe { libc::renameat(at(dir), from.as_ptr(), at(to_dir), to.as_ptr()) }.into())
 }
 
 pub fn unlinkat(dir: i32, path: &CStr, flags: u32) -> Result<u64> {
     // SAFETY: the path is NUL-terminated and outlives the call.
-    check(unsafe { libc::unlinkat(dir, path.as_ptr(), flags as i32) }.into())
+    check(unsafe { libc::unlinkat(at(dir), path.as_ptr(), flags as i32) }.into())
 }
 
 pub fn mkdirat(dir: i32, path: &CStr, mode: u32) -> Result<u64> {
     // SAFETY: the path is NUL-terminated and outlives the call.
-    check(unsafe { libc::mkdirat(dir, path.as_ptr(), mode as libc::mode_t) }.into())
+    check(unsafe { libc::mkdirat(at(dir), path.as_ptr(), mode as libc::mode_t) }.into())
 }
 
 /// Whether opening the path may wait for something other than a disk: a FIFO, or a terminal without carrier.
@@ -111,7 +117,7 @@ pub fn open_may_block(dir: i32, path: &CStr, flags: u32) -> bool {
     // SAFETY: stat is plain data, filled by the call.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: the path is NUL-terminated; `stat` is live.
-    let answer = unsafe { libc::fstatat(dir, path.as_ptr(), &raw mut stat, follow) };
+    let answer = unsafe { libc::fstatat(at(dir), path.as_ptr(), &raw mut stat, follow) };
     answer == 0 && matches!(stat.st_mode & libc::S_IFMT, libc::S_IFIFO | libc::S_IFCHR)
 }
 

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 
 pub use super::super::absent::links::getdents;
 
+use super::fs::at;
 use super::mem::Memory;
 use super::{check, os};
 use crate::error::{Errno, Result};
@@ -13,18 +14,18 @@ pub fn readlinkat(dir: i32, path: &CStr, room: Memory, len: u64) -> Result<u64> 
     // The C library of Linux takes a length of 0 for an error of its own.
     let len = len.min(i32::MAX as u64) as usize;
     // SAFETY: the path is NUL-terminated; the kernel checks `room`, which is lent to this operation (Memory).
-    check(unsafe { libc::readlinkat(dir, path.as_ptr(), room.address().cast(), len) } as i64)
+    check(unsafe { libc::readlinkat(at(dir), path.as_ptr(), room.address().cast(), len) } as i64)
 }
 
 /// Creates a symbolic link that says `text`.
 pub fn symlinkat(text: &CStr, dir: i32, path: &CStr) -> Result<u64> {
     // SAFETY: both strings are NUL-terminated and outlive the call.
-    check(unsafe { libc::symlinkat(text.as_ptr(), dir, path.as_ptr()) }.into())
+    check(unsafe { libc::symlinkat(text.as_ptr(), at(dir), path.as_ptr()) }.into())
 }
 
 pub fn linkat(dir: i32, path: &CStr, to_dir: i32, to: &CStr, flags: u32) -> Result<u64> {
     // SAFETY: both paths are NUL-terminated and outlive the call.
-    check(unsafe { libc::linkat(dir, path.as_ptr(), to_dir, to.as_ptr(), flags as i32) }.into())
+    check(unsafe { libc::linkat(at(dir), path.as_ptr(), at(to_dir), to.as_ptr(), flags as i32) }.into())
 }
 
 pub fn mknodat(dir: i32, path: &CStr, mode: u32, device: u64) -> Result<u64> {

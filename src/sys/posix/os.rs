@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_void};
 
 use super::super::unix::fd::OwnedFd;
+use super::fs::at;
 use super::{check, own};
 use crate::error::{Errno, Result};
 
@@ -174,11 +175,11 @@ pub fn allocate(fd: i32, offset: i64, len: i64, grows: bool) -> Result<u64> {
 pub fn mknodat(dir: i32, path: &CStr, mode: libc::mode_t, device: libc::dev_t) -> Result<u64> {
     #[cfg(not(target_vendor = "apple"))]
     // SAFETY: the path is NUL-terminated and outlives the call.
-    return check(unsafe { libc::mknodat(dir, path.as_ptr(), mode, device) }.into());
+    return check(unsafe { libc::mknodat(at(dir), path.as_ptr(), mode, device) }.into());
     // macOS has the call from version 13 only.
     #[cfg(target_vendor = "apple")]
     {
-        let without_directory = dir == libc::AT_FDCWD || path.to_bytes().first() == Some(&b'/');
+        let without_directory = dir == super::fs::AT_FDCWD || path.to_bytes().first() == Some(&b'/');
         if !without_directory {
             return Err(Errno(libc::EOPNOTSUPP));
         }

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 
+use super::fs::at;
 use super::mem::Memory;
 use super::{check, copy, os, rw};
 use crate::error::{Errno, Result};
@@ -73,7 +74,7 @@ fn stat_at(dir: i32, path: &CStr, flags: i32) -> Result<libc::stat> {
     // SAFETY: stat is plain data, filled by the call.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: the path is NUL-terminated; `stat` is live.
-    check(unsafe { libc::fstatat(dir, path.as_ptr(), &raw mut stat, flags) }.into()).map(|_| stat)
+    check(unsafe { libc::fstatat(at(dir), path.as_ptr(), &raw mut stat, flags) }.into()).map(|_| stat)
 }
 
 /// Copies to the caller's memory.
