@@ -435,7 +435,9 @@ impl Batch {
         for pending in self.pending.drain(..) {
             let Pending { op, to, moved, paths, refused, file } = pending;
             let index = state.slab.insert(op);
-            let refused = refused.or_else(|| state.take_chain_fd(index, file).err());
+            // Even a refused operation passes the descriptor on to the CLOSE behind it.
+            let kept = state.take_chain_fd(index, file);
+            let refused = refused.or(kept.err());
             let slot = &mut state.slab[index];
             slot.moved = moved;
             slot.refused = refused;

@@ -13,7 +13,10 @@ crate::promises! {
         the_descriptor_is_that_of_a_plain_open,
         an_open_is_one_open,
     }
-    Plan::EVERY.alone() => { the_last_free_number_is_enough }
+    Plan::EVERY.alone() => {
+        the_last_free_number_is_enough,
+        a_chain_closes_its_file_when_no_number_is_left_for_timeouts,
+    }
 }
 
 /// The chain that reads a file of `room.len()` bytes or less.
@@ -134,4 +137,25 @@ fn the_last_free_number_is_enough(case: &Case) {
     process::limit(libc::RLIMIT_NOFILE, 1024);
     assert_eq!(only, i64::from(lowest_free));
     drop(sys::owned(only));
+}
+
+/// The timer of a timeout needs descriptors. Without them, the operation fails, and the chain breaks.
+fn a_chain_closes_its_file_when_no_number_is_left_for_timeouts(case: &Case) {
+    case.dir.file("file", b"content");
+    let dir = case.dir.open();
+    let ctx = case.ctx();
+    let open = openat(dir.as_raw_fd(), c"file", libc::O_RDONLY | libc::O_CLOEXEC, 0);
+    // A worker thread, which takes no descriptor, exists before.
+    drop(sys::owned(ctx.one(open)));
+    let seek = op(CAIO_OP_SEEK, CAIO_FD_OPENED).timeout(Duration::from_secs(60));
+    let steps = chain(&[open, seek, op(CAIO_OP_CLOSE, CAIO_FD_OPENED)]);
+    let before = process::descriptors();
+    let lowest_free = dir.try_clone().expect("a free number").as_raw_fd() as u64;
+    for free in [1, 2] {
+        process::limit(libc::RLIMIT_NOFILE, lowest_free + free);
+        let results = ctx.run(&steps);
+        process::limit(libc::RLIMIT_NOFILE, 1024);
+        assert_eq!((results[0], results[2]), (0, 0), "{free} free numbers: {results:?}");
+        assert_eq!(process::descriptors(), before, "{free} free numbers: {results:?}");
+    }
 }
