@@ -271,7 +271,7 @@ fn named(op: caio_op, path: &str, deed: Deed) -> Made {
 
 fn malformed(how: u8) -> caio_op {
     match how % 6 {
-        0 => op(16 + how % 200, -1),
+        0 => op(37 + how % 200, -1),
         1 => ops::nop().flag(4 << (how / 6 % 6)),
         2 => ops::nop().len(1),
         3 => ops::fsync(0).at(1),
