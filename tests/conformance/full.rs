@@ -20,7 +20,7 @@ crate::promises! {
         yields_the_bytes_when_the_reader_is_gone,
     }
     Plan::PLAIN => { breaks_its_chain_when_stopped }
-    Plan::FOLDERS => { transfers_all_of_a_file }
+    Plan::FOLDERS => { transfers_all_of_a_file, reads_every_byte_of_a_file_shorter_than_the_room }
 }
 
 const CURRENT: u64 = CAIO_OFFSET_CURRENT;
@@ -189,4 +189,22 @@ fn transfers_all_of_a_file(case: &Case) {
     let parts: Vec<libc::iovec> = back.chunks(99_999).map(ops::iovec).collect();
     assert_eq!(ctx.one(ops::readv(fd, &parts, 0).full()), 3_012_345);
     assert!(back[..12_345] == data[..12_345] && back[12_345..3_012_345] == data);
+}
+
+/// A read across the end of a cached file stores as many bytes as it returns, wherever the end is, and no more.
+fn reads_every_byte_of_a_file_shorter_than_the_room(case: &Case) {
+    let ctx = case.ctx();
+    for size in [1, 64, 4000, 4031, 4033, 8100, 8191] {
+        let file = case.dir.file("file", &pattern(size));
+        for beyond in [1, 3, 31, 63, 64, 65, 200] {
+            for full in [false, true] {
+                let mut room = vec![0xee; size + beyond + 8];
+                let read = ops::read(file.as_raw_fd(), &mut room[..size + beyond], 0);
+                let result = ctx.one(if full { read.full() } else { read });
+                assert_eq!(result, size as i64, "with {beyond} bytes of room beyond the end");
+                assert_eq!(room[..size], pattern(size), "{size} bytes with {beyond} bytes of room beyond the end");
+                assert!(room[size + beyond..].iter().all(|byte| *byte == 0xee), "nothing behind the room");
+            }
+        }
+    }
 }

@@ -198,9 +198,13 @@ pub fn read_cached_unasked(fd: i32, memory: Memory, count: u64, offset: u64) -> 
         libc::iovec { iov_base: own.cast(), iov_len: END },
     ];
     let answer = read_parts_cached(fd, &parts, offset);
-    if answer == Ok(count) {
+    let arrived = answer.map_or(0, |moved| length(moved).saturating_sub(before));
+    if arrived == END {
         // SAFETY: lent to this operation, and on a page that the kernel has just written to; `own` is full.
         unsafe { end.cast::<[u8; END]>().write_unaligned(own.cast::<[u8; END]>().read_unaligned()) };
+    } else if arrived > 0 {
+        // SAFETY: as above; the kernel has written this much to `own`. The file ends here, or what is cached of it.
+        unsafe { std::ptr::copy_nonoverlapping(own.cast_const(), end.cast::<u8>(), arrived) };
     }
     Some(answer)
 }
