@@ -26,6 +26,7 @@ crate::promises! {
         free_leaves_no_descriptor_open,
         a_blocked_open_does_not_hold_up_free,
         without_a_close_the_number_is_the_callers,
+        the_close_of_an_open_that_never_runs_closes_nothing,
         two_files_in_one_chain,
         a_second_close_closes_nothing,
         the_destination_may_be_the_opened_file,
@@ -283,6 +284,20 @@ fn without_a_close_the_number_is_the_callers(case: &Case) {
         assert_eq!(&results[1..], [EBADF, ECANCELED]);
         drop(sys::owned(results[0]));
     });
+}
+
+fn the_close_of_an_open_that_never_runs_closes_nothing(case: &Case) {
+    case.dir.file("file", b"content");
+    let ctx = case.ctx();
+    let (open, _dir) = open(case, c"file");
+    let mut too_long = [0; 100];
+    // The first ones run on a worker thread, the others inside submit.
+    for _ in 0..3 {
+        let results = ctx.run(&chain(&[open, read(&mut too_long), open, close()]));
+        assert_eq!(results[1..], [7, ECANCELED, ECANCELED]);
+        assert!(process::is_open(results[0] as i32), "the number is the caller's: {results:?}");
+        drop(sys::owned(results[0]));
+    }
 }
 
 fn two_files_in_one_chain(case: &Case) {

@@ -62,7 +62,9 @@ impl Batch {
                     let result = if op.role == Role::OpensForChain { result.min(0) } else { result };
                     self.deliver(op, result, sink);
                     if op.link && !op.succeeded_in_full(result) {
-                        return self.break_chain(at + 1, file.map(|(opened, _)| opened.fd), sink);
+                        // A CLOSE further on may belong to an open that never runs.
+                        let to_close = file.filter(|(_, for_chain)| *for_chain);
+                        return self.break_chain(at + 1, to_close.map(|(opened, _)| opened.fd), sink);
                     }
                 }
                 Step::Onward(to, moved) => {
@@ -74,7 +76,7 @@ impl Batch {
         }
     }
 
-    /// The members from `at` on never run, except for the CLOSE of what the chain opened.
+    /// The members from `at` on never run, except for the CLOSE of `file`.
     fn break_chain(&mut self, at: usize, mut file: Option<RawFd>, sink: &mut impl Sink) {
         for at in at..self.chain.len() {
             let op = self.chain[at];
