@@ -14,6 +14,7 @@ use crate::sys::rw::{self, Transfer};
 /// The bytes that one step reads before it writes them.
 const STEP: usize = 256 * 1024;
 const EAGAIN: Errno = Errno(libc::EAGAIN);
+const EINVAL: Errno = Errno(libc::EINVAL);
 
 /// The outcome of a copy.
 pub enum Copied {
@@ -31,8 +32,7 @@ pub fn run(
     stopped: impl Fn() -> Option<Errno>,
 ) -> Copied {
     let all = copy_of(op, input);
-    // As a write does, a copy to a stream goes on while the stream takes something.
-    let goes_on = op.full || op.code != Code::Splice && is_stream(all.to);
+    let goes_on = op.full || goes_on_while_it_fits(op);
     loop {
         match step(op, &all.after(moved), scratch) {
             Ok(0) => return Copied::Done(moved as i64),
@@ -48,6 +48,12 @@ pub fn run(
             return Copied::Done(failed_result(op, moved, errno));
         }
     }
+}
+
+/// As a write does, a copy to a stream goes on while the stream takes something. A splice to a pipe is one call.
+fn goes_on_while_it_fits(op: &Op) -> bool {
+    let to = op.mode as i32;
+    is_stream(to) && (op.code != Code::Splice || file_kind::is_pipe(op.fd) && !file_kind::is_pipe(to))
 }
 
 /// The descriptor that a copy waits for, and whether it must become readable.
@@ -116,9 +122,15 @@ fn send(copy: &Copy, scratch: &mut Scratch) -> Result<u64> {
     }
     // The call checks the descriptors, and moves nothing.
     ranges::sendfile(&Copy { len: 0, ..*copy })?;
+    if copy.len == 0 {
+        return Ok(0);
+    }
+    if is_negative(copy.len) {
+        return Err(EINVAL);
+    }
     let start = if copy.offset == CURRENT { start } else { copy.offset };
     let sent = match read_and_send(copy, start, scratch) {
-        Err(Errno(libc::EISDIR)) => Err(Errno(libc::EINVAL)),
+        Err(Errno(libc::EISDIR)) => Err(EINVAL),
         answer => answer,
     }?;
     if copy.offset == CURRENT {
@@ -149,9 +161,18 @@ fn copy_range(copy: &Copy, scratch: &mut Scratch) -> Result<u64> {
     match ranges::copy_file_range(copy) {
         Err(errno) if kernel_cannot(errno, copy) => read_and_write(copy, scratch),
         // Files whose content the kernel generates have a size of 0.
-        Ok(0) if copy.len > 0 => read_and_write(copy, scratch),
+        Ok(0) if copy.len > 0 => match read_and_write(copy, scratch) {
+            // Far behind the end, where pread(2) has no offsets.
+            Err(EINVAL) => Ok(0),
+            answer => answer,
+        },
         answer => answer,
     }
+}
+
+/// Whether the system call takes this for a negative number.
+fn is_negative(value: u64) -> bool {
+    i64::try_from(value).is_err()
 }
 
 /// Whether the error is about this pair of files, and reading and writing may work.
@@ -174,6 +195,9 @@ fn read_and_write(copy: &Copy, scratch: &mut Scratch) -> Result<u64> {
     let to_stream = is_stream(copy.to);
     if to_stream && copy.to_offset.is_some() {
         return Err(Errno(libc::ESPIPE));
+    }
+    if copy.to_offset.is_some_and(is_negative) {
+        return Err(EINVAL);
     }
     // The position moves only by what was written.
     let start = if copy.offset == CURRENT { ranges::position(copy.from)? } else { copy.offset };

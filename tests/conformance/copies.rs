@@ -20,6 +20,8 @@ crate::promises! {
         a_pipe_is_spliced_to_anything,
         a_chain_goes_on_after_the_wait,
         a_gone_reader_is_an_error,
+        a_splice_to_a_socket_moves_what_the_pipe_has,
+        bad_lengths_and_offsets_fail_as_the_plain_call,
     }
     Plan::PLAIN.alone() => { waits_without_a_worker }
 }
@@ -261,5 +263,33 @@ fn a_gone_reader_is_an_error(case: &Case) {
         assert_eq!(ctx.wait(1, 1, 5_000_000), Ok(vec![]));
         drop(reader);
         assert_eq!(ctx.collect(1)[0].result, -i64::from(libc::EPIPE), "{what}");
+    }
+}
+
+fn a_splice_to_a_socket_moves_what_the_pipe_has(case: &Case) {
+    let ctx = case.ctx();
+    let ((reader, writer), (one, other)) = (sys::pipe(), sys::socketpair());
+    sys::write_all(&writer, &pattern(20_000));
+    assert_eq!(ctx.one(copy(CAIO_OP_SPLICE, &reader, &other, 30_000).current()), 20_000);
+    let mut got = vec![0; 20_000];
+    assert_eq!(sys::read_all(&one, &mut got), 20_000);
+    assert!(got == pattern(20_000));
+}
+
+fn bad_lengths_and_offsets_fail_as_the_plain_call(case: &Case) {
+    let (from, to) = (case.dir.file("from", &pattern(100)), case.dir.file("to", b""));
+    let (_one, other) = sys::socketpair();
+    let ctx = case.ctx();
+    let einval = -i64::from(libc::EINVAL);
+    let longest = |op: caio_op| op.len(u64::MAX);
+    assert_eq!(ctx.one(longest(copy(CAIO_OP_SENDFILE, &from, &other, 0))), einval);
+    assert_eq!(ctx.one(copy(CAIO_OP_SENDFILE, &case.dir.open(), &other, 0)), 0);
+    assert_eq!(ctx.one(copy(CAIO_OP_COPY_RANGE, &from, &to, 0).buf2(&u64::MAX)), einval);
+    assert_eq!(ctx.one(copy(CAIO_OP_COPY_RANGE, &from, &to, 100).at(i64::MAX as u64)), 0, "far behind the end");
+    // On 32-bit systems, the library shortens lengths that the system call cannot take.
+    if cfg!(target_pointer_width = "64") {
+        assert_eq!(ctx.one(longest(copy(CAIO_OP_SENDFILE, &from, &to, 0))), einval);
+        let overflow = longest(copy(CAIO_OP_COPY_RANGE, &from, &to, 0)).at(50);
+        assert_eq!(ctx.one(overflow), -i64::from(libc::EOVERFLOW));
     }
 }

@@ -7,9 +7,9 @@ use super::rw::MAX_TRANSFER;
 use crate::error::{Errno, Result};
 use crate::sys::CURRENT;
 
-/// The bytes of one system call.
+/// The length for a system call. The kernel moves MAX_TRANSFER at most, and refuses a negative length.
 fn size(copy: &Copy) -> usize {
-    copy.len.min(MAX_TRANSFER) as usize
+    if cfg!(target_pointer_width = "64") { copy.len as usize } else { copy.len.min(MAX_TRANSFER) as usize }
 }
 
 /// A pointer to an offset, or NULL for the current position.
