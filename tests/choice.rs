@@ -72,7 +72,7 @@ fn the_environment_chooses() {
             }
         }
         unset();
-        assert_eq!(taken(), best(), "asked anew each time");
+        assert_eq!(taken(), best(), "asked again each time");
     });
 }
 

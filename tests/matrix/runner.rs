@@ -297,7 +297,7 @@ fn child(backend: u32, property: Property, job: Job, machine: Option<File>) -> R
     let case = Case { backend, variant: job.variant, folder: Folder::Default, dir: Folder::Default.make() };
     let shared = Shared::new();
     let (messages, says) = sys::pipe();
-    // A report may be longer than the pipe: whoever reads it does so at the end.
+    // A report may be longer than the pipe: the parent reads it at the end.
     sys::set_pipe_size(&says, 1 << 16);
     let child = process::fork(|| {
         PAGE.store(shared.0, Ordering::Relaxed);

@@ -170,7 +170,7 @@ impl Store {
         Ok(number)
     }
 
-    /// Takes a name away; files that somebody has open live on.
+    /// Takes a name away; an open file continues to exist.
     pub fn remove(&mut self, folder: u64, name: &OsStr) -> Result<(), i32> {
         let number = self.find(folder, name)?;
         if self.is_folder_in_use(number) {
