@@ -1,5 +1,6 @@
 //! Detects fork(2) without a system call per check, and keeps fork(3) out of short sections.
 
+use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -112,15 +113,29 @@ static INSIDE: AtomicU32 = AtomicU32::new(0);
 /// The threads that are inside fork(3).
 static FORKING: AtomicU32 = AtomicU32::new(0);
 
+thread_local! {
+    /// How many sections this thread is inside.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
 /// While it exists, fork(3) in another thread waits: a descriptor that is open but in no list would leak into the child.
+/// The thread that begins the section ends it.
 pub struct KeepOut(());
 
-/// Begins such a section, unless fork(3) is in progress.
+impl KeepOut {
+    fn begin() -> Self {
+        // SeqCst pairs with `before_fork`.
+        INSIDE.fetch_add(1, Ordering::SeqCst);
+        DEPTH.set(DEPTH.get() + 1);
+        Self(())
+    }
+}
+
+/// Begins such a section, unless fork(3) is in progress. A fork(3) that waits for this thread is not.
 pub fn try_keep_out() -> Option<KeepOut> {
-    // SeqCst pairs with `before_fork`.
-    INSIDE.fetch_add(1, Ordering::SeqCst);
-    let inside = KeepOut(());
-    (FORKING.load(Ordering::SeqCst) == 0).then_some(inside)
+    let is_inside = DEPTH.get() > 0;
+    let section = KeepOut::begin();
+    (is_inside || FORKING.load(Ordering::SeqCst) == 0).then_some(section)
 }
 
 /// Begins such a section. It must be short: fork(3) waits for [`LONGEST`] at most, as a signal handler inside the section
@@ -131,14 +146,14 @@ pub fn keep_out() -> KeepOut {
             return inside;
         }
         if !wait_for(&FORKING) {
-            INSIDE.fetch_add(1, Ordering::SeqCst);
-            return KeepOut(());
+            return KeepOut::begin();
         }
     }
 }
 
 impl Drop for KeepOut {
     fn drop(&mut self) {
+        DEPTH.set(DEPTH.get().saturating_sub(1));
         // Release pairs with the load in `wait_for`. Saturates: a child of fork(2) begins at 0.
         INSIDE.fetch_update(Ordering::Release, Ordering::Relaxed, |inside| inside.checked_sub(1)).ok();
     }
@@ -167,6 +182,19 @@ mod tests {
     fn a_process_keeps_its_number() {
         assert_eq!(super::process(), super::process());
         assert_ne!(super::process(), 0);
+    }
+
+    #[test]
+    fn a_section_within_a_section_does_not_wait_for_fork() {
+        let outer = super::keep_out();
+        let forking = std::thread::spawn(|| super::before_fork());
+        while super::FORKING.load(super::Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        assert!(super::try_keep_out().is_some());
+        drop(outer);
+        forking.join().unwrap();
+        super::in_parent();
     }
 
     #[test]
