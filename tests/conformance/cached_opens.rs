@@ -63,7 +63,7 @@ fn opens_without_waiting() -> bool {
     let fd =
         unsafe { libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, c"/".as_ptr(), how.as_ptr(), size_of_val(&how)) };
     if fd >= 0 {
-        drop(sys::owned(fd));
+        drop(sys::owned(fd as _));
     }
     fd >= 0
 }
