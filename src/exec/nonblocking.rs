@@ -47,7 +47,9 @@ fn unsupported(op: &Op, moved: u64) -> Attempt {
     if op.sys_flags & flags::NOWAIT == 0 {
         return Attempt::MayWait(moved);
     }
-    let errno = if rw::is_ready(op.fd, op.code.reads()) { libc::EOPNOTSUPP } else { libc::EAGAIN };
+    let is_known = op.sys_flags & !FLAGS_OF_STREAMS == 0;
+    let waits = is_known && !rw::is_ready(op.fd, op.code.reads());
+    let errno = if waits { libc::EAGAIN } else { libc::EOPNOTSUPP };
     Attempt::Done(failed_result(op, moved, Errno(errno)))
 }
 
@@ -102,7 +104,7 @@ impl Method {
             return rw::transfer(t);
         }
         let socket = file_kind::of(t.fd) == FileKind::Socket;
-        if socket && t.flags & !FLAGS_OF_SOCKETS != 0 {
+        if socket && t.flags & !FLAGS_OF_STREAMS != 0 {
             return Err(Errno(libc::EOPNOTSUPP));
         }
         *self = Self::Socket;
@@ -140,8 +142,8 @@ impl Method {
     }
 }
 
-/// The flags that preadv2(2) and pwritev2(2) accept for every socket; they have no effect there.
-const FLAGS_OF_SOCKETS: u32 = flags::HARMLESS | flags::NOWAIT;
+/// The flags that preadv2(2) and pwritev2(2) accept for every stream; they have no effect there.
+const FLAGS_OF_STREAMS: u32 = flags::HARMLESS | flags::NOWAIT;
 
 /// Whether the descriptor does not support this method, or a filter forbids the system call. A network may refuse a
 /// message with the same errno; then the next method reports it again.

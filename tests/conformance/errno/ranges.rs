@@ -6,7 +6,7 @@ use crate::support::*;
 use std::os::fd::AsRawFd;
 
 crate::promises! {
-    Plan::EVERY => { transfer_flags, sync_ranges, allocations, sizes }
+    Plan::EVERY => { transfer_flags, unknown_flags_beside_nowait, sync_ranges, allocations, sizes }
     Plan::FOLDERS => { nowait_is_not_retried, flags_have_their_effect }
 }
 
@@ -46,6 +46,22 @@ fn transfer_flags(case: &Case) {
     }
     let read = op(CAIO_OP_READ, file.as_raw_fd()).buf(room.as_ptr()).len(100);
     matrix.says("an unknown flag", read.sys(1 << 30), libc::EOPNOTSUPP);
+}
+
+/// Also where nothing can be read now, and RWF_NOWAIT alone fails with EAGAIN.
+fn unknown_flags_beside_nowait(case: &Case) {
+    if POSIX {
+        return;
+    }
+    let (pipe, _into) = sys::pipe();
+    let (datagrams, _other) = sys::socketpair_of(libc::SOCK_DGRAM);
+    let (mut room, nowait) = ([0; 8], i64::from(libc::RWF_NOWAIT));
+    let mut matrix = Matrix::new(case);
+    for (what, fd) in [("a pipe", pipe), ("a datagram socket", datagrams)] {
+        let read = ops::read(fd.as_raw_fd(), &mut room, 0).current();
+        assert_eq!(case.ctx().one(read.sys(nowait)), -i64::from(libc::EAGAIN), "{what}");
+        matrix.says(format_args!("an unknown flag on {what}"), read.sys(nowait | 1 << 27), libc::EOPNOTSUPP);
+    }
 }
 
 fn sync_ranges(case: &Case) {
