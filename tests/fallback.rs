@@ -23,7 +23,7 @@ mod substitutes;
 
 use std::os::fd::AsRawFd;
 
-use filters::{no_random_source, socket_calls_enosys, socket_calls_eperm, the_last_descriptor};
+use filters::{no_fcntl, no_random_source, socket_calls_enosys, socket_calls_eperm, the_last_descriptor};
 use limits::{little_memory, no_descriptors, no_locked_memory, no_threads};
 use seccomp::{Above, deny, deny_above};
 use substitutes::{
@@ -369,7 +369,7 @@ promises! {
     Plan::ALONE => {
         no_process_vm_readv, no_preadv2,
         no_descriptors, no_threads, no_locked_memory, little_memory,
-        no_random_source, socket_calls_enosys, socket_calls_eperm, the_last_descriptor,
+        no_fcntl, no_random_source, socket_calls_enosys, socket_calls_eperm, the_last_descriptor,
         substitutes_for_eperm, substitutes_for_enosys, substitutes_for_eacces,
         older_calls_for_eperm, older_calls_for_enosys,
         transfers_by_vectored_calls, transfers_by_the_newest_calls, eventfd_without_read_and_write,

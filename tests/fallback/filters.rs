@@ -78,3 +78,22 @@ pub fn the_last_descriptor(case: &Case) {
         assert_eq!(ctx.one(ops::close(opened as i32)), 0);
     }
 }
+
+/// Submit opens cached files with O_NONBLOCK, which fcntl(2) removes. The filter leaves the flags of a plain open.
+pub fn no_fcntl(case: &Case) {
+    drop(case.dir.file("file", b"content"));
+    let path = case.dir.c("file");
+    let child = process::fork(|| {
+        deny(&[libc::SYS_fcntl], libc::EPERM);
+        let ctx = case.ctx();
+        for _ in 0..3 {
+            let fd = ctx.one(ops::openat(libc::AT_FDCWD, &path, libc::O_RDONLY | libc::O_CLOEXEC, 0));
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).expect("a descriptor");
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).expect("flags").trim();
+            let flags = i32::from_str_radix(flags, 8).expect("an octal number");
+            assert_eq!(flags & libc::O_NONBLOCK, 0, "{info}");
+        }
+        0
+    });
+    assert_eq!(child.code(), 0);
+}

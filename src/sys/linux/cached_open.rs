@@ -29,19 +29,28 @@ pub fn open(dir: i32, path: Memory, flags: u64, resolve: u64, for_chain: bool) -
         Err(Errno(libc::ENOSYS | libc::EPERM)) => return Answer::Unavailable,
         Err(_) => return Answer::Unknown,
     };
-    let file = file_kind::look_on_disk(seen);
-    let opened = file.and_then(|file| {
-        // O_NONBLOCK: the open must not wait for the holder of a lease (fcntl(2), F_SETLEASE).
-        let fd = openat2(dir, path, flags | LARGE | NONBLOCK, resolve).ok()?;
-        if flags & NONBLOCK == 0 && !for_chain {
-            // SAFETY: takes no memory. A descriptor without status flags accepts none.
-            let _ = unsafe { in_place!(libc::SYS_fcntl, fd, libc::F_SETFL, 0) };
-        }
-        Some(Opened { fd, file })
-    });
+    let is_for_caller = flags & NONBLOCK == 0 && !for_chain;
+    let answer = match is_for_caller.then(|| clear_status(seen)) {
+        // A filter forbids the call.
+        Some(Err(errno)) if errno.is_forbidden() => Answer::Unavailable,
+        _ => file_kind::look_on_disk(seen).map_or(Answer::Unknown, |file| {
+            // O_NONBLOCK: the open must not wait for the holder of a lease (fcntl(2), F_SETLEASE).
+            let Ok(fd) = openat2(dir, path, flags | LARGE | NONBLOCK, resolve) else { return Answer::Unknown };
+            if is_for_caller {
+                let _ = clear_status(fd);
+            }
+            Answer::Opened(Opened { fd, file })
+        }),
+    };
     // SAFETY: takes no memory; the number is ours. A descriptor of O_PATH holds no locks, and its close does not wait.
     let _ = unsafe { in_place!(libc::SYS_close, seen) };
-    opened.map_or(Answer::Unknown, Answer::Opened)
+    answer
+}
+
+/// Clears O_NONBLOCK. A descriptor without status flags accepts none; with O_PATH, the call fails with EBADF.
+fn clear_status(fd: i32) -> Result<u64> {
+    // SAFETY: takes no memory.
+    unsafe { in_place!(libc::SYS_fcntl, fd, libc::F_SETFL, 0) }
 }
 
 /// Whether the caller's path is empty, without a copy: an empty path fails with ENOENT before the kernel looks at
