@@ -118,7 +118,8 @@ fn plain_tables(text: &str) -> Vec<Vec<Vec<String>>> {
 
 impl Run {
     pub fn load(folder: &Path) -> Result<Self, Box<dyn Error>> {
-        let plain = ["scaling.tsv", "instructions.tsv", "small-files.tsv", "tree-copy.tsv"].map(|name| plain_tables(&read(folder, name)));
+        let plain = ["scaling.tsv", "instructions.tsv", "small-files.tsv", "tree-copy.tsv"]
+            .map(|name| plain_tables(&read(folder, name)));
         Ok(Self {
             about: read(folder, "about.txt").trim().into(),
             closed_loop: Measure::parse(&read(folder, "loop.tsv"))?,
