@@ -1,5 +1,5 @@
 #!/bin/bash
-# Called by run.sh: copies two trees with caio-cp, `cp -a` and `rsync -a`: many small files, and a few large ones. Prints the
+# Called by run.sh: copies two trees with `caio-cp -a`, `cp -a` and `rsync -a`: many small files, and a few large ones. Prints the
 # median times. The copies take turns. Cold: the page cache is dropped before each copy, which needs root.
 set -euo pipefail
 files=20000 large=8 large_mib=256 rounds=5
@@ -28,7 +28,7 @@ make_large() { # DIRECTORY
 
 copy() { # TOOL FROM TO
     case $1 in
-    caio-cp) caio-cp "$2" "$3" >/dev/null ;;
+    caio-cp) caio-cp -a "$2" "$3" >/dev/null ;;
     cp) cp -a "$2" "$3" ;;
     rsync) rsync -a "$2/" "$3" ;;
     esac

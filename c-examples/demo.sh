@@ -25,7 +25,7 @@ printf '\n$ make -C c-examples hello caio-cp      # cc ... $(pkg-config --cflags
 printf '$ ./hello\n'
 "$scratch/hello"
 
-row() { printf '%-18s %8s %8s %9s %9s %9s   %s\n' "$@"; }
+row() { printf '%-21s %8s %8s %9s %9s %9s   %s\n' "$@"; }
 seconds() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b - a }'; }
 # rate KIBIBYTES SECONDS
 rate() { awk -v k="$1" -v s="$2" 'BEGIN { printf "%.0f", k * 1.024e-3 / (s > 0 ? s : 0.01) }'; }
@@ -51,10 +51,10 @@ timed() {
 find "$tree" -type f -exec cat {} + >/dev/null # every copy reads from the page cache
 printf '\nCopying %s: %s files, %s MB\n\n' "$tree" "$(find "$tree" -type f | wc -l)" "$((size * 1024 / 1000000))"
 row "" seconds MB/s inline native workers "compared with the source"
-timed "cp -r" cp -r
+timed "cp -a" cp -a
 for backend in uring linux thread; do
     if why=$("$scratch/caio-cp" -q -b $backend "$root/Cargo.toml" "$scratch/probe" 2>&1); then
-        timed "caio-cp -b $backend" "$scratch/caio-cp" -b $backend
+        timed "caio-cp -a -b $backend" "$scratch/caio-cp" -a -b $backend
     else
         echo "skipped: $backend needs a kernel and container that allow it ($why)"
     fi

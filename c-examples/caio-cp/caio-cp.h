@@ -3,9 +3,11 @@
  *   main.c        options and arguments
  *   loop.c        the event loop: queues operations, submits them in batches, passes each completion to a function
  *   walk.c        opens folders, reads their entries, and finishes a folder after its contents are copied
- *   item.c        copies one file, link or FIFO under a temporary name and renames it
- *   data.c        copies the bytes of a regular file, with many chunks in flight
- *   attributes.c  copies mode, access control lists and times
+ *   item.c        copies one file, link, FIFO or device under a temporary name and renames it
+ *   small.c       copies a small regular file with two chains
+ *   links.c       with -a, finds the hard links to the same file
+ *   data.c        copies the bytes of a larger regular file, with many chunks in flight
+ *   attributes.c  copies owners, extended attributes, mode, access control lists and times
  *   report.c      messages, the progress bar, the summary
  */
 #ifndef CAIO_CP_H
@@ -24,12 +26,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 struct options {
     uint32_t backend, depth;
-    bool fsync, direct, quiet;
+    bool archive, fsync, direct, quiet;
 };
 extern struct options options;
 
@@ -49,6 +52,8 @@ void loop_open(bool ticking);
 void send_request(struct request *request, caio_op op, void (*done)(struct request *, int64_t));
 /* Runs until nothing is queued or in flight after `refill`. */
 void loop_run(void (*refill)(void));
+/* Runs one operation and returns its result. Nothing else may be in flight. */
+int64_t run_request(caio_op op);
 /* Frees the context. */
 caio_stats loop_close(const char **backend);
 
@@ -70,12 +75,12 @@ static inline caio_op open_op(int folder, const char *path, int flags, mode_t mo
 
 /* attributes.c */
 
-enum acl_kind { ACCESS_ACL, DEFAULT_ACL, ACL_KINDS }; /* only folders have a default ACL */
-
-struct acl {
-    int error; /* not 0 if the ACL could not be read */
+struct attribute {
+    struct attribute *next;
+    int error; /* not 0 if the value could not be read */
     size_t size;
-    char data[];
+    char name[256]; /* XATTR_NAME_MAX and the null byte */
+    char value[];
 };
 
 /* A name in an open folder, or if the name is NULL the open file itself. */
@@ -86,12 +91,14 @@ struct place {
 
 struct folder;
 
-/* Returns NULL if there is no ACL. The caller frees the result. */
-struct acl *read_acl(struct place place, enum acl_kind kind);
-/* Copies mode, ACLs and times to the target. `folder` and `name` are for messages. */
-void keep_attributes(struct place target, const struct statx *st, struct acl *const acls[], const struct folder *folder,
-                     const char *name);
-void keep_times(struct place target, const struct statx *st, const struct folder *folder, const char *name);
+/* Both call then(owner) at the end, also after an interruption. */
+/* Reads the ACLs, with -a all extended attributes. The caller frees the list. */
+void read_attributes(struct place source, bool folder, struct attribute **list, void (*then)(void *), void *owner);
+/* Sets mode, ACLs and times of the target, with -a also owner and attributes. `folder` and `name` are for messages. */
+void keep_attributes(struct place target, const struct statx *st, const struct attribute *list, const struct folder *folder,
+                     const char *name, void (*then)(void *), void *owner);
+void free_attributes(struct attribute *list);
+void times_of(const struct statx *st, struct timespec times[2]);
 
 /* walk.c */
 
@@ -102,10 +109,11 @@ struct folder {
     struct folder *next, *parent; /* parent is NULL in the pseudo-folder of the arguments */
     char *name[2];                /* in the parent; owns the source's */
     int fd[2];
-    DIR *stream;                  /* owns fd[SOURCE] */
+    char *entries;                /* what GETDENTS returned, from `at` to `end` still to be used */
+    unsigned at, end;
     struct statx st;
-    struct acl *acls[ACL_KINDS];
-    bool unread, open, follow;
+    struct attribute *attributes;
+    bool unread, open, follow, at_end;
     unsigned items, subfolders; /* in the folder and not finished yet */
     char *path, *rest;            /* used by reach() */
     int base;
@@ -114,7 +122,8 @@ struct folder {
 
 struct argument {
     char *name[2];
-    bool follow; /* after a trailing slash, a link is followed */
+    bool follow;        /* after a trailing slash, a link is followed */
+    unsigned char type; /* DT_*; DT_UNKNOWN for an argument of the command */
 };
 
 extern bool counting; /* the first pass only counts files and bytes */
@@ -127,33 +136,65 @@ char *path_of(const struct folder *folder, const char *name, enum side side);
 void folder_found(struct folder *parent, char *source, char *target, const struct statx *st, bool follow);
 void item_left(struct folder *folder);
 
-/* item.c, data.c */
+/* item.c */
 
 struct item {
     struct request request;
     struct folder *folder;
     char *name[2];
-    bool follow;
+    bool follow, complete, failed;
+    bool linked; /* made as another hard link */
     struct statx st;
     char temporary[NAME_MAX + 1];
     struct item *next_temporary, **temporary_link; /* the link is NULL if there is no temporary file */
     int fd[2];
+    char *text; /* of a symbolic link */
+    struct attribute *attributes;
+    /* state of links.c */
+    struct file *file; /* if this item is the copy that the other links wait for */
+    struct item *next_waiting;
     /* state of data.c */
     struct item *next_hungry;
-    bool hungry, failed, direct, sparse;
-    unsigned chunks;     /* in flight */
-    uint64_t next;       /* offset of the next chunk */
-    uint64_t extent_end; /* in a sparse file: end of the current data */
-    uint64_t size;       /* the largest size seen so far */
+    bool hungry, seeking, direct, sparse, copying;
+    unsigned chunks;      /* in flight */
+    uint64_t next;        /* offset of the next chunk */
+    uint64_t extent_end;  /* in a sparse file: end of the current data */
+    uint64_t size;        /* the largest size seen so far */
     uint64_t end_of_file; /* UINT64_MAX until a read finds it */
     uint64_t written_end;
 };
 
 void item_begin(struct folder *folder, struct argument argument); /* takes ownership of the source's name */
 void item_fail(struct item *item, int error, const char *what, enum side side);
+/* Finds out the kind of the item, and copies it. */
+void item_look(struct item *item);
+/* Goes on when the kind is known. The source may be open. */
+void item_known(struct item *item);
+void item_copy(struct item *item);
+void item_link(struct item *item, const char *path);
 void item_data_over(struct item *item);
+/* Ends the item: removes its temporary file, closes its descriptors and frees it. */
+void item_end(struct item *item);
+void temporary_name(struct item *item);
+void temporary_made(struct item *item);
+void temporary_gone(struct item *item);
 /* Removes all temporary files synchronously, for an exit without the loop. */
 void remove_temporaries(void);
+
+/* small.c */
+
+/* Returns false if the item cannot be copied with chains. */
+bool small_begin(struct item *item);
+void small_close(void);
+
+/* links.c */
+
+/* Returns true if the item waits for another link to the same file, or links to its copy. */
+bool link_known(struct item *item);
+/* The copy is complete, or has failed. */
+void link_over(struct item *item);
+
+/* data.c */
 
 void data_open(void);
 void data_begin(struct item *item);

@@ -1,22 +1,24 @@
-/* Copies the bytes of a regular file, with many chunks in flight. A chunk is read, then written from the same buffer at
- * the same offset. The open files take turns to use a fixed number of chunks. */
+/* Copies the bytes of a regular file, with many chunks in flight. The kernel copies a chunk from file to file
+ * (copy_file_range(2)). After an error, and with --direct, a chunk is read, then written from the same buffer at the same
+ * offset. The open files take turns to use a fixed number of chunks. */
 #include "caio-cp.h"
 
-enum { CHUNK = 128 * 1024, ALIGNMENT = 4096 };
+enum { CHUNK = 128 * 1024, COPIED_CHUNK = 1024 * 1024, ALIGNMENT = 4096 };
 
 struct chunk {
     struct request request;
     struct chunk *next_free;
     struct item *item;
     char *data;
-    uint64_t offset;
-    uint32_t wanted, have;
+    uint64_t offset, target_offset;
+    uint32_t wanted, have, rest; /* rest: behind what is wanted, to be read and written too */
     bool direct; /* whether it was submitted with O_DIRECT */
 };
 
 static struct chunk *chunks, *free_chunks;
 static struct item *hungry, **hungry_end = &hungry;
 
+static void begin_chunk(struct chunk *chunk);
 static void read_more(struct chunk *chunk);
 static void write_out(struct chunk *chunk);
 
@@ -74,70 +76,103 @@ void data_begin(struct item *item)
     item->size = item->st.stx_size;
     item->end_of_file = UINT64_MAX;
     item->sparse = item->st.stx_blocks * 512 < item->size;
+    item->copying = !options.direct && item->size > 0; /* of a file in /proc, copy_file_range(2) copies nothing */
     if (options.direct)
         use_direct(item, true);
     make_hungry(item);
 }
 
-/* In a sparse file, skips to the next data. Returns false if there is none. */
-static bool skip_hole(struct item *item)
+/* In a sparse file, finds the next data. The item is not hungry meanwhile. */
+
+static void seek(struct item *item, uint64_t offset, int whence, void (*done)(struct request *, int64_t))
 {
-    off_t data, hole;
-    if (item->next < item->extent_end)
-        return true;
-    data = lseek(item->fd[SOURCE], (off_t)item->next, SEEK_DATA);
-    if (data < 0 && errno == ENXIO) { /* a hole up to the end */
-        copied.bytes += item->size > item->next ? item->size - item->next : 0;
-        if (item->end_of_file > item->size)
-            item->end_of_file = item->size;
-        return false;
-    }
-    item->extent_end = UINT64_MAX;
-    if (data < 0) /* the file system does not support SEEK_DATA */
-        return true;
-    hole = lseek(item->fd[SOURCE], data, SEEK_HOLE);
-    data -= data % ALIGNMENT;
-    if ((uint64_t)data > item->next) {
-        copied.bytes += (uint64_t)data - item->next;
-        item->next = (uint64_t)data;
-    }
-    if (hole > 0 && (uint64_t)hole < item->size)
-        item->extent_end = ((uint64_t)hole + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    return true;
+    caio_op op = fd_op(CAIO_OP_SEEK, item->fd[SOURCE]);
+    op.offset = offset;
+    op.sys_flags = (uint32_t)whence;
+    item->seeking = true;
+    send_request(&item->request, op, done);
 }
 
-/* Sets the next range to read; returns false if there is none. Reading goes on until a read is short, so that files that
- * grow, or that report no size (as in /proc), are copied in full. */
-static bool next_range(struct item *item, struct chunk *chunk)
+static void sought(struct item *item)
 {
-    uint64_t left;
-    if (item->failed || interrupted || item->next > item->size || item->next >= item->end_of_file)
-        return false;
-    if (item->sparse && !skip_hole(item))
-        return false;
-    left = item->sparse ? item->extent_end - item->next : CHUNK;
+    item->seeking = false;
+    make_hungry(item);
+}
+
+static void hole_found(struct request *request, int64_t hole)
+{
+    struct item *item = (struct item *)request;
+    if (hole > 0 && (uint64_t)hole < item->size)
+        item->extent_end = ((uint64_t)hole + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    sought(item);
+}
+
+/* The file is a hole up to its end. */
+static void no_more_data(struct item *item)
+{
+    copied.bytes += item->size > item->next ? item->size - item->next : 0;
+    if (item->end_of_file > item->size)
+        item->end_of_file = item->size;
+    item->next = item->end_of_file;
+    sought(item);
+}
+
+static void data_found(struct request *request, int64_t data)
+{
+    struct item *item = (struct item *)request;
+    if (data == -ENXIO) {
+        no_more_data(item);
+        return;
+    }
+    item->extent_end = UINT64_MAX;
+    if (data < 0) { /* the file system does not support SEEK_DATA: reading finds the zeros */
+        item->copying = false;
+        sought(item);
+        return;
+    }
+    if ((uint64_t)(data - data % ALIGNMENT) > item->next) {
+        copied.bytes += (uint64_t)(data - data % ALIGNMENT) - item->next;
+        item->next = (uint64_t)(data - data % ALIGNMENT);
+    }
+    seek(item, (uint64_t)data, SEEK_HOLE, hole_found);
+}
+
+static bool all_begun(const struct item *item)
+{
+    return item->failed || interrupted || item->next > item->size || item->next >= item->end_of_file;
+}
+
+/* Sets the next range to copy. Copying goes on until a chunk is short, so that files that grow, or that report no size (as
+ * in /proc), are copied in full. */
+static void next_range(struct item *item, struct chunk *chunk)
+{
+    uint64_t most = item->copying ? COPIED_CHUNK : CHUNK, left = item->sparse ? item->extent_end - item->next : most;
     chunk->offset = item->next;
-    chunk->wanted = left < CHUNK ? (uint32_t)left : CHUNK;
-    chunk->have = 0;
+    chunk->wanted = (uint32_t)(left < most ? left : most);
+    chunk->have = chunk->rest = 0;
     item->next += chunk->wanted;
-    return true;
 }
 
 static void start_chunk(struct item *item)
 {
     struct chunk *chunk = free_chunks;
-    if (!next_range(item, chunk)) {
+    if (all_begun(item)) {
         if (item->chunks == 0)
             item_data_over(item);
         return;
     }
+    if (item->sparse && item->next >= item->extent_end) {
+        seek(item, item->next, SEEK_DATA, data_found);
+        return;
+    }
+    next_range(item, chunk);
     free_chunks = chunk->next_free;
-    if (!chunk->data)
-        chunk->data = checked_alloc(aligned_alloc(ALIGNMENT, CHUNK));
     chunk->item = item;
     item->chunks++;
-    make_hungry(item);
-    read_more(chunk);
+    /* The kernel copies to a file one chunk at a time. */
+    if (!item->copying)
+        make_hungry(item);
+    begin_chunk(chunk);
 }
 
 void data_feed(void)
@@ -152,8 +187,27 @@ static void chunk_over(struct chunk *chunk)
     chunk->next_free = free_chunks;
     free_chunks = chunk;
     item->chunks--;
-    if (item->chunks == 0 && !item->hungry)
+    if (item->hungry || item->seeking)
+        return;
+    if (!all_begun(item))
+        make_hungry(item);
+    else if (item->chunks == 0)
         item_data_over(item);
+}
+
+/* A chunk that the kernel did not copy is larger than a buffer. */
+static void chunk_done(struct chunk *chunk)
+{
+    copied.bytes += chunk->have;
+    if (chunk->rest == 0 || chunk->have < chunk->wanted || chunk->item->failed) {
+        chunk_over(chunk);
+        return;
+    }
+    chunk->offset += chunk->wanted;
+    chunk->wanted = chunk->rest < CHUNK ? chunk->rest : CHUNK;
+    chunk->rest -= chunk->wanted;
+    chunk->have = 0;
+    read_more(chunk);
 }
 
 static void chunk_failed(struct chunk *chunk, int64_t error, const char *what, enum side side)
@@ -189,7 +243,7 @@ static void file_grew(struct item *item, uint64_t at_least)
     if (item->size >= at_least)
         return;
     item->size = at_least;
-    if (!item->hungry)
+    if (!item->hungry && !item->seeking && !item->copying)
         make_hungry(item);
 }
 
@@ -214,10 +268,9 @@ static void chunk_read(struct request *request, int64_t result)
         end_seen(item, chunk->offset + chunk->have);
     else
         file_grew(item, chunk->offset + chunk->have);
-    if (chunk->have == 0 || item->failed || (item->sparse && is_zero(chunk->data, chunk->have))) {
-        copied.bytes += chunk->have;
-        chunk_over(chunk);
-    } else
+    if (chunk->have == 0 || item->failed || (item->sparse && is_zero(chunk->data, chunk->have)))
+        chunk_done(chunk);
+    else
         write_out(chunk);
 }
 
@@ -225,6 +278,8 @@ static void read_more(struct chunk *chunk)
 {
     struct item *item = chunk->item;
     caio_op op = fd_op(CAIO_OP_READ, item->fd[SOURCE]);
+    if (!chunk->data)
+        chunk->data = checked_alloc(aligned_alloc(ALIGNMENT, CHUNK));
     chunk->direct = item->direct;
     op.flags = chunk->direct ? 0 : CAIO_FLAG_FULL; /* FULL might retry at an unaligned offset */
     op.buf = chunk->data + chunk->have;
@@ -247,8 +302,7 @@ static void chunk_written(struct request *request, int64_t result)
     }
     if (chunk->offset + (uint64_t)result > item->written_end)
         item->written_end = chunk->offset + (uint64_t)result;
-    copied.bytes += chunk->have;
-    chunk_over(chunk);
+    chunk_done(chunk);
 }
 
 /* A direct write is a whole number of blocks. The surplus of the last block is truncated at the end. */
@@ -266,4 +320,54 @@ static void write_out(struct chunk *chunk)
     op.len = length;
     op.offset = chunk->offset;
     send_request(&chunk->request, op, chunk_written);
+}
+
+/* Whatever the error, reading and writing may succeed, or they report it. */
+static void read_instead(struct chunk *chunk)
+{
+    chunk->item->copying = false;
+    if (chunk->wanted > CHUNK) {
+        chunk->rest = chunk->wanted - CHUNK;
+        chunk->wanted = CHUNK;
+    }
+    read_more(chunk);
+}
+
+static void chunk_copied(struct request *request, int64_t result)
+{
+    struct chunk *chunk = (struct chunk *)request;
+    struct item *item = chunk->item;
+    if (interrupted) {
+        chunk_failed(chunk, -ECANCELED, "error writing '%s'", TARGET);
+        return;
+    }
+    if (result < 0) {
+        read_instead(chunk);
+        return;
+    }
+    chunk->have = (uint32_t)result;
+    if (result > 0 && chunk->offset + (uint64_t)result > item->written_end)
+        item->written_end = chunk->offset + (uint64_t)result;
+    if (chunk->have < chunk->wanted)
+        end_seen(item, chunk->offset + chunk->have);
+    else
+        file_grew(item, chunk->offset + chunk->have);
+    chunk_done(chunk);
+}
+
+static void begin_chunk(struct chunk *chunk)
+{
+    const struct item *item = chunk->item;
+    caio_op op = fd_op(CAIO_OP_COPY_RANGE, item->fd[SOURCE]);
+    if (!item->copying) {
+        read_more(chunk);
+        return;
+    }
+    chunk->target_offset = chunk->offset;
+    op.flags = CAIO_FLAG_FULL;
+    op.offset = chunk->offset;
+    op.len = chunk->wanted;
+    op.mode = (uint32_t)item->fd[TARGET];
+    op.buf2 = &chunk->target_offset;
+    send_request(&chunk->request, op, chunk_copied);
 }

@@ -1,9 +1,6 @@
-/* Copies one file, link or FIFO: under a temporary name beside the final one, then renames it. */
+/* Copies one file, link, FIFO, socket or device: under a temporary name beside the final one, then renames it. */
 #include "caio-cp.h"
 #include <sys/random.h>
-
-static void look(struct item *item);
-static void give_up(struct item *item);
 
 static struct item *temporaries; /* the items that have a temporary file */
 
@@ -25,14 +22,17 @@ void item_begin(struct folder *folder, struct argument argument)
     item->name[TARGET] = argument.name[TARGET];
     item->follow = argument.follow;
     item->fd[SOURCE] = item->fd[TARGET] = -1;
-    look(item);
+    if (counting || argument.type != DT_REG || !small_begin(item))
+        item_look(item);
 }
 
 static void item_over(struct item *item)
 {
     struct folder *folder = item->folder;
-    if (item->fd[SOURCE] >= 0)
-        close(item->fd[SOURCE]); /* opened for reading: close(2) does not block */
+    if (item->file)
+        link_over(item);
+    free_attributes(item->attributes);
+    free(item->text);
     free(item->name[SOURCE]);
     free(item);
     item_left(folder);
@@ -52,11 +52,11 @@ static bool succeeded(struct item *item, int64_t result, const char *what, enum 
     if (result >= 0 && !interrupted)
         return true;
     item_fail(item, (int)-result, what, side);
-    give_up(item);
+    item_end(item);
     return false;
 }
 
-static void temporary_made(struct item *item)
+void temporary_made(struct item *item)
 {
     item->next_temporary = temporaries;
     item->temporary_link = &temporaries;
@@ -65,7 +65,7 @@ static void temporary_made(struct item *item)
     temporaries = item;
 }
 
-static void temporary_gone(struct item *item)
+void temporary_gone(struct item *item)
 {
     *item->temporary_link = item->next_temporary;
     if (item->next_temporary)
@@ -84,7 +84,7 @@ void remove_temporaries(void)
 static void closed(struct request *request, int64_t result)
 {
     (void)result;
-    give_up(item_of(request));
+    item_end(item_of(request));
 }
 
 static void unlinked(struct request *request, int64_t result)
@@ -92,28 +92,31 @@ static void unlinked(struct request *request, int64_t result)
     struct item *item = item_of(request);
     if (result != -ECANCELED) /* an interruption cancels this too: retry */
         temporary_gone(item);
-    give_up(item);
+    item_end(item);
 }
 
-static void close_target(struct item *item, void (*done)(struct request *, int64_t))
+/* Also the source: on some file systems, close(2) of a file that was only read waits too. */
+static void close_side(struct item *item, enum side side, void (*done)(struct request *, int64_t))
 {
-    int fd = item->fd[TARGET];
-    item->fd[TARGET] = -1;
+    int fd = item->fd[side];
+    item->fd[side] = -1;
     send_for(item, fd_op(CAIO_OP_CLOSE, fd), done);
 }
 
-static void give_up(struct item *item)
+void item_end(struct item *item)
 {
     if (item->temporary_link) {
         send_for(item, path_op(CAIO_OP_UNLINKAT, item->folder->fd[TARGET], item->temporary), unlinked);
     } else if (item->fd[TARGET] >= 0)
-        close_target(item, closed);
+        close_side(item, TARGET, closed);
+    else if (item->fd[SOURCE] >= 0)
+        close_side(item, SOURCE, closed);
     else
         item_over(item);
 }
 
 /* ".name.caio-XXXXXX". A name that is too long is cut, but not within a UTF-8 character. */
-static void temporary_name(struct item *item)
+void temporary_name(struct item *item)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
     static uint64_t state;
@@ -140,9 +143,11 @@ static void renamed(struct request *request, int64_t result)
 {
     struct item *item = item_of(request);
     if (result >= 0) {
-        temporary_gone(item);
+        if (!item->linked) /* rename(2) does nothing if both names are links to one file */
+            temporary_gone(item);
+        item->complete = true;
         copied.files++;
-        give_up(item); /* closes what is still open */
+        item_end(item); /* closes what is still open */
     } else if (result == -EISDIR)
         succeeded(item, result, "cannot overwrite directory '%s' with non-directory", TARGET);
     else
@@ -169,26 +174,36 @@ static void synced(struct request *request, int64_t result)
 {
     struct item *item = item_of(request);
     if (succeeded(item, result, "error syncing '%s'", TARGET))
-        close_target(item, target_closed);
+        close_side(item, TARGET, target_closed);
 }
 
-static void keep_all(struct item *item, struct place source, struct place target)
+static void kept(void *owner)
 {
-    struct acl *acl = read_acl(source, ACCESS_ACL);
-    keep_attributes(target, &item->st, &acl, item->folder, item->name[TARGET]);
-    free(acl);
+    struct item *item = owner;
+    if (interrupted)
+        item_end(item);
+    else if (item->fd[TARGET] < 0)
+        rename_it(item);
+    else if (options.fsync)
+        send_for(item, fd_op(CAIO_OP_FSYNC, item->fd[TARGET]), synced);
+    else
+        close_side(item, TARGET, target_closed);
+}
+
+static void attributes_read(void *owner)
+{
+    struct item *item = owner;
+    struct place target = {.fd = item->fd[TARGET]};
+    if (target.fd < 0)
+        target = (struct place){.fd = item->folder->fd[TARGET], .name = item->temporary};
+    keep_attributes(target, &item->st, item->attributes, item->folder, item->name[TARGET], kept, item);
 }
 
 static void sized(struct request *request, int64_t result)
 {
     struct item *item = item_of(request);
-    if (!succeeded(item, result, "error writing '%s'", TARGET))
-        return;
-    keep_all(item, (struct place){.fd = item->fd[SOURCE]}, (struct place){.fd = item->fd[TARGET]});
-    if (options.fsync)
-        send_for(item, fd_op(CAIO_OP_FSYNC, item->fd[TARGET]), synced);
-    else
-        close_target(item, target_closed);
+    if (succeeded(item, result, "error writing '%s'", TARGET))
+        read_attributes((struct place){.fd = item->fd[SOURCE]}, false, &item->attributes, attributes_read, item);
 }
 
 void item_data_over(struct item *item)
@@ -196,7 +211,7 @@ void item_data_over(struct item *item)
     caio_op truncate = fd_op(CAIO_OP_TRUNCATE, item->fd[TARGET]);
     truncate.offset = item->end_of_file;
     if (item->failed || interrupted)
-        give_up(item);
+        item_end(item);
     else if (item->written_end != item->end_of_file)
         send_for(item, truncate, sized);
     else
@@ -240,40 +255,105 @@ static void open_source(struct item *item)
     send_for(item, open_op(item->folder->fd[SOURCE], item->name[SOURCE], flags, 0), source_opened);
 }
 
-/* Links and FIFOs, also under a temporary name. libcaio has no opcodes for them; the system calls are short. */
+/* Links, FIFOs, sockets and devices, also under a temporary name. */
 
-static int make_link(struct item *item, int folder)
+static void special_made(struct request *request, int64_t result, const char *what, void (*again)(struct item *))
 {
-    char text[PATH_MAX];
-    ssize_t length = readlinkat(item->folder->fd[SOURCE], item->name[SOURCE], text, sizeof text - 1);
-    if (length < 0)
-        return -1;
-    text[length] = '\0';
-    return symlinkat(text, folder, item->temporary);
-}
-
-static int make_fifo(struct item *item, int folder)
-{
-    return mkfifoat(folder, item->temporary, 0600);
-}
-
-static void make_special(struct item *item, int (*make)(struct item *, int), const char *what)
-{
+    struct item *item = item_of(request);
     struct place source = {.fd = item->folder->fd[SOURCE], .name = item->name[SOURCE]};
-    struct place target = {.fd = item->folder->fd[TARGET], .name = item->temporary};
-    int result;
-    do {
-        temporary_name(item);
-        result = make(item, target.fd);
-    } while (result < 0 && errno == EEXIST);
-    if (!succeeded(item, result < 0 ? -errno : 0, what, TARGET))
+    if (result == -EEXIST && !interrupted) {
+        again(item);
         return;
-    temporary_made(item);
+    }
+    if (result >= 0)
+        temporary_made(item);
+    if (!succeeded(item, result, what, TARGET))
+        return;
     if (S_ISLNK(item->st.stx_mode))
-        keep_times(target, &item->st, item->folder, item->name[TARGET]);
+        attributes_read(item);
     else
-        keep_all(item, source, target);
-    rename_it(item);
+        read_attributes(source, false, &item->attributes, attributes_read, item);
+}
+
+static void make_symlink(struct item *item);
+
+static void symlink_made(struct request *request, int64_t result)
+{
+    special_made(request, result, "cannot create symbolic link '%s'", make_symlink);
+}
+
+static void make_symlink(struct item *item)
+{
+    caio_op op = path_op(CAIO_OP_SYMLINKAT, item->folder->fd[TARGET], item->text);
+    temporary_name(item);
+    op.buf2 = item->temporary;
+    send_for(item, op, symlink_made);
+}
+
+static void symlink_read(struct request *request, int64_t result)
+{
+    struct item *item = item_of(request);
+    if (!succeeded(item, result, "cannot read symbolic link '%s'", SOURCE))
+        return;
+    item->text[result] = '\0';
+    make_symlink(item);
+}
+
+static void read_symlink(struct item *item)
+{
+    caio_op op = path_op(CAIO_OP_READLINKAT, item->folder->fd[SOURCE], item->name[SOURCE]);
+    item->text = checked_alloc(malloc(PATH_MAX));
+    op.buf2 = item->text;
+    op.len = PATH_MAX - 1;
+    send_for(item, op, symlink_read);
+}
+
+static void make_node(struct item *item);
+
+static void node_made(struct request *request, int64_t result)
+{
+    bool fifo = S_ISFIFO(item_of(request)->st.stx_mode);
+    special_made(request, result, fifo ? "cannot create fifo '%s'" : "cannot create special file '%s'", make_node);
+}
+
+static void make_node(struct item *item)
+{
+    caio_op op = path_op(CAIO_OP_MKNODAT, item->folder->fd[TARGET], item->temporary);
+    temporary_name(item);
+    op.mode = (item->st.stx_mode & S_IFMT) | 0600;
+    op.offset = makedev(item->st.stx_rdev_major, item->st.stx_rdev_minor);
+    send_for(item, op, node_made);
+}
+
+/* Another hard link to a file that has been copied. */
+
+static const char *copy_path(const struct item *item)
+{
+    return item->request.op.buf;
+}
+
+static void linked(struct request *request, int64_t result)
+{
+    struct item *item = item_of(request);
+    if (result == -EEXIST && !interrupted) {
+        item_link(item, copy_path(item));
+        return;
+    }
+    if (result >= 0)
+        temporary_made(item);
+    if (succeeded(item, result, "cannot create hard link '%s'", TARGET))
+        rename_it(item);
+}
+
+void item_link(struct item *item, const char *path)
+{
+    caio_op op = path_op(CAIO_OP_LINKAT, AT_FDCWD, path);
+    temporary_name(item);
+    item->linked = true;
+    op.flags = CAIO_FLAG_DIR2;
+    op.offset = (uint64_t)(int64_t)item->folder->fd[TARGET];
+    op.buf2 = item->temporary;
+    send_for(item, op, linked);
 }
 
 /* The first step: finds out the kind of the item. */
@@ -293,27 +373,39 @@ static void make_folder(struct item *item)
     item_over(item);
 }
 
-static void looked(struct request *request, int64_t result)
+void item_copy(struct item *item)
 {
-    struct item *item = item_of(request);
     mode_t mode = item->st.stx_mode;
-    if (!succeeded(item, result, "cannot stat '%s'", SOURCE))
-        return;
-    if (S_ISDIR(mode))
-        make_folder(item);
-    else if (counting)
-        count(item);
+    if (S_ISREG(mode) && item->fd[SOURCE] >= 0)
+        open_target(item);
     else if (S_ISREG(mode))
         open_source(item);
     else if (S_ISLNK(mode))
-        make_special(item, make_link, "cannot create symbolic link '%s'");
-    else if (S_ISFIFO(mode))
-        make_special(item, make_fifo, "cannot create fifo '%s'");
+        read_symlink(item);
+    else if (S_ISFIFO(mode) || options.archive)
+        make_node(item);
     else
         succeeded(item, -EOPNOTSUPP, "cannot copy special file '%s'", SOURCE);
 }
 
-static void look(struct item *item)
+void item_known(struct item *item)
+{
+    if (S_ISDIR(item->st.stx_mode))
+        make_folder(item);
+    else if (counting)
+        count(item);
+    else if (!options.archive || item->st.stx_nlink < 2 || !link_known(item))
+        item_copy(item);
+}
+
+static void looked(struct request *request, int64_t result)
+{
+    struct item *item = item_of(request);
+    if (succeeded(item, result, "cannot stat '%s'", SOURCE))
+        item_known(item);
+}
+
+void item_look(struct item *item)
 {
     caio_op op = path_op(CAIO_OP_STATX, item->folder->fd[SOURCE], item->name[SOURCE]);
     op.sys_flags = item->follow ? 0 : AT_SYMLINK_NOFOLLOW;

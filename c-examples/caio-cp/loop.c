@@ -104,7 +104,7 @@ static bool postpone(struct request *request, int64_t result)
 {
     static bool hopeless;
     bool exhausted = request->op.opcode == CAIO_OP_OPENAT && (result == -EMFILE || result == -ENFILE);
-    if (!exhausted || interrupted || hopeless)
+    if (!exhausted || interrupted || hopeless || request->op.flags & CAIO_FLAG_LINK)
         return false;
     hopeless = request->retries++ == MOST_RETRIES;
     if (hopeless)
@@ -178,15 +178,37 @@ static void on_tick(void)
         progress_draw();
 }
 
+/* The number of operations of the chain that begins at a request. */
+static uint32_t chain_length(const struct request *request)
+{
+    uint32_t length = 1;
+    for (; request->op.flags & CAIO_FLAG_LINK; request = request->next)
+        length++;
+    return length;
+}
+
+/* Takes as many operations from the head of the queue as fit. A chain stays whole. */
+static uint32_t fill_batch(caio_op *ops)
+{
+    struct request *request = queue;
+    uint32_t count = 0;
+    while (request) {
+        uint32_t length = chain_length(request);
+        if (count + length > BATCH || in_flight + count + length > options.depth)
+            break;
+        for (; length > 0; length--, request = request->next)
+            ops[count++] = request->op;
+    }
+    return count;
+}
+
 /* Submits queued operations and delivers completions. Returns false if there were none of either. */
 static bool exchange(void)
 {
     caio_op ops[BATCH];
     caio_event events[BATCH];
-    uint32_t count = 0, polled = 0;
+    uint32_t count = fill_batch(ops), polled = 0;
     int accepted;
-    for (struct request *r = queue; r && count < BATCH && in_flight + count < options.depth; r = r->next)
-        ops[count++] = r->op;
     accepted = caio_ctx_submit_poll(ctx, ops, count, events, BATCH, &polled);
     if (accepted < 0 && accepted != -EAGAIN)
         die(-accepted, "cannot submit%s", "");
@@ -225,6 +247,28 @@ void loop_run(void (*refill)(void))
             return;
         wait_for_events(exchange() ? 0 : postponed ? RETRY_MS : -1);
     }
+}
+
+struct awaited {
+    struct request request;
+    int64_t result;
+};
+
+static void result_arrived(struct request *request, int64_t result)
+{
+    ((struct awaited *)request)->result = result;
+}
+
+static void nothing_more(void)
+{
+}
+
+int64_t run_request(caio_op op)
+{
+    struct awaited awaited;
+    send_request(&awaited.request, op, result_arrived);
+    loop_run(nothing_more);
+    return awaited.result;
 }
 
 caio_stats loop_close(const char **backend)

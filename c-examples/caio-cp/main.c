@@ -12,6 +12,8 @@ enum { MOST_DEPTH = 1024 };
 static const char usage_text[] =
     "Usage: caio-cp [OPTION]... SOURCE... DESTINATION\n"
     "Copies files and directory trees through one event loop.\n\n"
+    "  -a, --archive          keep owners, hard links, extended attributes, devices and sockets too\n"
+    "  -r, -R, --recursive    ignored: directories are always copied with everything in them\n"
     "  -b, --backend=BACKEND  uring, linux, thread, or auto (the default)\n"
     "  -j, --depth=DEPTH      operations in flight at most, 1 to 1024 (default 256)\n"
     "      --fsync            sync each file before it takes its final name\n"
@@ -68,12 +70,14 @@ static void read_options(int argc, char **argv)
                                           {"version", no_argument, NULL, VERSION},
                                           {"fsync", no_argument, NULL, FSYNC},
                                           {"direct", no_argument, NULL, DIRECT},
+                                          {"archive", no_argument, NULL, 'a'},
+                                          {"recursive", no_argument, NULL, 'r'},
                                           {"backend", required_argument, NULL, 'b'},
                                           {"depth", required_argument, NULL, 'j'},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {NULL, 0, NULL, 0}};
     for (;;) {
-        switch (getopt_long(argc, argv, "b:j:q", names, NULL)) {
+        switch (getopt_long(argc, argv, "ab:j:qrR", names, NULL)) {
         case -1:
             return;
         case HELP:
@@ -88,6 +92,12 @@ static void read_options(int argc, char **argv)
             break;
         case DIRECT:
             options.direct = true;
+            break;
+        case 'a':
+            options.archive = true;
+            break;
+        case 'r':
+        case 'R':
             break;
         case 'b':
             options.backend = backend_named(optarg);
@@ -325,6 +335,7 @@ static int copy_all(const struct argument *arguments, size_t count, const struct
     progress_clear();
     stats = loop_close(&backend);
     data_close();
+    small_close();
     if (interrupted) {
         fputs("caio-cp: interrupted\n", stderr);
         return 128 + interrupted;

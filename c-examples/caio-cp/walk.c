@@ -5,7 +5,7 @@
  * again after the subfolders, to set its times: they change until then. */
 #include "caio-cp.h"
 
-enum { MOST_OPEN = 64, MOST_UNREAD = 8, MANY_WAITING = 1024 };
+enum { MOST_OPEN = 64, MOST_UNREAD = 8, MANY_WAITING = 1024, ENTRIES = 32 * 1024 };
 /* The most descriptors of an open folder and of an item, and a reserve for libcaio and the C library. */
 enum { FOLDER_DESCRIPTORS = 3, ITEM_DESCRIPTORS = 2, LIBRARY_DESCRIPTORS = 4 };
 
@@ -122,11 +122,11 @@ static void leave_way(struct folder *folder)
 static void close_folder(struct folder *folder)
 {
     leave_way(folder);
-    if (folder->stream)
-        closedir(folder->stream);
-    if (folder->fd[TARGET] >= 0)
-        close(folder->fd[TARGET]);
-    folder->stream = NULL;
+    for (int side = SOURCE; side <= TARGET; side++)
+        if (folder->fd[side] >= 0)
+            close(folder->fd[side]); /* a directory, open for reading: close(2) does not wait */
+    free(folder->entries);
+    folder->entries = NULL;
     folder->fd[SOURCE] = folder->fd[TARGET] = -1;
     folder->open = false;
     open_count--;
@@ -137,8 +137,7 @@ static void folder_over(struct folder *folder)
     struct folder *parent = folder->parent;
     if (folder->open)
         close_folder(folder);
-    for (int kind = 0; kind < ACL_KINDS; kind++)
-        free(folder->acls[kind]);
+    free_attributes(folder->attributes);
     free(folder->name[SOURCE]);
     free(folder);
     parent->subfolders--;
@@ -210,14 +209,22 @@ static void finish_synced(struct request *request, int64_t result)
         folder_over(folder);
 }
 
-static void finish(struct folder *folder)
+static void finish_kept(void *owner)
 {
-    copied.folders++;
-    keep_attributes((struct place){.fd = folder->fd[TARGET]}, &folder->st, folder->acls, folder->parent, folder->name[TARGET]);
+    struct folder *folder = owner;
+    if (interrupted)
+        return;
     if (options.fsync)
         send_for(folder, fd_op(CAIO_OP_FSYNC, folder->fd[TARGET]), finish_synced);
     else
         folder_over(folder);
+}
+
+static void finish(struct folder *folder)
+{
+    struct place target = {.fd = folder->fd[TARGET]};
+    copied.folders++;
+    keep_attributes(target, &folder->st, folder->attributes, folder->parent, folder->name[TARGET], finish_kept, folder);
 }
 
 static void finish_opened(struct request *request, int64_t result)
@@ -297,20 +304,22 @@ static void target_reached(struct folder *folder)
     send_for(folder, op, target_made);
 }
 
+static void source_read(void *owner)
+{
+    if (!interrupted)
+        reach(owner, TARGET, target_reached);
+}
+
 static void source_opened(struct request *request, int64_t result)
 {
     struct folder *folder = (struct folder *)request;
     if (!succeeded(folder, result, "cannot access '%s'", SOURCE))
         return;
     folder->fd[SOURCE] = (int)result;
-    folder->stream = checked_alloc(fdopendir(folder->fd[SOURCE]));
-    if (counting) {
+    if (counting)
         start_reading(folder);
-        return;
-    }
-    for (int kind = 0; kind < ACL_KINDS; kind++)
-        folder->acls[kind] = read_acl((struct place){.fd = folder->fd[SOURCE]}, kind);
-    reach(folder, TARGET, target_reached);
+    else
+        read_attributes((struct place){.fd = (int)result}, true, &folder->attributes, source_read, folder);
 }
 
 static void source_reached(struct folder *folder)
@@ -339,21 +348,52 @@ static bool next_argument(struct argument *next)
     return true;
 }
 
+/* The records of getdents64(2), as CAIO_OP_GETDENTS returns them. */
+struct entry {
+    uint64_t number;
+    int64_t offset;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
+
+/* Takes a name from what was read of the folder. Returns false if there is none. */
 static bool next_name(struct folder *folder, struct argument *next)
 {
-    struct dirent *found;
-    do {
-        errno = 0;
-        found = readdir(folder->stream);
-        if (!found) {
-            if (errno != 0 && !counting)
-                complain_at(errno, "error reading directory '%s'", folder->parent, folder->name[SOURCE], SOURCE);
-            return false;
-        }
-    } while (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0);
-    next->name[SOURCE] = next->name[TARGET] = checked_alloc(strdup(found->d_name));
-    next->follow = false;
-    return true;
+    while (folder->at < folder->end) {
+        const struct entry *entry = (const struct entry *)(folder->entries + folder->at);
+        folder->at += entry->size;
+        if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
+            continue;
+        next->name[SOURCE] = next->name[TARGET] = checked_alloc(strdup(entry->name));
+        next->follow = false;
+        next->type = entry->type;
+        return true;
+    }
+    return false;
+}
+
+static void entries_read(struct request *request, int64_t result)
+{
+    struct folder *folder = (struct folder *)request;
+    if (interrupted)
+        return;
+    if (result < 0 && !counting)
+        complain_at((int)-result, "error reading directory '%s'", folder->parent, folder->name[SOURCE], SOURCE);
+    folder->at_end = result <= 0;
+    folder->at = 0;
+    folder->end = result > 0 ? (unsigned)result : 0;
+    push(&unread, folder);
+}
+
+static void read_entries(struct folder *folder)
+{
+    caio_op op = fd_op(CAIO_OP_GETDENTS, folder->fd[SOURCE]);
+    if (!folder->entries)
+        folder->entries = checked_alloc(malloc(ENTRIES));
+    op.buf = folder->entries;
+    op.len = ENTRIES;
+    send_for(folder, op, entries_read);
 }
 
 static void read_one(struct folder *folder)
@@ -366,6 +406,10 @@ static void read_one(struct folder *folder)
         return;
     }
     pop(&unread);
+    if (folder != &top && !folder->at_end) {
+        read_entries(folder);
+        return;
+    }
     folder->unread = false;
     unread_count--;
     folder_check(folder);

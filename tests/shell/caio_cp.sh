@@ -193,6 +193,55 @@ special() {
 }
 check "reports a device and does not copy it" special
 
+# With -a, a copy is what cp -a makes of it.
+
+# Names, kinds, modes, owners, times, sizes, devices, link targets, numbers of links; which names are one file; the
+# contents and the attributes.
+describe_all() {
+    (cd "$1" && find . \( -type d -printf '%p %y %m %U %G %T@\n' \) -o \( -type b -o -type c \) -exec stat -c '%n %F %a %u %g %Y %t:%T' {} + -o \
+        -printf '%p %y %m %U %G %T@ %s %l %n\n' | sort && find . ! -type d -links +1 -printf '%i %p\n' | sort -k2 | awk '!($1 in id) { id[$1] = ++n } { print id[$1], $2 }' &&
+        find . -type f -exec cksum {} + | sort &&
+        if have getfattr; then getfattr -R -P -d -m - . 2>/dev/null | sort; fi)
+}
+
+make_archive() {
+    mkdir -p archive/sub archive/set-group && cp -a tree/a/1 tree/a/4096 tree/a/131073 tree/a/dangling archive && ln archive/1 archive/sub/one && ln archive/1 archive/again &&
+        ln archive/131073 archive/sub/large && ln archive/dangling archive/sub/dangling && mkfifo archive/fifo && ln archive/fifo archive/sub/fifo && cp -a "$SCRATCH_SOCKET" archive/socket &&
+        chmod 2775 archive/set-group && echo program >archive/program && chmod 4755 archive/program || return
+    if have setfattr; then
+        for file in archive/4096 archive/131073 archive/sub; do setfattr -n user.colour -v red "$file" && setfattr -n user.size -v 7 "$file" || return; done
+    fi
+    if have setfacl; then setfacl -m u:1234:rw archive/4096 archive/fifo && setfacl -d -m g:77:rx archive/sub || return; fi
+    [ "$(id -u)" != 0 ] || {
+        chown 12:34 archive/4096 archive/sub && chown -h 56:78 archive/dangling && chown 90:12 archive/program && chmod 6755 archive/program &&
+            mknod -m 0640 archive/null c 1 3 && { mknod archive/block b 7 200 || true; }
+    }
+}
+
+archived() {
+    rm -rf archived by-cp && exits 0 caio-cp "$@" archive archived && cp -a archive by-cp && expect "" "$(cat err)" &&
+        diff <(describe_all by-cp) <(describe_all archived) && no_temporary_files archived
+}
+
+archived_again() {
+    exits 0 caio-cp -a archive/. archived && diff <(describe_all by-cp) <(describe_all archived) && no_temporary_files archived
+}
+
+linked_to_the_rest() {
+    mkdir -p links && echo x >links/a && ln links/a links/b && mkdir -p there-is/links/a && exits 1 caio-cp -a links there-is &&
+        says "cannot overwrite directory" && [ -f there-is/links/b ] && no_temporary_files there-is
+}
+
+SCRATCH_SOCKET=$work/socket
+python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' socket
+make_archive || exit 1
+check "-a keeps what cp -a keeps" archived -a
+check "-a keeps what cp -a keeps, one operation at a time" archived -a -j 1
+check "-a keeps what cp -a keeps, --fsync on the thread backend" archived -a --fsync -b thread
+check "-a over an earlier copy" archived_again
+check "-a copies the next link of a file whose first one fails" linked_to_the_rest
+check "ignores -r and -R" archived -raR
+
 slash_follows() {
     ln -s tree/a/b folder && exits 0 caio-cp folder as-link && [ -L as-link ] && exits 0 caio-cp folder/ as-folder && same_tree tree/a/b as-folder
 }
@@ -330,7 +379,7 @@ inject() {
 inject_reads() {
     local fault=$1
     shift
-    strace -f -qq -o trace -P "$PWD/tree/a/5000001" --inject="pread64,preadv,preadv2:$fault:when=3+" caio-cp -b thread -j 1 tree/a/5000001 "$@"
+    strace -f -qq -o trace -P "$PWD/tree/a/5000001" --inject="pread64,preadv,preadv2,copy_file_range:$fault:when=3+" caio-cp -b thread -j 1 tree/a/5000001 "$@"
 }
 
 read_error() {
@@ -354,7 +403,7 @@ no_uring() {
 slow_copy() {
     [ $# -gt 1 ] || set -- "$1" env --default-signal
     rm -rf "$1" && mkdir "$1" && echo old >"$1/5000001"
-    "${@:2}" strace -f -qq -o "$1.trace" --inject=pwrite64,pwritev2:delay_enter=2000000 caio-cp -b thread tree/a/5000001 "$1" 2>"$1.err" &
+    "${@:2}" strace -f -qq -o "$1.trace" --inject=pwrite64,pwritev2,copy_file_range:delay_enter=2000000 caio-cp -b thread tree/a/5000001 "$1" 2>"$1.err" &
     copier=$!
     until [ -n "$(find "$1" -name '.*.caio-*')" ]; do kill -0 $copier || return; done
 }
@@ -417,10 +466,20 @@ no_seek_data() {
 
 synced_before_renamed() {
     exits 0 strace -f -qq -e trace=fsync,fdatasync,rename,renameat,renameat2 -o trace caio-cp -b thread --fsync tree/a/1 synced &&
-        expect "fsync rename fsync" "$(sed -E 's/^[0-9]+ +//; /resumed/d; s/renameat2?/rename/; s/^([a-z]+)\(.*/\1/' trace | xargs)"
+        expect "fsync rename fsync" "$(sed -E 's/^[0-9]+ +//; /resumed|syscall_/d; s/renameat2?/rename/; s/^([a-z]+)\(.*/\1/' trace | xargs)"
+}
+
+# The thread of the loop is the one that calls epoll_wait. Submit itself opens and examines what is cached, with openat2 and statx.
+waits_nowhere_else() {
+    local loop
+    rm -rf archived && exits 0 strace -f -qq -o trace caio-cp -a archive archived && loop=$(awk '/epoll_wait/ { print $1; exit }' trace) &&
+        sed -n '/epoll_wait/,$p' trace | grep "^$loop " >loop-trace && grep -q epoll_wait loop-trace &&
+        ! grep -E '^[0-9]+ +(openat|readlinkat|readlink|symlinkat|linkat|mkdirat|mknodat|getdents64|lseek|f?chmod(at)?2?|f?chown(at)?|utimensat|rename(at2?)?|unlink(at)?|flistxattr|f(get|set|remove)xattr|p?write(64|v|v2)?|copy_file_range|f(data)?sync|newfstatat|lstat)\(' loop-trace |
+            grep -vE 'write\([0-9]+, "\\1\\0|write\(1, |newfstatat\(1, |openat\(.*"/(proc|sys|etc)/'
 }
 
 if have strace; then
+    check "the thread of the loop makes no system call that may wait for a disk" waits_nowhere_else
     check "reports a read error" read_error
     check "copies what remains of a file that shrinks during the copy" shrinking
     check "reports a named backend that is not available" no_uring
