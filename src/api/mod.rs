@@ -15,7 +15,7 @@ mod request;
 mod simulated;
 mod state;
 mod table;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 mod turns;
 
