@@ -115,6 +115,32 @@ static void read_options(int argc, char **argv)
     }
 }
 
+static int64_t ask(caio_op op)
+{
+    int64_t result = run_request(op);
+    if (interrupted) {
+        fputs("caio-cp: interrupted\n", stderr);
+        exit(128 + interrupted);
+    }
+    return result;
+}
+
+/* Returns 0 or a negative errno. */
+static int look_at(int folder, const char *path, int flags, struct statx *st)
+{
+    caio_op op = path_op(CAIO_OP_STATX, folder, path);
+    op.sys_flags = (uint32_t)flags;
+    op.mode = STATX_BASIC_STATS;
+    op.buf2 = st;
+    return (int)ask(op);
+}
+
+/* Returns a descriptor or a negative errno. */
+static int open_at(int folder, const char *path, int flags)
+{
+    return (int)ask(open_op(folder, path, flags, 0));
+}
+
 /* The destination of the copies: a folder, and for a single source a name in it. */
 struct destination {
     const char *path; /* NULL for the current folder */
@@ -140,23 +166,39 @@ static char *last_part(char *path)
 static void open_destination(struct destination *to, const char *path)
 {
     to->path = path;
-    to->fd = open(path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (to->fd < 0 && errno == EACCES) /* it may be writable without being readable */
-        to->fd = open(path ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    to->fd = open_at(AT_FDCWD, path ? path : ".", O_RDONLY | O_DIRECTORY);
+    if (to->fd == -EACCES) /* it may be writable without being readable */
+        to->fd = open_at(AT_FDCWD, path ? path : ".", O_PATH | O_DIRECTORY);
     if (to->fd < 0)
-        die(errno, "cannot access '%s'", path ? path : ".");
+        die(-to->fd, "cannot access '%s'", path ? path : ".");
+}
+
+/* The path of an open file. The kernel has it in memory. */
+static char *path_of_open(int fd)
+{
+    char link[32], *path = checked_alloc(malloc(PATH_MAX));
+    ssize_t length;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    length = readlink(link, path, PATH_MAX - 1);
+    if (length < 0)
+        die(errno, "cannot read '%s'", link);
+    path[length] = '\0';
+    return path;
 }
 
 /* As in cp, a link is followed: its target is replaced. */
 static char *followed(char *path)
 {
-    struct stat st;
+    struct statx st;
     char *real;
-    if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode))
+    int fd;
+    if (look_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &st) < 0 || !S_ISLNK(st.stx_mode))
         return path;
-    real = realpath(path, NULL);
-    if (!real)
+    fd = open_at(AT_FDCWD, path, O_PATH);
+    if (fd < 0)
         die(0, "not writing through dangling symlink '%s'", path);
+    real = path_of_open(fd);
+    close(fd);
     return real;
 }
 
@@ -176,15 +218,17 @@ static void place_in_folder(struct destination *to, char *path)
 
 static void find_destination(struct destination *to, char *path, int sources)
 {
-    struct stat st;
-    bool slash = strip_slashes(path), exists = stat(path, &st) == 0;
-    if (exists && S_ISDIR(st.st_mode)) {
+    struct statx st;
+    bool slash = strip_slashes(path);
+    int error = -look_at(AT_FDCWD, path, 0, &st);
+    bool exists = error == 0;
+    if (exists && S_ISDIR(st.stx_mode)) {
         open_destination(to, path);
         return;
     }
     if (sources > 1)
-        die(exists ? ENOTDIR : errno, "target '%s'", path);
-    if (exists && !S_ISREG(st.st_mode))
+        die(exists ? ENOTDIR : error, "target '%s'", path);
+    if (exists && !S_ISREG(st.stx_mode))
         die(0, "cannot overwrite special file '%s'", path);
     if (exists && slash)
         die(ENOTDIR, "cannot access '%s'", path);
@@ -192,22 +236,22 @@ static void find_destination(struct destination *to, char *path, int sources)
     place_in_folder(to, followed(path));
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
+static bool same_file(const struct statx *a, const struct statx *b)
 {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+    return a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor && a->stx_ino == b->stx_ino;
 }
 
 /* Is the folder the source, or inside it? */
-static bool lies_in(int folder, const struct stat *source)
+static bool lies_in(int folder, const struct statx *source)
 {
-    struct stat here, above;
-    int fd = openat(folder, ".", O_PATH | O_CLOEXEC), up;
-    bool found = false, at_root = fd < 0 || fstat(fd, &here) < 0;
+    struct statx here, above;
+    int fd = open_at(folder, ".", O_PATH), up;
+    bool found = false, at_root = fd < 0 || look_at(fd, "", AT_EMPTY_PATH, &here) < 0;
     while (!at_root && !(found = same_file(&here, source))) {
-        up = openat(fd, "..", O_PATH | O_CLOEXEC);
+        up = open_at(fd, "..", O_PATH);
         close(fd);
         fd = up;
-        at_root = fd < 0 || fstat(fd, &above) < 0 || same_file(&above, &here);
+        at_root = fd < 0 || look_at(fd, "", AT_EMPTY_PATH, &above) < 0 || same_file(&above, &here);
         here = above;
     }
     if (fd >= 0)
@@ -233,19 +277,20 @@ static int by_name(const void *a, const void *b)
 static bool acceptable(const struct argument *argument, const struct destination *to)
 {
     static void *taken; /* names that are already taken in the destination */
-    struct stat from, there;
+    struct statx from, there;
     const char *source = argument->name[SOURCE], *name = argument->name[TARGET];
     char *target = path_of(&(struct folder){.name = {NULL, (char *)to->path}}, name, TARGET);
     bool good = false, to_itself = strcmp(name, ".") == 0;
-    if ((argument->follow ? stat : lstat)(source, &from) < 0)
-        complain(errno, "cannot stat '%s'", source);
-    else if (argument->follow && !S_ISDIR(from.st_mode))
+    int error = -look_at(AT_FDCWD, source, argument->follow ? 0 : AT_SYMLINK_NOFOLLOW, &from);
+    if (error != 0)
+        complain(error, "cannot stat '%s'", source);
+    else if (argument->follow && !S_ISDIR(from.stx_mode))
         complain(ENOTDIR, "cannot stat '%s'", source);
-    else if (fstatat(to->fd, name, &there, 0) == 0 && same_file(&from, &there))
+    else if (look_at(to->fd, name, 0, &there) == 0 && same_file(&from, &there))
         refuse("'%s' and '%s' are the same file", source, target);
-    else if (S_ISDIR(from.st_mode) && lies_in(to->fd, &from))
+    else if (S_ISDIR(from.stx_mode) && lies_in(to->fd, &from))
         refuse("cannot copy a directory, '%s', into itself, '%s'", source, target);
-    else if (to->slash && !S_ISDIR(from.st_mode))
+    else if (to->slash && !S_ISDIR(from.stx_mode))
         complain(ENOTDIR, "cannot create regular file '%s/'", target);
     else if (!to_itself && *(char **)checked_alloc(tsearch(name, &taken, by_name)) != name)
         refuse("will not overwrite just-created '%2$s' with '%1$s'", source, target);
@@ -315,7 +360,6 @@ static int copy_all(const struct argument *arguments, size_t count, const struct
     static struct request sync;
     const char *backend;
     caio_stats stats;
-    loop_open(progress_wanted());
     walk_limits(free_descriptors());
     atexit(remove_temporaries);
     data_open();
@@ -367,6 +411,7 @@ int main(int argc, char **argv)
     if (sources == 0)
         refuse_usage("missing destination file operand after", argv[optind]);
     signal(SIGXFSZ, SIG_IGN); /* write(2) then fails with EFBIG */
+    loop_open(progress_wanted());
     find_destination(&to, argv[argc - 1], sources);
     arguments = checked_alloc(calloc((size_t)sources, sizeof *arguments));
     count = find_arguments(arguments, argv + optind, sources, &to);

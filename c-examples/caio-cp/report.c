@@ -6,7 +6,7 @@
 struct totals expected, copied;
 bool failed;
 
-static bool bar_shown, bar_wanted;
+static bool bar_shown, bar_wanted, begun;
 static struct timespec started;
 
 static double seconds(void)
@@ -64,6 +64,7 @@ bool progress_wanted(void)
 
 void progress_begin(void)
 {
+    begun = true;
     clock_gettime(CLOCK_MONOTONIC, &started);
 }
 
@@ -128,7 +129,7 @@ static void draw_bar(char *line, size_t size)
 void progress_draw(void)
 {
     char line[512];
-    if (!bar_wanted)
+    if (!bar_wanted || !begun)
         return;
     bar_shown = true;
     if (counting)

@@ -469,13 +469,13 @@ synced_before_renamed() {
         expect "fsync rename fsync" "$(sed -E 's/^[0-9]+ +//; /resumed|syscall_/d; s/renameat2?/rename/; s/^([a-z]+)\(.*/\1/' trace | xargs)"
 }
 
-# The thread of the loop is the one that calls epoll_wait. Submit itself opens and examines what is cached, with openat2 and statx.
+# The thread of the loop is the one that calls epoll_wait. The library reads a file of /proc or /sys. Submit itself opens and examines what is cached, with openat2 and statx.
 waits_nowhere_else() {
     local loop
     rm -rf archived && exits 0 strace -f -qq -o trace caio-cp -a archive archived && loop=$(awk '/epoll_wait/ { print $1; exit }' trace) &&
-        sed -n '/epoll_wait/,$p' trace | grep "^$loop " >loop-trace && grep -q epoll_wait loop-trace &&
+        sed -n '/epoll_create/,$p' trace | grep "^$loop " >loop-trace && grep -q epoll_wait loop-trace &&
         ! grep -E '^[0-9]+ +(openat|readlinkat|readlink|symlinkat|linkat|mkdirat|mknodat|getdents64|lseek|f?chmod(at)?2?|f?chown(at)?|utimensat|rename(at2?)?|unlink(at)?|flistxattr|f(get|set|remove)xattr|p?write(64|v|v2)?|copy_file_range|f(data)?sync|newfstatat|lstat)\(' loop-trace |
-            grep -vE 'write\([0-9]+, "\\1\\0|write\(1, |newfstatat\(1, |openat\(.*"/(proc|sys|etc)/'
+            grep -vE 'write\([0-9]+, "\\1\\0|write\(1, |newfstatat\(1, |lseek\([0-9]+, 0, SEEK_CUR|openat\(.*"/(proc|sys|etc)/'
 }
 
 if have strace; then
