@@ -230,7 +230,8 @@ check-windows: ## build for Windows with mingw, and run tests and examples under
 	@MAKE='$(MAKE)' CARGO='$(CARGO)' tests/shell/windows.sh
 
 check-loom: ## check every interleaving of the hand-written synchronization (loom)
-	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(TARGET_DIR)/loom' $(CARGO) test --release --lib $(CARGO_FLAGS)
+	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(TARGET_DIR)/loom' CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+		$(CARGO) test --release --lib $(CARGO_FLAGS)
 
 check-python: ## check the Python package in its own virtual environment: types, lint, tests
 	@tests/shell/python.sh
