@@ -66,7 +66,8 @@ small_files() {
 
 tree_copy() {
     echo "tree copy" >&2
-    work="$work" BENCH_SHORT="$short" "$here/tree_copy.sh" >"$dir/tree-copy.tsv"
+    mkdir "$work/tree-copy"
+    work="$work/tree-copy" BENCH_SHORT="$short" "$here/tree_copy.sh" >"$dir/tree-copy.tsv"
 }
 
 about | tee "$dir/about.txt"
