@@ -198,15 +198,21 @@ pub fn read_cached_unasked(fd: i32, memory: Memory, count: u64, offset: u64) -> 
         libc::iovec { iov_base: own.cast(), iov_len: END },
     ];
     let answer = read_parts_cached(fd, &parts, offset);
-    let arrived = answer.map_or(0, |moved| length(moved).saturating_sub(before));
-    if arrived == END {
+    if answer == Ok(count) {
         // SAFETY: lent to this operation, and on a page that the kernel has just written to; `own` is full.
         unsafe { end.cast::<[u8; END]>().write_unaligned(own.cast::<[u8; END]>().read_unaligned()) };
-    } else if arrived > 0 {
-        // SAFETY: as above; the kernel has written this much to `own`. The file ends here, or what is cached of it.
-        unsafe { std::ptr::copy_nonoverlapping(own.cast_const(), end.cast::<u8>(), arrived) };
+    } else if let Ok(moved) = answer {
+        keep_short_end(length(moved).saturating_sub(before), own, end.cast());
     }
     Some(answer)
+}
+
+/// The file ends inside the part that [`read_cached_unasked`] splits off, or what is cached of it.
+#[cold]
+#[inline(never)]
+fn keep_short_end(arrived: usize, own: *const u8, end: *mut u8) {
+    // SAFETY: the kernel has written this much to `own`; `end` is as in the caller.
+    unsafe { std::ptr::copy_nonoverlapping(own, end, arrived) };
 }
 
 /// Whether the kernel accepts a transfer at an offset; if not, fails with the errno of the plain call, such as EBADF or
