@@ -9,7 +9,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sys::fd::{AsRawFd, RawFd};
 use crate::sys::mem::room;
 use crate::sys::thread;
-use crate::sys::uring::{self, IoUring, NOBODY, RingSetup, Submission};
+use crate::sys::uring::{self, IoUring, NO_OPERATION, RingSetup, Submission};
 
 /// If the caller named io_uring, the ring gets all reads, also the long copies.
 pub fn rules() -> Rules {
@@ -111,7 +111,7 @@ impl Uring {
         ring.register_eventfd(config.events_fd)?;
         let (entries, most) = (ring.entries(), ring.completion_entries() / 2);
         let mut pushed = room(entries as usize)?;
-        pushed.resize(entries as usize, NOBODY);
+        pushed.resize(entries as usize, NO_OPERATION);
         let (entering, owner) = (Arc::default(), None);
         Ok(Self { ring, entering, pushed, next: 0, in_flight: 0, most, owner, muted: false, refused: 0 })
     }
@@ -213,7 +213,7 @@ impl Uring {
 
     pub fn cancel(&mut self, token: u64) {
         // Best effort: if the queue is full, the operation ends by itself.
-        self.push_entry(Submission::Cancel(token), NOBODY);
+        self.push_entry(Submission::Cancel(token), NO_OPERATION);
     }
 
     #[inline(always)]
@@ -244,8 +244,8 @@ impl Uring {
         let left = self.ring.unsubmitted() as usize;
         let places = self.pushed.len();
         for back in (1..=left).rev() {
-            let token = std::mem::replace(&mut self.pushed[(self.next + places - back) % places], NOBODY);
-            if token != NOBODY {
+            let token = std::mem::replace(&mut self.pushed[(self.next + places - back) % places], NO_OPERATION);
+            if token != NO_OPERATION {
                 self.in_flight -= 1;
                 refused(token);
             }
@@ -286,7 +286,7 @@ impl Uring {
                 }
                 return None;
             };
-            if token != NOBODY {
+            if token != NO_OPERATION {
                 self.in_flight -= 1;
                 return Some((token, result.into()));
             }

@@ -51,9 +51,11 @@ mod system;
 mod absent;
 pub mod cached;
 mod counter;
+mod file;
 pub mod input;
 pub mod mem;
 pub mod path;
+mod requests;
 mod span;
 pub mod text;
 

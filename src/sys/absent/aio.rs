@@ -2,8 +2,8 @@
 
 #![allow(non_camel_case_types)] // The names of Linux.
 
-use super::fd::RawFd;
-use super::mem::Memory;
+pub use super::super::requests::AioRequest;
+
 use crate::error::{Errno, Result};
 
 /// A context's number.
@@ -60,21 +60,6 @@ impl Drop for AioContext {
 /// Requests for one submission.
 #[derive(Default)]
 pub struct AioBatch(());
-
-/// A transfer at an explicit offset.
-#[derive(Clone, Copy)]
-pub struct AioRequest {
-    pub user_data: u64,
-    pub fd: RawFd,
-    pub reads: bool,
-    pub vectored: bool,
-    pub memory: Memory,
-    pub count: u64,
-    pub offset: u64,
-    pub rw_flags: u32,
-    pub ioprio: u16,
-    pub eventfd: RawFd,
-}
 
 impl AioBatch {
     pub fn with_room(_: u32) -> Result<Self> {

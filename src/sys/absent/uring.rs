@@ -1,43 +1,14 @@
 //! io_uring(7) where it does not exist.
 
+pub use super::super::requests::{NO_OPERATION, RingSetup, Submission};
+
 use super::Descriptors;
 use super::fd::{AsRawFd, RawFd};
-use super::mem::Memory;
 use super::rw::Transfer;
 use crate::error::{Errno, Result};
 
 /// A ring, of which there is none.
 pub enum IoUring {}
-
-/// A submission queue entry.
-#[derive(Clone, Copy)]
-pub enum Submission {
-    Nop,
-    Cancel(u64),
-    Transfer {
-        fd: RawFd,
-        reads: bool,
-        vectored: bool,
-        memory: Memory,
-        count: u32,
-        offset: u64,
-        rw_flags: u32,
-        ioprio: u16,
-    },
-}
-
-/// The user data of completions that belong to no operation.
-pub const NOBODY: u64 = u64::MAX;
-
-/// The parameters of a new ring.
-#[derive(Clone, Copy)]
-pub struct RingSetup {
-    pub entries: u32,
-    pub completions: u32,
-    pub deferred: bool,
-    pub sqpoll: bool,
-    pub iowq_workers: [u32; 2],
-}
 
 impl IoUring {
     pub fn new(_: RingSetup) -> Result<Self> {

@@ -3,10 +3,10 @@
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use super::super::requests::AioRequest;
 use super::aio_abi::{self, iocb};
 pub use super::aio_abi::{aio_context_t, io_event};
-use super::fd::RawFd;
-use super::mem::{Memory, room};
+use super::mem::room;
 use super::{check, in_place};
 use crate::error::{Errno, Result};
 
@@ -171,23 +171,6 @@ pub struct AioBatch {
 
 // SAFETY: only `submit` uses the pointers, after it has set them; the addresses in `requests` are Memory's.
 unsafe impl Send for AioBatch {}
-
-/// A transfer at an explicit offset.
-#[derive(Clone, Copy)]
-pub struct AioRequest {
-    pub user_data: u64,
-    pub fd: RawFd,
-    pub reads: bool,
-    pub vectored: bool,
-    pub memory: Memory,
-    pub count: u64,
-    pub offset: u64,
-    /// `RWF_*`.
-    pub rw_flags: u32,
-    pub ioprio: u16,
-    /// The eventfd that the completion signals.
-    pub eventfd: RawFd,
-}
 
 impl AioBatch {
     /// Room for `count` requests, or ENOMEM.

@@ -37,12 +37,14 @@ pub fn open(dir: i32, path: Memory, flags: u64, resolve: u64, for_chain: bool) -
             // O_NONBLOCK: the open must not wait for the holder of a lease (fcntl(2), F_SETLEASE).
             let Ok(fd) = openat2(dir, path, flags | LARGE | NONBLOCK, resolve) else { return Answer::Unknown };
             if is_for_caller {
+                // The kernel allows it: it was asked with `seen`.
                 let _ = clear_status(fd);
             }
             Answer::Opened(Opened { fd, file })
         }),
     };
-    // SAFETY: takes no memory; the number is ours. A descriptor of O_PATH holds no locks, and its close does not wait.
+    // It holds no locks, and its close neither waits nor fails.
+    // SAFETY: takes no memory; the number is ours.
     let _ = unsafe { in_place!(libc::SYS_close, seen) };
     answer
 }

@@ -4,7 +4,7 @@
 use super::super::Descriptors;
 use super::fd::{AsRawFd, RawFd};
 use super::rw::Transfer;
-use super::uring::{self, IoUring, NOBODY, RingSetup};
+use super::uring::{self, IoUring, NO_OPERATION, RingSetup};
 use crate::error::{Errno, Result};
 
 /// An interrupted write tells how many bytes it moved.
@@ -75,7 +75,7 @@ impl CallRing {
             };
             let result = u64::try_from(result).map_err(|_| Errno(-result));
             match token {
-                NOBODY => {}
+                NO_OPERATION => {}
                 token if token & CANCEL == 0 => return Some(Ended::Call(token, result)),
                 token if result == Err(Errno(libc::ENOENT)) => return Some(Ended::CancelMissed(token & !CANCEL)),
                 _ => {}

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use io_uring::{Probe, opcode, squeue, types::Fd};
 
 use super::super::Descriptors;
+pub use super::super::requests::{NO_OPERATION, RingSetup, Submission};
 use super::fd::{AsRawFd, RawFd};
 use super::mem::Memory;
 use super::rw::{MAX_TRANSFER, Transfer};
@@ -16,40 +17,6 @@ pub struct IoUring {
     ring: io_uring::IoUring,
     sqpoll: bool,
     deferred: bool,
-}
-
-/// A submission queue entry.
-#[derive(Clone, Copy)]
-pub enum Submission {
-    Nop,
-    /// Cancels the entry with that user data. Its own completion carries [`NOBODY`].
-    Cancel(u64),
-    Transfer {
-        fd: RawFd,
-        reads: bool,
-        vectored: bool,
-        memory: Memory,
-        count: u32,
-        offset: u64,
-        rw_flags: u32,
-        ioprio: u16,
-    },
-}
-
-/// The user data of completions that belong to no operation.
-pub const NOBODY: u64 = u64::MAX;
-
-/// The parameters of a new ring.
-#[derive(Clone, Copy)]
-pub struct RingSetup {
-    pub entries: u32,
-    pub completions: u32,
-    /// Completions run only when the one thread that called [`IoUring::enable`] enters the ring
-    /// (IORING_SETUP_DEFER_TASKRUN). A hint: see [`IoUring::is_deferred`].
-    pub deferred: bool,
-    pub sqpoll: bool,
-    /// The largest number of io-wq threads: for regular files, and for everything else.
-    pub iowq_workers: [u32; 2],
 }
 
 impl IoUring {
@@ -112,7 +79,7 @@ impl IoUring {
         let (count, vectored) = (size_of::<u64>() as u32, false);
         let transfer =
             Submission::Transfer { fd: eventfd, reads, vectored, memory, count, offset: 0, rw_flags: 0, ioprio: 0 };
-        self.push(transfer, NOBODY);
+        self.push(transfer, NO_OPERATION);
         for _ in 0..TRIES {
             match enter_and_wait(self.as_raw_fd(), self.unsubmitted(), 1, IORING_ENTER_GETEVENTS) {
                 Err(errno) if errno.0 != libc::EINTR => return Err(errno),

@@ -1,5 +1,7 @@
 //! The kind of file behind a descriptor, which decides whether a transfer may wait for something other than a disk.
 
+pub use super::super::file::{File, FileKind};
+
 use windows_sys::Win32::Devices::Communication::{DCB, GetCommState};
 use windows_sys::Win32::Foundation::{GetLastError, NO_ERROR, SetLastError};
 use windows_sys::Win32::Storage::FileSystem::{
@@ -11,33 +13,6 @@ use super::error::of_code;
 use super::fd::{RawFd, handle};
 use super::{running, socket};
 use crate::error::Result;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
-    /// Files, directories, volumes and NUL: a transfer waits for a disk at most. An invalid descriptor also counts as
-    /// storage: the call reports its errno.
-    Storage,
-    Socket,
-    /// Pipes, consoles and other devices: a transfer may wait for another process for ever.
-    Stream,
-}
-
-/// What is known of a descriptor.
-#[derive(Clone, Copy)]
-pub struct File {
-    pub kind: FileKind,
-    /// For a queue of the kernel's; there is none.
-    pub on_disk: bool,
-    pub device: u64,
-    pub size: Option<u64>,
-}
-
-impl File {
-    /// Whether this is a regular file that ends at or before `offset`.
-    pub fn ends_before(&self, offset: u64) -> bool {
-        self.size.is_some_and(|size| size <= offset)
-    }
-}
 
 /// Looks at a descriptor. Never waits.
 pub fn look(fd: RawFd) -> File {
