@@ -23,7 +23,7 @@ static const char usage_text[] =
     "  -b, --backend=BACKEND  uring, linux, thread, or auto (the default)\n"
     "  -t, --time=SECONDS     how long to measure (default 5)\n"
     "      --size=SIZE        of the new file (default 256M), or the part of an existing one\n"
-    "      --rate=NUMBER      start at most so many operations a second\n"
+    "      --rate=NUMBER      start at most this many operations per second\n"
     "      --overwrite        allow writes to an existing file or device; destroys its data\n"
     "      --json             print JSON\n"
     "  -q, --quiet            no live line\n"
