@@ -37,9 +37,11 @@ RELEASE    := $(TARGET_DIR)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)re
 BUILD      := $(TARGET_DIR)/make
 SOURCES    := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
 TOOLS      := caio-cp caio-probe caio-bench
-EXAMPLES   := $(wildcard c-examples/*.c $(TOOLS:%=c-examples/%/*) c-examples/json/*) c-examples/Makefile
+EXAMPLES   := $(wildcard c-examples/*.c $(TOOLS:%=c-examples/%/*) c-examples/json/* c-examples/direct/*) c-examples/Makefile
 PAGES      := $(wildcard man/*.[1-9])
 KIT        := caio.json caio.cdef.h
+# Scripts for tracers, with the path of the library.
+TRACING    := caio-latency.bt caio-paths.sh
 HEADERS    := $(patsubst include/%,%,$(wildcard include/*.h include/*.hpp include/caio/*.hpp include/caio/detail/*.hpp))
 
 # Runs a program with a staged installation: $(call within,ROOT) COMMAND
@@ -50,7 +52,7 @@ relocate = mkdir -p '$1/pkgconfig' && sed 's|^\([a-z]*\)=/|\1=$(call absolute,$1
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all install install-lib install-windows install-strip uninstall header demo check check-install check-ecosystem check-cp check-targets check-windows check-loom check-valgrind check-python check-python-long wheels \
+.PHONY: all install install-lib install-windows install-strip uninstall header demo check check-install check-ecosystem check-cp check-targets check-windows check-loom check-miri check-sanitizers check-valgrind check-python check-python-posix check-python-long wheels \
 	torture bench bench-scaling bench-instructions stage stage-env fmt lint clean help FORCE
 
 all: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/tools ## build the library and the tools (the default)
@@ -70,9 +72,10 @@ $(BUILD)/caio.o: $(SOURCES) include/caio.h $(BUILD)/settings
 	CAIO_CONFIG_DIR='$(CONFIG)' $(CARGO) rustc --release --lib --crate-type staticlib --features capi $(CARGO_FLAGS)
 	$(one_object) -Wl,--gc-sections 2>/dev/null || $(one_object)
 
-# Only the functions of the header are visible, so that a program can contain several libraries in Rust.
+# Only the functions of the header are visible, so that a program can contain several libraries in Rust. The linker keeps one
+# _.stapsdt.base of all objects with static probes.
 $(BUILD)/libcaio.a: $(BUILD)/caio.o
-	$(OBJCOPY) --wildcard --keep-global-symbol='caio_*' --strip-unneeded -R .llvmbc -R .llvmcmd $< $(BUILD)/libcaio.o
+	$(OBJCOPY) --wildcard --keep-global-symbol='caio_*' --keep-global-symbol=_.stapsdt.base --strip-unneeded -R .llvmbc -R .llvmcmd $< $(BUILD)/libcaio.o
 	rm -f $@
 	$(AR) -rcsD $@ $(BUILD)/libcaio.o
 
@@ -115,7 +118,7 @@ WINDOWS_TARGET  ?= x86_64-pc-windows-gnu
 WINDOWS_PROFILE ?= release
 windows_built    = $(TARGET_DIR)/$(WINDOWS_TARGET)/$(if $(filter dev,$(WINDOWS_PROFILE)),debug,$(WINDOWS_PROFILE))
 install-windows: ## install for Windows: caio.dll, libcaio.dll.a, libcaio.a, caio.h, caio.pc
-	$(CARGO) build --profile $(WINDOWS_PROFILE) --lib --features capi --target $(WINDOWS_TARGET) $(CARGO_FLAGS)
+	$(CARGO) rustc --profile $(WINDOWS_PROFILE) --lib --crate-type cdylib,staticlib --features capi --target $(WINDOWS_TARGET) $(CARGO_FLAGS)
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)'
 	$(INSTALL) -m 755 $(windows_built)/caio.dll '$(DESTDIR)$(BINDIR)'
 	$(INSTALL) -m 644 $(windows_built)/libcaio.dll.a $(windows_built)/libcaio.a '$(DESTDIR)$(LIBDIR)'
@@ -142,6 +145,10 @@ install-lib: $(BUILD)/libcaio.so $(BUILD)/libcaio.a $(BUILD)/caio.pc $(CMAKE_FIL
 install: all install-lib ## install under PREFIX (DESTDIR, BINDIR, LIBDIR, INCLUDEDIR, MANDIR, SYSCONFDIR)
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)'
 	$(INSTALL) -m 755 $(TOOLS:%=$(BUILD)/%) '$(DESTDIR)$(BINDIR)'
+	@for script in $(TRACING); do \
+		sed 's|@LIBRARY@|$(LIBDIR)/$(SONAME)|' tracing/$$script >$(BUILD)/$$script && \
+		$(INSTALL) -m 755 $(BUILD)/$$script '$(DESTDIR)$(DATADIR)' || exit 1; \
+	done
 	@for page in $(PAGES); do \
 		section='$(DESTDIR)$(MANDIR)'/man$${page##*.}; \
 		$(INSTALL) -d "$$section" && $(INSTALL) -m 644 $$page "$$section" || exit 1; \
@@ -164,7 +171,7 @@ uninstall: ## remove what install installed
 	rm -f '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/libcaio.so' \
 		'$(DESTDIR)$(LIBDIR)/libcaio.a' '$(DESTDIR)$(LIBDIR)/pkgconfig/caio.pc' $(CMAKE_FILES:%='$(DESTDIR)$(LIBDIR)/cmake/caio/%') \
 		$(TOOLS:%='$(DESTDIR)$(BINDIR)/%')
-	rm -f $(KIT:%='$(DESTDIR)$(DATADIR)/%')
+	rm -f $(KIT:%='$(DESTDIR)$(DATADIR)/%') $(TRACING:%='$(DESTDIR)$(DATADIR)/%')
 	@for header in $(HEADERS); do rm -f '$(DESTDIR)$(INCLUDEDIR)'/$$header; done
 	@for page in $(PAGES); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$${page##*/}; done
 	@for left in $(LEFT_DIRS); do \
@@ -201,14 +208,14 @@ check-ecosystem: ## build and run what is around the library: C++, loops, build 
 check-cp: ## test caio-cp
 	@MAKE='$(MAKE)' tests/shell/caio_cp.sh
 
-.PHONY: dist deb site check-dist check-package check-site check-tools
+.PHONY: dist deb site check-dist check-package check-site check-tools check-tracing
 check-dist: ## test make dist: same bytes, offline, usable
 	@MAKE='$(MAKE)' tests/shell/dist.sh
 
 dist: ## make a source tarball with all dependencies and a binary one, with checksums, of the last commit
 	@MAKE='$(MAKE)' CARGO='$(CARGO)' CC='$(CC)' packaging/dist.sh
 
-deb: ## build Debian packages, check them with lintian, and install, use and remove them in a chroot
+deb: ## build Debian packages, check them with lintian, and install, use and remove them in a chroot (DEB=short: no chroot)
 	@MAKE='$(MAKE)' CARGO='$(CARGO)' packaging/deb.sh
 
 check-package: ## test what cargo publishes, alone
@@ -219,6 +226,9 @@ site: ## build the manual as a web site in target/site, and check its links
 
 check-site: ## test the site: links, and the programs of its pages
 	@MAKE='$(MAKE)' tests/shell/site.sh
+
+check-tracing: ## test the static probes, with gdb, bpftrace and perf where they work
+	@MAKE='$(MAKE)' tests/shell/tracing.sh
 
 check-tools: ## test caio-probe and caio-bench
 	@MAKE='$(MAKE)' tests/shell/tools.sh
@@ -233,8 +243,18 @@ check-loom: ## check every interleaving of the hand-written synchronization (loo
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(TARGET_DIR)/loom' CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 		$(CARGO) test --release --lib $(CARGO_FLAGS)
 
+check-miri: ## check the memory of the Rust API's operations with a simulated core (Miri, of a nightly toolchain)
+	@CARGO='$(CARGO)' tests/torture/miri.sh
+
+check-sanitizers: ## run the unit tests and the tests of the Rust API under AddressSanitizer, LeakSanitizer and ThreadSanitizer
+	@SUITES=rust_api CARGO='$(CARGO)' tests/torture/asan.sh
+	@SUITES=rust_api CARGO='$(CARGO)' tests/torture/tsan.sh
+
 check-python: ## check the Python package in its own virtual environment: types, lint, tests
 	@tests/shell/python.sh
+
+check-python-posix: ## the same, on the code for POSIX systems, forced on Linux
+	@CAIO_POSIX=1 tests/shell/python.sh
 
 check-python-long: ## the same, with long tests (several minutes)
 	@CAIO_TEST_LONG=1 tests/shell/python.sh

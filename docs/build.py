@@ -2,7 +2,8 @@
 """Builds the manual site: build.py OUTPUT
 
 The pages come from their one source: man/ (through mandoc), README.md and other documents, docs/*.md, and the programs in
-c-examples/. In docs/*.md, a line {{PATH}} stands for the code of that file. A broken link is an error.
+c-examples/. In docs/*.md, a line {{PATH}} stands for the code of that file, {{PATH NAME...}} for functions of it. A broken link
+is an error.
 """
 
 import html
@@ -37,17 +38,17 @@ LOOPS = {
     "sd_event": "sd-event",
 }
 
-# In bindings/examples, by the end of the path.
+# The programs in bindings/examples, by the name of their page: each file is on one of them.
 LANGUAGES = {
-    "python_ctypes.py": "Python, ctypes",
-    "python_cffi.py": "Python, cffi",
-    "node.mjs": "Node",
-    "luajit.lua": "LuaJIT",
-    "ruby.rb": "Ruby",
-    "ruby_fibers.rb": "Ruby, fibers",
-    "main.go": "Go",
-    "Caio.java": "Java",
-    "perl.pl": "Perl",
+    "python-ctypes": ("Python, ctypes", ["python_ctypes.py"]),
+    "python-cffi": ("Python, cffi", ["python_cffi.py"]),
+    "node": ("Node", ["node.mjs"]),
+    "luajit": ("LuaJIT", ["luajit.lua"]),
+    "ruby": ("Ruby", ["ruby.rb"]),
+    "ruby-fibers": ("Ruby, fibers", ["ruby_fibers.rb", "ruby_scheduler.rb"]),
+    "go": ("Go", ["go/main.go", "go/chain.h"]),
+    "java": ("Java", ["Caio.java"]),
+    "perl": ("Perl", ["perl.pl"]),
 }
 
 # Documents of the repository that are pages of the site.
@@ -77,6 +78,7 @@ NAVIGATION = [
         ("caio.hpp.3.html", "C++"),
         ("python.html", "Python, asyncio"),
         ("languages.html", "Other languages"),
+        *((f"language-{name}.html", title) for name, (title, _) in LANGUAGES.items()),
         ("caio-bindings.7.html", "For authors of bindings"),
     ]),
     ("Migration from", [
@@ -133,7 +135,8 @@ class Site:
         if path.parent == ROOT / "c-examples/loops" and path.stem in LOOPS:
             return f"loop-{path.stem}.html"
         if path.is_relative_to(ROOT / "bindings/examples"):
-            return "languages.html"
+            shown = (page for page, (_, files) in LANGUAGES.items() if name.removeprefix("bindings/examples/") in files)
+            return f"language-{next(shown)}.html" if path.is_file() else "languages.html"
         if name.startswith("c-examples"):
             return "examples.html"
         if name == "LICENSE":
@@ -173,9 +176,21 @@ class Site:
         title = re.search(r"^# (.*)", text, re.MULTILINE)
         self.add(name, title[1] if title else source.stem, self.wide(self.references(body)))
 
-    def program(self, path: str) -> str:
+    def program(self, what: str) -> str:
+        path, *functions = what.split()
         language = {".c": "c", ".cpp": "cpp", ".py": "python", ".h": "c"}[Path(path).suffix]
-        return f"```{language}\n{(ROOT / path).read_text()}```"
+        text = (ROOT / path).read_text()
+        if functions:
+            text = "\n".join(self.function(path, text, name) for name in functions)
+        return f"```{language}\n{text}```"
+
+    @staticmethod
+    def function(path: str, text: str, name: str) -> str:
+        """A function of a C file, with the comment above it."""
+        found = re.search(rf"^(?:/\*(?:(?!\*/).)*\*/\n)?[^\n;=]*\b{name}\([^;]*?\)\n{{\n.*?^}}\n", text, re.MULTILINE | re.DOTALL)
+        if not found:
+            raise SystemExit(f"{path}: no function {name}")
+        return found[0]
 
     @staticmethod
     def wide(body: str) -> str:
@@ -196,9 +211,16 @@ class Site:
             made = subprocess.run(
                 ["mandoc", "-Thtml", "-Ofragment", path.name], cwd=path.parent, check=True, capture_output=True, text=True
             )
-            body = self.wide(self.references(self.anchors(made.stdout), name))
+            body = self.wide(self.references(self.anchors(self.tidy(made.stdout)), name))
             self.add(f"{name}.html", self.display(name), f'<div class="manual">{body}</div>')
         self.add("manual.html", "Manual pages", self.wide(self.index(rows)))
+
+    @staticmethod
+    def tidy(body: str) -> str:
+        """mandoc puts breaks around programs and before their indented lines, and makes definitions of bullets."""
+        body = body.replace('<p class="Pp">\n  <br/>\n</p>\n', "").replace("<br/>\n<pre>", "<pre>").replace("</pre>\n<br/>", "</pre>")
+        body = re.sub(r"<pre>.*?</pre>", lambda match: match[0].replace("<br/>\n", ""), body, flags=re.DOTALL)
+        return body.replace("<dt>&#x2022;</dt>", '<dt class="bullet">&#x2022;</dt>')
 
     @staticmethod
     def display(name: str) -> str:
@@ -269,15 +291,25 @@ class Site:
             self.add(f"loop-{name}.html", title, self.references(body))
 
     def add_languages(self) -> None:
+        folder = ROOT / "bindings/examples"
+        rows, left = "", {path for path in folder.rglob("*") if path.is_file()}
+        for name, (title, files) in LANGUAGES.items():
+            paths = [folder / file for file in files]
+            left -= set(paths)
+            programs = "".join(f"<p><code>{path.relative_to(ROOT)}</code></p>{self.shown(path)}" for path in paths)
+            body = (
+                f"<h1>{title}</h1><p>The program reads the files whose names are on standard input, through the installed library. It opens "
+                f"and closes each file in a chain. caio-bindings(7) has the rules for bindings.</p>{programs}"
+            )
+            self.add(f"language-{name}.html", title, self.references(body))
+            rows += f'<tr><td><a href="language-{name}.html">{title}</a></td><td><code>{paths[0].relative_to(ROOT)}</code></td></tr>'
+        if left:
+            raise SystemExit(f"no page shows {', '.join(sorted(str(path) for path in left))}")
         body = (
-            "<h1>Other languages</h1><p>Each program reads a tree through the installed library. It opens and closes each file in "
-            "a chain. caio-bindings(7) has the rules for bindings.</p>"
+            "<h1>Other languages</h1><p>Each program reads a tree through the installed library, with the binding that its first line names, in "
+            f"fewer than 60 lines. caio-bindings(7) has the rules for bindings.</p><table>{rows}</table>"
         )
-        for path in sorted((ROOT / "bindings/examples").rglob("*")):
-            title = LANGUAGES.get(path.name)
-            if title:
-                body += f'<h2 id="{path.stem}">{title}</h2><p><code>{path.relative_to(ROOT)}</code></p>{self.shown(path)}'
-        self.add("languages.html", "Other languages", self.references(body))
+        self.add("languages.html", "Other languages", self.wide(self.references(body)))
 
     def add_rust(self) -> None:
         """The introduction of the crate's documentation. `cargo doc` makes the rest."""

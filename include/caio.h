@@ -699,6 +699,62 @@ typedef struct caio_statx {
 } caio_statx;
 #endif
 
+#if defined(_WIN32)
+/**
+ * What FSTATFS tells about a file system, laid out as the struct statfs of Linux on 64-bit processors.
+ */
+typedef struct caio_statfs {
+    /**
+     * The first four letters of its name as a number. For NTFS, this is the number that Linux has.
+     */
+    int64_t f_type;
+    /**
+     * The size of a cluster in bytes.
+     */
+    int64_t f_bsize;
+    /**
+     * The size of the file system in clusters.
+     */
+    uint64_t f_blocks;
+    /**
+     * Free clusters.
+     */
+    uint64_t f_bfree;
+    /**
+     * Free clusters that the user may have.
+     */
+    uint64_t f_bavail;
+    /**
+     * 0: there is no such limit.
+     */
+    uint64_t f_files;
+    /**
+     * 0.
+     */
+    uint64_t f_ffree;
+    /**
+     * The serial number of the volume, and 0.
+     */
+    int32_t f_fsid[2];
+    /**
+     * The longest name, in UTF-16 units.
+     */
+    int64_t f_namelen;
+    /**
+     * The size of a cluster in bytes.
+     */
+    int64_t f_frsize;
+    /**
+     * ST_RDONLY (1), or 0.
+     */
+    int64_t f_flags;
+    /**
+     * The library writes 0.
+     */
+    int64_t reserved[4];
+} caio_statfs;
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus

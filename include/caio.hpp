@@ -16,6 +16,7 @@
 #include <caio/coroutine.hpp>
 #include <caio/memory.hpp>
 #include <caio/operations.hpp>
+#include <caio/paths.hpp>
 #include <caio/result.hpp>
 
 #endif

@@ -1,12 +1,16 @@
 #!/bin/bash
-# `make deb`: builds Debian packages of the last commit in DEB_DIR (target/deb), checks them with lintian, and then installs, uses and
-# removes them in a new chroot. DEB_STEPS selects some of these steps: build lint chroot.
+# `make deb`: builds Debian packages of the last commit in DEB_DIR (target/deb), checks them with lintian, uses their unpacked files,
+# and then installs, uses and removes them in a new chroot. DEB_STEPS selects some of these steps: build lint unpack chroot.
+# DEB=short: all but the chroot, which needs root and a mirror of Debian.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$(realpath -m "${DEB_DIR:-${CARGO_TARGET_DIR:-target}/deb}")
 version=$(sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q;}' Cargo.toml)
 examples=$PWD/c-examples
-chroot=$out/chroot
+chroot=$out/chroot unpacked=$out/unpacked
+multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || true)
+# Where the files of the packages are, how to run the programs, and a directory: its name for them, and for this script.
+tree=$chroot scratch=/tmp shared=$chroot/tmp
 inside=(chroot "$chroot" env LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin)
 
 needs() {
@@ -69,9 +73,9 @@ make_chroot() {
 
 use_tools() {
     "${inside[@]}" caio-probe
-    "${inside[@]}" caio-cp -q /etc /tmp
-    diff -r --no-dereference "$chroot/etc" "$chroot/tmp/etc"
-    "${inside[@]}" caio-bench -t 0.2 --size=1M -c cached /tmp
+    "${inside[@]}" caio-cp -q /usr/include "$scratch"
+    "${inside[@]}" diff -r --no-dereference /usr/include "$scratch/include"
+    "${inside[@]}" caio-bench -t 0.2 --size=1M -c cached "$scratch"
 }
 
 use_python() {
@@ -86,13 +90,26 @@ asyncio.run(main())'
 
 # The chroot has no compiler: the one outside uses the header and the libraries inside.
 use_library() {
-    local libraries
-    libraries=$chroot/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)
-    cc "$examples/hello.c" -I"$chroot/usr/include" -L"$libraries" -lcaio -o "$chroot/tmp/hello"
-    cc "$examples/hello.c" -I"$chroot/usr/include" -L"$libraries" -static -lcaio -o "$chroot/tmp/hello-static"
-    "${inside[@]}" /tmp/hello
-    "${inside[@]}" /tmp/hello-static
+    local libraries=$tree/usr/lib/$multiarch
+    cc "$examples/hello.c" -I"$tree/usr/include" -L"$libraries" -lcaio -o "$shared/hello"
+    cc "$examples/hello.c" -I"$tree/usr/include" -L"$libraries" -static -lcaio -o "$shared/hello-static"
+    "${inside[@]}" "$scratch/hello"
+    "${inside[@]}" "$scratch/hello-static"
     [ "$(PKG_CONFIG_PATH=$libraries/pkgconfig pkg-config --modversion caio)" = "$version" ]
+}
+
+# The files of the packages, where they were unpacked.
+in_unpacked() {
+    tree=$unpacked scratch=$unpacked/scratch shared=$unpacked/scratch
+    inside=(env LD_LIBRARY_PATH="$tree/usr/lib/$multiarch" PYTHONPATH="$tree/usr/lib/python3/dist-packages" PATH="$tree/usr/bin:/usr/bin:/bin")
+    rm -rf "$unpacked"
+    mkdir -p "$scratch"
+    for package in "$out"/{libcaio{0,-dev},caio-tools,python3-caio}_*.deb; do dpkg-deb -x "$package" "$unpacked"; done
+    use_tools
+    use_python
+    use_library
+    rm -rf "$unpacked"
+    echo "ok: the unpacked packages are usable"
 }
 
 in_chroot() {
@@ -115,11 +132,13 @@ in_chroot() {
     echo "ok: chroot: removed without a trace"
 }
 
-for step in ${DEB_STEPS:-build lint chroot}; do
+for step in ${DEB_STEPS:-build lint unpack ${DEB:-chroot}}; do
     case $step in
     build) (build) ;;
     lint) (lint) ;;
+    unpack) (in_unpacked) ;;
     chroot) (in_chroot) ;;
+    short) ;;
     *) echo "unknown step: $step" >&2 && exit 1 ;;
     esac
 done

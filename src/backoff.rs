@@ -49,6 +49,12 @@ impl Backoff {
         failures < schedule.tolerated || self.interval_is_over(schedule.interval(failures))
     }
 
+    /// Whether that many attempts in a row have failed.
+    #[inline(always)]
+    pub fn backs_off(&self, tolerated: u32) -> bool {
+        self.failures.load(Ordering::Relaxed) >= tolerated
+    }
+
     fn interval_is_over(&self, interval: u32) -> bool {
         let occasions = self.skipped.load(Ordering::Relaxed).wrapping_add(1);
         let due = occasions >= interval;

@@ -142,7 +142,7 @@ impl<T> Drop for Listed<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::fd::{AsRawFd, OwnedFd};
+    use crate::sys::pollable::Pollable;
     use std::collections::HashSet;
 
     fn listed(list: &ForkList) -> HashSet<RawFd> {
@@ -174,8 +174,8 @@ mod tests {
     #[test]
     fn a_closed_descriptor_is_not_listed() {
         let list = Arc::new(ForkList::new());
-        let held = list.hold(|| Ok(OwnedFd::from(std::fs::File::open("/dev/null").unwrap()))).unwrap();
-        assert_eq!(listed(&list), [held.as_raw_fd()].into());
+        let held = list.hold(Pollable::new).unwrap();
+        assert_eq!(listed(&list), held.descriptors().into_iter().flatten().collect());
         drop(held);
         assert!(listed(&list).is_empty());
     }

@@ -49,15 +49,24 @@
 //!
 //! The folder `bindings/rust-examples` has a program for each.
 //!
+//! # Bindings
+//!
+//! [`raw`] is the unsafe layer below: requests that borrow their memory, for bindings of other languages. It works on Windows too.
+//!
 //! # Features
 //!
 //! - `bytes`: `Bytes` and `BytesMut` as buffers.
-//! - `capi`: the C API, for the shared library `libcaio`. A program in Rust does not need it.
+//! - `capi`: the C API, for the library `libcaio` in C, which `make` builds. A program in Rust does not need it.
+//!
+//! # Plugins
+//!
+//! A shared library that contains this crate must stay loaded after `dlclose`, because a worker thread may still be returning from
+//! a system call. On Linux and FreeBSD, link it with `-z nodelete`, as `make` links `libcaio.so`. On Windows, the crate does this.
 //!
 //! A panic inside the library is a bug and aborts the process, whatever `panic` setting the program has. A panic of the program's
 //! own wakers and callbacks unwinds as usual, and no completion is lost.
 
-// Imports run downward only: {api, capi} -> context -> {route, pool} -> {exec, backend, fd} -> sys -> libc.
+// Imports run downward only: {api, raw, capi} -> common -> context -> {route, pool} -> {exec, backend, fd} -> sys -> libc.
 
 #![deny(unsafe_code)]
 
@@ -66,6 +75,9 @@ mod api;
 #[cfg(feature = "capi")]
 #[allow(unsafe_code)]
 pub mod capi;
+mod common;
+#[allow(unsafe_code)]
+pub mod raw;
 
 mod backend;
 mod backoff;
@@ -75,6 +87,7 @@ mod error;
 mod exec;
 mod fd;
 mod fork_list;
+mod log;
 mod notifier;
 mod op;
 mod pool;
@@ -88,6 +101,7 @@ mod sys;
 
 #[cfg(unix)]
 pub use api::*;
+pub use common::{Backend, Probe, Stats};
 
 /// The program in README.md compiles and runs.
 #[cfg(all(doctest, unix))]

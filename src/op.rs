@@ -1,5 +1,10 @@
 //! The opcodes, as one table, and a validated operation with the memory that it borrows.
 
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{self, Write};
+
 use crate::sys::input::Input;
 use crate::sys::mem::{Memory, NULL};
 use crate::sys::rw::{MAX_TRANSFER, MOST_PARTS, flags};
@@ -78,14 +83,21 @@ const COPY: Spec = Spec { fields: LEN | OFFSET | MODE | BUF2 | FULL, input: Inpu
 const LOOKUP: Spec = Spec { class: Class::Fast, ..CALL };
 
 macro_rules! opcodes {
-    ($($name:ident: $spec:expr;)+) => {
-        /// An opcode; its value is its number in the C API.
+    ($($name:ident: $spec:expr, $doc:literal;)+) => {
+        /// An opcode; its value is its number in the C API. caio_op(3) describes the fields of each.
+        ///
+        /// # Examples
+        /// ```
+        /// assert_eq!(caio::raw::Code::Write as u8, 2);
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
         #[repr(u8)]
-        pub enum Code { $($name),+ }
+        pub enum Code { $(#[doc = $doc] $name),+ }
 
         const TABLE: [Spec; Code::ALL.len()] = [$($spec),+];
         static SPECS: [Spec; Code::ALL.len()] = TABLE;
+        static NAMES: [&str; Code::ALL.len()] = [$(stringify!($name)),+];
 
         impl Code {
             const ALL: [Self; [$(stringify!($name)),+].len()] = [$(Self::$name),+];
@@ -95,44 +107,44 @@ macro_rules! opcodes {
 
 // The rows are in the order of the numbers, which never change.
 opcodes! {
-    Nop:       Spec { class: Class::Fast, uses_fd: false, ..CALL };
-    Read:      Spec { reads: true, ..TRANSFER };
-    Write:     Spec { ..TRANSFER };
-    Fsync:     Spec { syncs: true, ..CALL };
-    Fdsync:    Spec { syncs: true, ..CALL };
-    Readv:     Spec { reads: true, vectored: true, ..TRANSFER };
-    Writev:    Spec { vectored: true, ..TRANSFER };
-    SyncRange: Spec { fields: RANGE, ..CALL };
-    Allocate:  Spec { fields: RANGE, ..CALL };
-    Truncate:  Spec { fields: OFFSET, ..CALL };
-    Openat:    Spec { fields: BUF | SYS_FLAGS | MODE, opens_fd: true, ..PATH };
+    Nop:       Spec { class: Class::Fast, uses_fd: false, ..CALL }, "Does nothing.";
+    Read:      Spec { reads: true, ..TRANSFER }, "pread(2), or read(2).";
+    Write:     Spec { ..TRANSFER }, "pwrite(2), or write(2).";
+    Fsync:     Spec { syncs: true, ..CALL }, "fsync(2).";
+    Fdsync:    Spec { syncs: true, ..CALL }, "fdatasync(2).";
+    Readv:     Spec { reads: true, vectored: true, ..TRANSFER }, "preadv(2), or readv(2).";
+    Writev:    Spec { vectored: true, ..TRANSFER }, "pwritev(2), or writev(2).";
+    SyncRange: Spec { fields: RANGE, ..CALL }, "sync_file_range(2).";
+    Allocate:  Spec { fields: RANGE, ..CALL }, "fallocate(2).";
+    Truncate:  Spec { fields: OFFSET, ..CALL }, "ftruncate(2).";
+    Openat:    Spec { fields: BUF | SYS_FLAGS | MODE, opens_fd: true, ..PATH }, "openat(2).";
     // Of its results only -ECANCELED means that the number is still open.
-    Close:     Spec { may_time_out: false, ..CALL };
-    Statx:     Spec { fields: BUF | SYS_FLAGS | MODE | BUF2, class: Class::Fast, ..PATH };
-    Renameat:  Spec { fields: BUF | SYS_FLAGS | BUF2 | DIR2, paths: 2, ..CALL };
-    Unlinkat:  Spec { fields: BUF | SYS_FLAGS, ..PATH };
-    Mkdirat:   Spec { fields: BUF | MODE, ..PATH };
-    Readlinkat: Spec { fields: BUF | LEN | BUF2, class: Class::Fast, ..PATH };
-    Symlinkat: Spec { fields: BUF | BUF2, paths: 2, ..CALL };
-    Linkat:    Spec { fields: BUF | SYS_FLAGS | BUF2 | DIR2, paths: 2, ..CALL };
-    Getdents:  Spec { fields: BUF | LEN, ..LOOKUP };
-    CopyRange: Spec { ..COPY };
-    Sendfile:  Spec { fields: LEN | OFFSET | MODE | FULL, input: Input::None, ..COPY };
-    Splice:    Spec { fields: COPY.fields | SYS_FLAGS, ..COPY };
-    Fadvise:   Spec { fields: RANGE, ..CALL };
-    Seek:      Spec { fields: OFFSET | SYS_FLAGS, ..LOOKUP };
-    Fchmodat:  Spec { fields: BUF | SYS_FLAGS | MODE, ..PATH };
-    Fchownat:  Spec { fields: BUF | LEN | SYS_FLAGS | MODE, ..PATH };
-    Utimensat: Spec { fields: BUF | SYS_FLAGS | BUF2, input: Input::Times, ..PATH };
-    Faccessat: Spec { fields: BUF | SYS_FLAGS | MODE, class: Class::Fast, ..PATH };
-    Fgetxattr: Spec { fields: BUF | LEN | BUF2, class: Class::Fast, ..PATH };
-    Fsetxattr: Spec { fields: BUF | LEN | SYS_FLAGS | BUF2, ..PATH };
-    Flistxattr: Spec { fields: LEN | BUF2, ..LOOKUP };
-    Fremovexattr: Spec { ..PATH };
-    Openat2:   Spec { fields: BUF | LEN | BUF2, input: Input::How, opens_fd: true, ..PATH };
-    Syncfs:    Spec { ..CALL };
-    Mknodat:   Spec { fields: BUF | OFFSET | MODE, ..PATH };
-    Fstatfs:   Spec { fields: BUF2, ..LOOKUP };
+    Close:     Spec { may_time_out: false, ..CALL }, "close(2).";
+    Statx:     Spec { fields: BUF | SYS_FLAGS | MODE | BUF2, class: Class::Fast, ..PATH }, "statx(2).";
+    Renameat:  Spec { fields: BUF | SYS_FLAGS | BUF2 | DIR2, paths: 2, ..CALL }, "renameat2(2).";
+    Unlinkat:  Spec { fields: BUF | SYS_FLAGS, ..PATH }, "unlinkat(2).";
+    Mkdirat:   Spec { fields: BUF | MODE, ..PATH }, "mkdirat(2).";
+    Readlinkat: Spec { fields: BUF | LEN | BUF2, class: Class::Fast, ..PATH }, "readlinkat(2).";
+    Symlinkat: Spec { fields: BUF | BUF2, paths: 2, ..CALL }, "symlinkat(2).";
+    Linkat:    Spec { fields: BUF | SYS_FLAGS | BUF2 | DIR2, paths: 2, ..CALL }, "linkat(2).";
+    Getdents:  Spec { fields: BUF | LEN, ..LOOKUP }, "getdents64(2).";
+    CopyRange: Spec { ..COPY }, "copy_file_range(2).";
+    Sendfile:  Spec { fields: LEN | OFFSET | MODE | FULL, input: Input::None, ..COPY }, "sendfile(2).";
+    Splice:    Spec { fields: COPY.fields | SYS_FLAGS, ..COPY }, "splice(2).";
+    Fadvise:   Spec { fields: RANGE, ..CALL }, "posix_fadvise(2).";
+    Seek:      Spec { fields: OFFSET | SYS_FLAGS, ..LOOKUP }, "lseek(2).";
+    Fchmodat:  Spec { fields: BUF | SYS_FLAGS | MODE, ..PATH }, "fchmodat(2).";
+    Fchownat:  Spec { fields: BUF | LEN | SYS_FLAGS | MODE, ..PATH }, "fchownat(2).";
+    Utimensat: Spec { fields: BUF | SYS_FLAGS | BUF2, input: Input::Times, ..PATH }, "utimensat(2).";
+    Faccessat: Spec { fields: BUF | SYS_FLAGS | MODE, class: Class::Fast, ..PATH }, "faccessat(2).";
+    Fgetxattr: Spec { fields: BUF | LEN | BUF2, class: Class::Fast, ..PATH }, "fgetxattr(2).";
+    Fsetxattr: Spec { fields: BUF | LEN | SYS_FLAGS | BUF2, ..PATH }, "fsetxattr(2).";
+    Flistxattr: Spec { fields: LEN | BUF2, ..LOOKUP }, "flistxattr(2).";
+    Fremovexattr: Spec { ..PATH }, "fremovexattr(2).";
+    Openat2:   Spec { fields: BUF | LEN | BUF2, input: Input::How, opens_fd: true, ..PATH }, "openat2(2).";
+    Syncfs:    Spec { ..CALL }, "syncfs(2).";
+    Mknodat:   Spec { fields: BUF | OFFSET | MODE, ..PATH }, "mknodat(2).";
+    Fstatfs:   Spec { fields: BUF2, ..LOOKUP }, "fstatfs(2).";
 }
 
 /// The opcodes whose row satisfies a condition, as a bit set: the check needs no memory access.
@@ -151,9 +163,17 @@ macro_rules! which {
     }};
 }
 
+/// As in `CAIO_OP_*`, without underscores.
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut letters = NAMES[*self as usize].chars();
+        letters.try_for_each(|letter| f.write_char(letter.to_ascii_uppercase()))
+    }
+}
+
 impl Code {
     #[inline(always)]
-    pub fn from_number(number: u8) -> Option<Self> {
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }
 
@@ -163,39 +183,39 @@ impl Code {
     }
 
     #[inline(always)]
-    pub fn fields(self) -> u8 {
+    pub(crate) fn fields(self) -> u8 {
         self.spec().fields
     }
 
     /// Whether submit copies more of it than the operation itself.
     #[inline(always)]
-    pub fn has_input(self) -> bool {
+    pub(crate) fn has_input(self) -> bool {
         which!(self, row => row.paths > 0 || !matches!(row.input, Input::None))
     }
 
-    pub fn paths(self) -> u8 {
+    pub(crate) fn paths(self) -> u8 {
         self.spec().paths
     }
 
-    pub fn input(self) -> Input {
+    pub(crate) fn input(self) -> Input {
         self.spec().input
     }
 
-    pub fn uses_fd(self) -> bool {
+    pub(crate) fn uses_fd(self) -> bool {
         which!(self, row => row.uses_fd)
     }
 
     #[inline(always)]
-    pub fn opens_fd(self) -> bool {
+    pub(crate) fn opens_fd(self) -> bool {
         which!(self, row => row.opens_fd)
     }
 
     #[inline(always)]
-    pub fn transfers(self) -> bool {
+    pub(crate) fn transfers(self) -> bool {
         which!(self, row => row.transfers)
     }
 
-    pub fn copies(self) -> bool {
+    pub(crate) fn copies(self) -> bool {
         which!(self, row => row.copies)
     }
 
@@ -205,31 +225,37 @@ impl Code {
     }
 
     #[inline(always)]
-    pub fn reads(self) -> bool {
+    pub(crate) fn reads(self) -> bool {
         which!(self, row => row.reads)
     }
 
-    pub fn writes(self) -> bool {
+    pub(crate) fn writes(self) -> bool {
         self.spec().transfers && !which!(self, row => row.reads)
     }
 
     #[inline(always)]
-    pub fn vectored(self) -> bool {
+    pub(crate) fn vectored(self) -> bool {
         which!(self, row => row.vectored)
     }
 
-    pub fn syncs(self) -> bool {
+    pub(crate) fn syncs(self) -> bool {
         which!(self, row => row.syncs)
     }
 
-    pub fn may_time_out(self) -> bool {
+    pub(crate) fn may_time_out(self) -> bool {
         which!(self, row => row.may_time_out)
     }
 }
 
 pub use crate::sys::CURRENT;
 
-/// The descriptor that means the one that the nearest open before in the chain opened.
+/// The descriptor that means the one that the nearest open before in the chain has opened.
+///
+/// # Examples
+/// ```
+/// use caio::raw::{Code, OPENED, Request};
+/// let behind_an_open = Request { fd: OPENED, link: true, ..Request::new(Code::Read) };
+/// ```
 pub const OPENED: i32 = -2;
 
 /// What an operation has to do with a descriptor that its chain opens.
@@ -271,10 +297,34 @@ pub struct Op {
     pub direct: bool,
     /// Its descriptor is known to be of a disk, so that the plain call waits for nothing else.
     pub storage: bool,
+    /// It is likely to be short-running, as the kernel has in its caches what it needs.
+    pub cached: bool,
+    /// It does not wait.
+    pub brief: bool,
     pub role: Role,
 }
 
+/// `field` if it is set.
+#[inline(always)]
+fn set(field: u8, is_set: bool) -> u8 {
+    if is_set { field } else { 0 }
+}
+
 impl Op {
+    /// The fields that are set, and that this opcode does not use. Branchless: submit looks at every operation.
+    #[inline(always)]
+    pub fn misused_fields(&self) -> u8 {
+        let fields = set(BUF, !self.buf.address().is_null())
+            | set(LEN, self.len != 0)
+            | set(OFFSET, self.offset != 0)
+            | set(SYS_FLAGS, self.sys_flags != 0)
+            | set(MODE, self.mode != 0)
+            | set(BUF2, !self.buf2.address().is_null())
+            | set(FULL, self.full)
+            | set(DIR2, self.dir2);
+        fields & !(self.code.fields() | set(OFFSET, self.dir2))
+    }
+
     /// Reads or writes at the file's current position, and so moves it.
     pub fn at_current(&self) -> bool {
         self.offset == CURRENT
@@ -324,7 +374,13 @@ impl Op {
     /// Writes that wait for the device are slow.
     pub fn class(&self) -> Class {
         let waits = self.code.writes() && (self.sys_flags & flags::SYNCED != 0 || self.direct);
-        if waits { Class::Slow } else { self.code.spec().class }
+        if waits {
+            Class::Slow
+        } else if self.cached {
+            Class::Fast
+        } else {
+            self.code.spec().class
+        }
     }
 
     /// Whether a kernel's queue performs a transfer as the plain call would, if it accepts the file. A plain call checks
@@ -413,90 +469,9 @@ impl SimpleTransfer {
             buf2: NULL,
             direct: false,
             storage: false,
+            cached: false,
+            brief: false,
             role: Role::None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The opcodes that `capi` exports: name and number.
-    fn exported() -> impl Iterator<Item = (String, u8)> {
-        let lines = include_str!("capi/types.rs").lines().filter_map(|line| line.strip_prefix("pub const CAIO_OP_"));
-        lines.map(|line| {
-            let (name, number) = line.split_once(": u8 = ").unwrap();
-            (name.replace('_', ""), number.trim_end_matches(';').parse().unwrap())
-        })
-    }
-
-    #[test]
-    fn each_exported_opcode_has_its_row() {
-        for (name, number) in exported() {
-            let code = Code::from_number(number).expect(&name);
-            assert_eq!(format!("{code:?}").to_uppercase(), name);
-        }
-        assert_eq!(exported().count(), Code::ALL.len());
-        assert_eq!(Code::from_number(Code::ALL.len() as u8), None);
-    }
-
-    #[test]
-    fn each_row_is_complete() {
-        for code in Code::ALL {
-            let Spec { fields, paths, input, class: _, uses_fd, opens_fd, transfers, copies, reads, .. } = *code.spec();
-            let Spec { vectored, syncs, may_time_out: _, .. } = *code.spec();
-            let has = |field: u8| fields & field != 0;
-            assert!(
-                paths <= 2 && (paths < 1 || has(BUF)) && (paths < 2 || has(BUF2)),
-                "{code:?}: paths are in buf and buf2"
-            );
-            assert!(!transfers || has(BUF) && has(LEN) && has(OFFSET) && paths == 0, "{code:?}: what a transfer needs");
-            assert!(!copies || has(MODE) && has(LEN) && has(OFFSET) && !transfers, "{code:?}: what a copy needs");
-            assert!(input == Input::None || has(BUF2) && paths < 2, "{code:?}: buf2 is one thing");
-            assert!(has(FULL) == (transfers || copies), "{code:?}: only what moves bytes can be full");
-            assert!(!has(DIR2) || paths == 2 && !has(OFFSET), "{code:?}: the directory of a second path");
-            assert!(transfers || !reads && !vectored, "{code:?}: only transfers read or take iovecs");
-            assert!(!transfers || !opens_fd && !syncs, "{code:?}: one kind of result");
-            assert!(!opens_fd || paths > 0, "{code:?}: an open takes a path");
-            assert!(uses_fd || fields == 0, "{code:?}: fields without a descriptor");
-        }
-    }
-
-    #[test]
-    fn only_writes_that_wait_for_the_device_are_slow_transfers() {
-        let write = Op { code: Code::Write, ..Op::nop(0) };
-        let synced = flags::SYNCED;
-        assert_eq!(write.class(), Class::Fast);
-        assert_eq!(Op { sys_flags: synced, ..write }.class(), Class::Slow);
-        assert_eq!(Op { direct: true, ..write }.class(), Class::Slow);
-        assert_eq!(Op { code: Code::Read, sys_flags: synced, ..write }.class(), Class::Fast);
-    }
-
-    #[test]
-    fn a_directory_is_an_int_with_or_without_its_sign() {
-        let linked = |offset| Op { code: Code::Linkat, dir2: true, offset, fd: 7, ..Op::nop(0) }.second_directory();
-        assert_eq!([linked(3), linked(-100i64 as u64), linked(-100i32 as u32 as u64)], [3, -100, -100]);
-        assert_eq!([linked(1 << 32 | 3), linked(1 << 63)], [-1, -1]);
-        assert_eq!(Op { code: Code::Linkat, fd: 7, offset: 3, ..Op::nop(0) }.second_directory(), 7);
-    }
-
-    #[test]
-    fn the_opened_descriptor_is_found_in_each_field() {
-        let used = |op: Op| {
-            let mut after = op;
-            after.use_opened(7);
-            (op.uses_opened(), after.fd, after.mode, after.offset)
-        };
-        let op = Op { mode: OPENED as u32, offset: OPENED as u64, ..Op::nop(0) };
-        assert_eq!(used(Op { code: Code::Read, fd: OPENED, ..op }), (true, 7, OPENED as u32, OPENED as u64));
-        assert_eq!(used(Op { code: Code::Sendfile, ..op }), (true, -1, 7, OPENED as u64));
-        assert_eq!(used(Op { code: Code::Linkat, dir2: true, ..op }), (true, -1, OPENED as u32, 7));
-        assert!(!Op { code: Code::Statx, ..op }.uses_opened() && !Op { fd: OPENED, ..op }.uses_opened());
-    }
-
-    #[test]
-    fn an_operation_stays_small() {
-        assert!(size_of::<Op>() <= 72);
     }
 }

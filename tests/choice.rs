@@ -205,6 +205,11 @@ fn the_environment_stands_above_the_file() {
     });
 }
 
+/// Whether tests/c/who.c writes log lines.
+fn tells(program: &Path) -> bool {
+    c::said(&c::succeeds(Command::new(program).env("CAIO_LOG", "info"))).contains("caio: context ")
+}
+
 /// The output of tests/c/who.c: the backend, "secure" or "plain", the text of the probe.
 fn who(program: &Path, variable: &str) -> Vec<String> {
     let output = c::succeeds(Command::new(program).env(VARIABLE, variable));
@@ -218,6 +223,7 @@ fn a_set_uid_program_ignores_the_environment() {
         const NOBODY: u32 = 65534;
         let plain = c::program("who", c::Language::C, c::Link::Static);
         assert_eq!(who(&plain, "thread")[..2], ["thread", "plain"]);
+        assert!(tells(&plain));
 
         let dir = Folder::Default.make();
         let copy = dir.join("who");
@@ -231,6 +237,7 @@ fn a_set_uid_program_ignores_the_environment() {
             return skipped("set-uid programs needs root and a temporary folder without nosuid");
         }
         assert_eq!(secure[0], backend_name(best()), "not what the environment says");
+        assert!(!tells(&copy), "CAIO_LOG is ignored too");
         assert!(!secure[2].contains(&format!("{VARIABLE} asks")), "{}", secure[2]);
         if available(CAIO_BACKEND_LINUX) {
             std::fs::write(file, "linux\n").expect("the file");

@@ -230,6 +230,25 @@ fn compile(page: &Path, program: &str) {
     assert!(output.status.success(), "{}: {}", page.display(), String::from_utf8_lossy(&output.stderr));
 }
 
+/// `TABLE=write make check-targets` writes both.
+#[test]
+fn the_table_of_systems_is_the_same_in_readme_and_manual() {
+    let table = |document: &str, end: &str| {
+        let text = read(document).replace("\\-", "-");
+        let lines = text.lines().skip_while(|line| !line.starts_with("target  ")).take_while(|line| *line != end);
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (readme, manual) = (table("README.md", "```"), table("man/caio-systems.7", ".EE"));
+    assert_eq!(readme, manual);
+    let script = read("tests/shell/targets.sh");
+    let targets = script.split_once("\ntargets='").and_then(|(_, rest)| rest.split_once('\'')).expect("the targets").0;
+    let first = |line: &str| line.split(' ').next().expect("split yields one part").to_owned();
+    assert_eq!(
+        readme.iter().skip(1).map(|line| first(line)).collect::<Vec<_>>(),
+        targets.lines().map(first).collect::<Vec<_>>()
+    );
+}
+
 #[test]
 fn the_documents_link_to_files_that_exist() {
     for document in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {

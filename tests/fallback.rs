@@ -14,6 +14,8 @@ mod support;
 mod filters;
 #[path = "fallback/limits.rs"]
 mod limits;
+#[path = "fallback/log.rs"]
+mod log;
 #[path = "fallback/opcodes.rs"]
 mod opcodes;
 #[path = "fallback/seccomp.rs"]

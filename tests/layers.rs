@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, from the highest level to the lowest. A room imports from its own level and from lower ones.
-const LEVELS: [&[&str]; 6] = [
-    &["api", "capi"],
+const LEVELS: [&[&str]; 7] = [
+    &["api", "capi", "raw"],
+    &["common"],
     &["context"],
     &["route", "pool"],
     &["exec", "backend", "fd"],
-    &["completion", "fork_list", "notifier", "op", "slab", "spin", "backoff"],
+    &["completion", "fork_list", "log", "notifier", "op", "slab", "spin", "backoff"],
     &["sys", "sync", "error"],
 ];
 

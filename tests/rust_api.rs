@@ -3,14 +3,16 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use caio::{Backend, CWD, Context, OPENED, Op, OpenOptions, Slice, ops};
+use caio::raw::{Code, Request as Fields};
+use caio::{Backend, CWD, Context, FileTime, OPENED, Op, OpenOptions, Slice, ops};
 
 const ECANCELED: Option<i32> = Some(libc::ECANCELED);
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(30));
@@ -163,6 +165,118 @@ fn links_attributes_and_copies_are_made() {
         assert_eq!(ctx.block_on(ctx.read(file.clone(), vec![0; 2])).1, b"56");
         run(ops::advise(file.clone(), 0, 0, libc::POSIX_FADV_RANDOM as u32));
         run(ops::syncfs(file.clone()));
+    });
+}
+
+#[test]
+fn owners_times_nodes_and_file_systems_are_as_the_plain_calls_say() {
+    on_each(|ctx| {
+        let folder = Folder::new("attributes-of-files");
+        let file = folder.file(b"0123456789");
+        let dir = Arc::new(File::open(&folder.0).unwrap());
+        let run = |request: caio::Request<io::Result<()>>| ctx.block_on(ctx.submit(request));
+        let metadata = || fs::metadata(folder.0.join("file")).unwrap();
+        run(ops::chown(dir.clone(), "file", None, Some(metadata().gid()))).unwrap();
+        if metadata().uid() == 0 {
+            run(ops::chown(dir.clone(), "file", Some(12), None)).unwrap();
+            assert_eq!((metadata().uid(), metadata().gid()), (12, 0));
+        } else {
+            assert_eq!(errno(run(ops::chown(dir.clone(), "file", Some(0), None))), Some(libc::EPERM));
+        }
+        let (old, before) = (UNIX_EPOCH + Duration::new(1000, 5), UNIX_EPOCH - Duration::new(1, 1));
+        run(ops::set_times(dir.clone(), "file", FileTime::At(old), FileTime::At(before))).unwrap();
+        assert_eq!((metadata().accessed().unwrap(), metadata().modified().unwrap()), (old, before));
+        run(ops::set_times(dir.clone(), "file", FileTime::Unchanged, FileTime::Now)).unwrap();
+        assert!(metadata().accessed().unwrap() == old && metadata().modified().unwrap() > old);
+        run(ops::mknod(dir.clone(), "fifo", libc::S_IFIFO | 0o600, 0)).unwrap();
+        assert!(fs::metadata(folder.0.join("fifo")).unwrap().file_type().is_fifo());
+        let status = ctx.block_on(ctx.submit(ops::statfs(file))).unwrap();
+        // SAFETY: plain data, filled by the call.
+        let mut plain: libc::statfs64 = unsafe { std::mem::zeroed() };
+        // SAFETY: `plain` is live.
+        assert_eq!(unsafe { libc::fstatfs64(dir.as_raw_fd(), &raw mut plain) }, 0);
+        assert_eq!((status.kind(), status.blocks()), (plain.f_type as u32, plain.f_blocks));
+        assert_eq!((status.files(), status.block_size()), (plain.f_files, plain.f_bsize as u64));
+        assert!(status.available_blocks() <= status.free_blocks() && status.free_blocks() <= status.blocks());
+        assert!(status.free_files() <= status.files());
+    });
+}
+
+#[test]
+fn splice_moves_from_a_file_to_a_pipe_and_back() {
+    on_each(|ctx| {
+        let folder = Folder::new("splice");
+        let file = folder.file(b"0123456789");
+        let (read, write) = pipe();
+        assert_eq!(ctx.block_on(ctx.submit(ops::splice(file.clone(), Some(2), write, None, 3))).unwrap(), 3);
+        assert_eq!(ctx.block_on(ctx.submit(ops::splice(read, None, file.clone(), Some(7), 3))).unwrap(), 3);
+        assert_eq!(fs::read(folder.0.join("file")).unwrap(), b"0123456234");
+        let both_files = ops::splice(file.clone(), None, file, None, 1);
+        assert_eq!(errno(ctx.block_on(ctx.submit(both_files))), Some(libc::EINVAL));
+    });
+}
+
+#[test]
+fn a_resolved_open_stays_beneath_its_folder() {
+    const RESOLVE_BENEATH: u64 = 8;
+    on_each(|ctx| {
+        let folder = Folder::new("resolve");
+        folder.file(b"inside");
+        let dir = Arc::new(File::open(&folder.0).unwrap());
+        let mut beneath = OpenOptions::new();
+        beneath.read(true).resolve(RESOLVE_BENEATH);
+        let outside = ctx.open(dir.clone(), "../outside", &beneath);
+        assert_eq!(errno(ctx.block_on(outside)), Some(libc::EXDEV));
+        let inside = ctx.block_on(ctx.open(dir.clone(), "file", &beneath)).unwrap();
+        assert_eq!(ctx.block_on(ctx.read(inside, vec![0; 9])).1, b"inside");
+        let (open, read, close) = ctx.submit_chain((
+            ops::open_for_chain(dir.clone(), "file", &beneath),
+            ops::read_at(OPENED, vec![0; 2], 2),
+            ops::close_opened(),
+        ));
+        ctx.block_on(async { (open.await.unwrap(), close.await.unwrap()) });
+        assert_eq!(ctx.block_on(read).1, b"si");
+        // A new file gets the permissions.
+        let new =
+            ctx.open(dir, "new", OpenOptions::new().write(true).create(true).mode(0o600).resolve(RESOLVE_BENEATH));
+        ctx.block_on(new).unwrap();
+        assert_eq!(fs::metadata(folder.0.join("new")).unwrap().mode() & 0o777, 0o600);
+    });
+}
+
+#[test]
+fn a_raw_operation_gives_back_what_it_owned() {
+    on_each(|ctx| {
+        let folder = Folder::new("raw");
+        let file = folder.file(b"0123456789");
+        let mut buffer = vec![0u8; 4];
+        let (fd, memory) = (file.as_raw_fd(), buffer.as_mut_ptr().cast());
+        // Its own options are ignored.
+        let read = Fields { fd, memory, len: 4, offset: 3, link: true, ..Fields::new(Code::Read) };
+        // SAFETY: the operation owns the buffer, on the heap, and the file.
+        let read = unsafe { ops::raw(read, (buffer, file.clone())) };
+        let (result, (buffer, _)) = ctx.block_on(ctx.submit(read));
+        assert_eq!((result.unwrap(), &buffer[..]), (4, &b"3456"[..]));
+        // The second directory.
+        let dir = Arc::new(File::open(&folder.0).unwrap());
+        let [mut old, mut new] = [b"file\0".to_vec(), b"moved\0".to_vec()];
+        let (fd, offset) = (dir.as_raw_fd(), dir.as_raw_fd() as u64);
+        let (memory, memory2) = (old.as_mut_ptr().cast(), new.as_mut_ptr().cast());
+        let rename = Fields { fd, memory, memory2, offset, dir2: true, ..Fields::new(Code::Renameat) };
+        // SAFETY: the operation owns the paths, on the heap, and the directory.
+        let rename = unsafe { ops::raw(rename, (old, new, dir)) };
+        assert_eq!(ctx.block_on(ctx.submit(rename)).0.unwrap(), 0);
+        assert!(folder.0.join("moved").exists());
+        let malformed = [
+            Fields { len: 1, ..Fields::new(Code::Statx) },
+            Fields { dir2: true, ..Fields::new(Code::Read) },
+            Fields { offset: 5, ..Fields::new(Code::Renameat) },
+        ];
+        for fields in malformed {
+            // SAFETY: it has no memory and no descriptor.
+            let (result, owned) = ctx.block_on(ctx.submit(unsafe { ops::raw(fields, "owned") }));
+            assert_eq!((errno(result), owned), (Some(libc::EINVAL), "owned"), "{fields:?}");
+        }
     });
 }
 

@@ -10,7 +10,7 @@ mod support;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
@@ -77,6 +77,14 @@ impl Gate {
     /// Lets the held requests end.
     fn go(&mut self) {
         self.commands.as_mut().expect("its input").write_all(b"go\n").expect("a command");
+    }
+
+    /// From now on, the server also holds opens, the answer to stat(2), and what close(2) waits for.
+    fn hold_all(&mut self) {
+        self.commands.as_mut().expect("its input").write_all(b"all\n").expect("a command");
+        let mut line = String::new();
+        self.reports.read_line(&mut line).expect("a report");
+        assert_eq!(line, "all\n");
     }
 
     /// Lets requests end until there are `count` events. Some requests may arrive later.
@@ -181,6 +189,72 @@ fn writes_and_syncs_are_held(case: &Case) {
         let event = gate.collect(&ctx, 1)[0];
         assert_eq!(event.result, if held.opcode == CAIO_OP_WRITE { 100 } else { 0 });
     }
+}
+
+/// The calls that complete inside submit on a local file system.
+fn calls_are_held(case: &Case, gate: &mut Gate, path: &Path) {
+    let path = c_path(path);
+    let file = sys::open(&path, libc::O_RDONLY);
+    let ctx = case.ctx();
+    gate.hold_all();
+    let mut room = sys::statx_room();
+    let stat = op(CAIO_OP_STATX, file.as_raw_fd()).buf(c"".as_ptr()).buf2(&raw mut room).mode(libc::STATX_SIZE);
+    let stat = stat.sys((libc::AT_EMPTY_PATH | libc::AT_STATX_FORCE_SYNC).into());
+    let mut result_of = |call: caio_op| {
+        ctx.accept(&[call]);
+        gate.holds(1);
+        others_go_on(&ctx, case);
+        gate.collect(&ctx, 1)[0].result
+    };
+    assert_eq!(result_of(stat), 0);
+    let opened = result_of(ops::openat(libc::AT_FDCWD, &path, libc::O_RDONLY, 0));
+    assert!(opened >= 0, "{opened}");
+    for fd in [opened as i32, file.into_raw_fd()] {
+        assert_eq!(result_of(ops::close(fd)), 0);
+    }
+}
+
+fn opens_stats_and_closes_are_held(case: &Case) {
+    let Some(mut gate) = Gate::mount(case) else { return };
+    let path = gate.path();
+    calls_are_held(case, &mut gate, &path);
+}
+
+/// An overlay, which looks like a local file system. Unmounted when dropped.
+struct Overlay(std::ffi::CString);
+
+impl Overlay {
+    /// None if this machine does not allow the mount.
+    fn of(case: &Case, lower: &Path) -> Option<Self> {
+        let [second, merged] = ["second", "merged"].map(|name| {
+            let folder = case.dir.join(name);
+            std::fs::create_dir(&folder).expect("a folder");
+            folder
+        });
+        let options = c_path(format!("lowerdir={}:{}", lower.display(), second.display()));
+        let merged = c_path(merged);
+        let name = c"overlay".as_ptr();
+        // SAFETY: live strings.
+        let mounted = unsafe { libc::mount(name, merged.as_ptr(), name, libc::MS_RDONLY, options.as_ptr().cast()) };
+        if mounted != 0 {
+            skipped("an overlay on FUSE needs overlayfs and the right to mount");
+        }
+        (mounted == 0).then_some(Self(merged))
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        // SAFETY: a live string.
+        unsafe { libc::umount2(self.0.as_ptr(), libc::MNT_DETACH) };
+    }
+}
+
+fn opens_stats_and_closes_through_an_overlay_are_held(case: &Case) {
+    let Some(mut gate) = Gate::mount(case) else { return };
+    let Some(overlay) = Overlay::of(case, &gate.folder) else { return };
+    let path = Path::new(overlay.0.to_str().expect("ASCII")).join("gated");
+    calls_are_held(case, &mut gate, &path);
 }
 
 /// A block device on a file.
@@ -374,7 +448,8 @@ fn one_sync_serves_all_who_asked(case: &Case) {
 
 promises! {
     Plan::PLAIN => {
-        one_sync_serves_all_who_asked, reads_are_held, a_batch_with_a_held_read, writes_and_syncs_are_held, cancel_and_timeout_of_a_held_read,
+        one_sync_serves_all_who_asked, reads_are_held, a_batch_with_a_held_read, writes_and_syncs_are_held,
+        opens_stats_and_closes_are_held, opens_stats_and_closes_through_an_overlay_are_held, cancel_and_timeout_of_a_held_read,
         direct_transfers_of_fuse_on_a_device,
         free_waits_for_a_held_read, fifo_reads_beside_disk_reads, fifo_opens_beside_disk_reads,
     }

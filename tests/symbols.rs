@@ -1,4 +1,4 @@
-//! The shared library exports exactly the functions of the header, and has its soname and load flags.
+//! The shared library exports exactly the functions of the header, and loads without surprises.
 
 #![cfg(target_os = "linux")]
 
@@ -73,11 +73,8 @@ fn the_header_declares_exactly_what_is_exported() {
 }
 
 #[test]
-fn the_library_says_its_soname_and_stays_mapped() {
+fn the_library_has_no_text_relocations_and_no_run_path() {
     let Some(dynamic) = ask("readelf", &["--wide", "--dynamic"]) else { return };
-    let entry = |tag: &str| dynamic.lines().find(|line| line.contains(tag)).unwrap_or_default();
-    assert!(entry("(SONAME)").ends_with("[libcaio.so.0]"), "{dynamic}");
-    assert!(entry("(FLAGS_1)").contains("NODELETE"), "{dynamic}");
     assert!(!dynamic.contains("TEXTREL"), "{dynamic}");
     assert!(!dynamic.contains("RPATH") && !dynamic.contains("RUNPATH"), "no path of the build machine: {dynamic}");
 }

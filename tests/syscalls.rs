@@ -22,8 +22,9 @@ fn mark(word: &str) {
     unsafe { libc::write(-1, word.as_ptr().cast(), word.len()) };
 }
 
-/// A system call in the trace: its name, the rest of its line, and whether the marking thread made it.
+/// A system call in the trace: its name, the rest of its line, its thread, and whether that is the marking one.
 struct Call {
+    thread: String,
     name: String,
     rest: String,
     ours: bool,
@@ -31,6 +32,16 @@ struct Call {
 
 /// Runs `body` in its own process under strace. Returns the calls between each mark and the mark "end".
 fn traced(body: impl FnOnce()) -> Option<BTreeMap<String, Vec<Call>>> {
+    traced_with(&[], body)
+}
+
+/// The same, and preadv2(2) always finds a cold page. It starts a read of the disk, so that it may find what it has read, if the
+/// thread is preempted meanwhile.
+fn traced_cold(body: impl FnOnce()) -> Option<BTreeMap<String, Vec<Call>>> {
+    traced_with(&["-e", "inject=preadv2:error=EAGAIN"], body)
+}
+
+fn traced_with(options: &[&str], body: impl FnOnce()) -> Option<BTreeMap<String, Vec<Call>>> {
     if process::is_child() {
         body();
         return None;
@@ -43,7 +54,7 @@ fn traced(body: impl FnOnce()) -> Option<BTreeMap<String, Vec<Call>>> {
     let dir = Folder::Default.make();
     let name = std::thread::current().name().expect("a test's thread has its name").to_owned();
     let mut command = Command::new("strace");
-    command.args(["-f", "-y", "-s", "64", "-o"]).arg(dir.join("trace"));
+    command.args(["-f", "-y", "-s", "64", "-o"]).arg(dir.join("trace")).args(options);
     command.arg(std::env::current_exe().expect("this program"));
     command.args(["--exact", &name, "--nocapture", "--test-threads=1"]).env("CAIO_TEST_CHILD", "1");
     let output = command.output().expect("strace");
@@ -71,7 +82,12 @@ fn sections(trace: &Path) -> BTreeMap<String, Vec<Call>> {
                 if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
                     // A read past the end of every file tests what the descriptor supports.
                     let name = if rest.contains("], 1, 9223372036854775806") { "check" } else { name };
-                    calls.push(Call { name: name.into(), rest: rest.into(), ours: thread == *marking });
+                    calls.push(Call {
+                        thread: thread.into(),
+                        name: name.into(),
+                        rest: rest.into(),
+                        ours: thread == *marking,
+                    });
                 }
             }
         }
@@ -160,7 +176,9 @@ fn costs_one(price: Price) {
     if !available(price.backend) || !Folder::Disk.available() {
         return;
     }
-    let Some(sections) = traced(|| submit_cold_batches(price.backend, price.flags, price.open_flags)) else { return };
+    let Some(sections) = traced_cold(|| submit_cold_batches(price.backend, price.flags, price.open_flags)) else {
+        return;
+    };
     for round in ["first", "second", "third"] {
         let calls = &sections[round];
         let submissions = ours(calls, price.call).len();
@@ -263,6 +281,88 @@ fn cached_reads_on_linux() {
 #[test]
 fn cached_reads_on_threads() {
     cached_reads_cost_one_preadv2(CAIO_BACKEND_THREAD);
+}
+
+/// Reads a file by a chain, whose open and statx the kernel has in its caches, and whose read not.
+fn cold_chains(backend: u32) {
+    let dir = Folder::Disk.make();
+    let (file, path) = (dir.cold("file", sys::PAGE), dir.c("file"));
+    let (mut stat, memory) = (sys::statx_room(), sys::Map::new(2 * sys::PAGE));
+    let opened = |opcode| op(opcode, CAIO_FD_OPENED);
+    let mut steps = |pages: usize| {
+        ops::chain(&[
+            ops::openat(libc::AT_FDCWD, &path, libc::O_RDONLY | libc::O_CLOEXEC, 0),
+            opened(CAIO_OP_STATX).buf(c"".as_ptr()).sys(libc::AT_EMPTY_PATH.into()).buf2(&raw mut stat),
+            opened(CAIO_OP_READ).buf(memory.start()).len((pages * sys::PAGE) as u64),
+            opened(CAIO_OP_CLOSE),
+        ])
+    };
+    let ctx = Ctx::on(backend);
+    // Of the file's one page. The read of two is short, which breaks the chain, but the CLOSE runs.
+    for (round, pages) in [("", 1), ("", 2), ("first", 1), ("second", 2), ("third", 2)] {
+        dir.cool(&file);
+        let steps = steps(pages);
+        mark(round);
+        let (accepted, mut events) = ctx.submit_poll(&steps, 4);
+        assert_eq!((accepted, events.len()), (4, 2), "the open and the statx complete inside submit");
+        while events.len() < 4 {
+            assert!(sys::readable(ctx.eventfd(), None));
+            events.extend(ctx.poll(4));
+        }
+        mark("end");
+        assert!(events.iter().all(|event| event.result >= 0), "{events:?}");
+    }
+}
+
+/// A chain that meets something cold goes on in one worker thread, with one signal of the descriptor.
+fn a_cold_chain_wakes_once(backend: u32) {
+    if !available(backend) || !Folder::Disk.available() {
+        return;
+    }
+    let Some(sections) = traced_cold(|| cold_chains(backend)) else { return };
+    for calls in ["first", "second", "third"].map(|round| &sections[round]) {
+        let of = |name: &'static str| calls.iter().filter(move |call| !call.ours && call.name == name);
+        let signals = calls.iter().filter(|call| call.name == "write" && touches_eventfd(call)).count();
+        assert_eq!(signals, 1, "{}", shown(calls));
+        let work: Vec<&Call> = of("pread64").chain(of("close")).collect();
+        assert_eq!(work.len(), 2, "{}", shown(calls));
+        assert_eq!(work[0].thread, work[1].thread, "{}", shown(calls));
+    }
+}
+
+#[test]
+fn a_cold_chain_wakes_once_on_uring() {
+    a_cold_chain_wakes_once(CAIO_BACKEND_URING);
+}
+
+#[test]
+fn a_cold_chain_wakes_once_on_linux() {
+    a_cold_chain_wakes_once(CAIO_BACKEND_LINUX);
+}
+
+#[test]
+fn a_cold_chain_wakes_once_on_threads() {
+    a_cold_chain_wakes_once(CAIO_BACKEND_THREAD);
+}
+
+/// Where opens cannot complete inside submit, it tries that less and less often.
+#[test]
+fn opens_are_not_tried_where_that_does_not_pay() {
+    const OPENS: usize = 256;
+    let opens = || {
+        let ctx = Ctx::on(CAIO_BACKEND_THREAD);
+        for round in ["early", "", "late"] {
+            mark(round);
+            for _ in 0..OPENS {
+                drop(sys::owned(ctx.one(ops::openat(libc::AT_FDCWD, c"/proc/self/stat", libc::O_RDONLY, 0))));
+            }
+            mark("end");
+        }
+    };
+    let Some(sections) = traced(opens) else { return };
+    let tried = |round| ours(&sections[round], "openat2").len();
+    assert!((1..OPENS / 8).contains(&tried("early")), "{}", tried("early"));
+    assert!(tried("late") <= 2, "{}", tried("late"));
 }
 
 /// The sleep of the test, which the tracer may interrupt.

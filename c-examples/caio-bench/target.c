@@ -1,25 +1,11 @@
 /* The file: creation, alignment for O_DIRECT, the page cache. */
 #include "caio-bench.h"
-#include <linux/stat.h>
+#include "../direct/direct.h"
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 
-enum { FILL = 1 << 20, LARGEST = 64 * 1024, DEFAULT_SIZE = 256 * 1024 * 1024 };
-
-#ifndef STATX_DIOALIGN
-#define STATX_DIOALIGN 0x2000U
-#endif
-
-/* struct statx of Linux 6.1; older headers end before the last two fields. */
-struct statx_direct {
-    uint32_t mask;
-    uint8_t unused[148];
-    uint32_t memory, offset;
-    uint8_t rest[96];
-};
-_Static_assert(sizeof(struct statx_direct) == 256, "the size of struct statx");
+enum { FILL = 1 << 20, DEFAULT_SIZE = 256 * 1024 * 1024 };
 
 static const char *type_of(int fd)
 {
@@ -99,24 +85,11 @@ static int open_existing(const char *path)
     return fd;
 }
 
-static bool reads_directly(int fd, void *buf, size_t size)
-{
-    return pread(fd, buf, size, 0) >= 0;
-}
-
-/* Asks statx(2), or else finds the smallest read that O_DIRECT accepts. */
 static void find_alignment(struct target *target)
 {
-    struct statx_direct st = {0};
-    char *buf = aligned_alloc(LARGEST, LARGEST);
-    if (syscall(SYS_statx, target->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) == 0 && (st.mask & STATX_DIOALIGN) && st.offset != 0) {
-        target->memory = st.memory;
-        target->offset = st.offset;
-    } else {
-        for (target->offset = 512; target->offset < LARGEST && !reads_directly(target->fd, buf, target->offset);)
-            target->offset *= 2;
-        target->memory = target->offset;
-    }
+    char *buf = aligned_alloc(DIRECT_LARGEST, DIRECT_LARGEST);
+    if (!direct_alignment(target->fd, buf, &target->memory, &target->offset))
+        target->memory = target->offset = DIRECT_LARGEST;
     free(buf);
 }
 

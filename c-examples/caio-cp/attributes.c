@@ -1,7 +1,5 @@
 /* Copies owners, extended attributes, mode, access control lists (ACLs) and times, one operation after the other. */
 #include "caio-cp.h"
-#include <endian.h>
-#include <sys/xattr.h>
 
 /* An ACL is an extended attribute: a version, then entries, all little-endian. See linux/posix_acl_xattr.h. */
 struct entry {
@@ -25,17 +23,6 @@ struct reading {
     size_t left;
     char names[ROOM], value[ROOM];
 };
-
-/* The xattr system calls have no directory descriptor, so a name in an open folder needs a path through /proc. */
-enum { PATH_SIZE = NAME_MAX + 32 };
-
-static const char *path_to(const struct place *place, char *path, size_t size)
-{
-    if (place->fd == AT_FDCWD)
-        return place->name;
-    snprintf(path, size, "/proc/self/fd/%d/%s", place->fd, place->name);
-    return path;
-}
 
 void free_attributes(struct attribute *list)
 {
@@ -113,27 +100,19 @@ static void read_names(struct reading *reading)
     send_request(&reading->request, op, names_read);
 }
 
-/* Opening a FIFO or a device has effects, and no operation of libcaio reads an attribute without opening the file. These
- * two functions are the only system calls of the loop that may wait for a disk. */
 static void read_special(struct place source, struct attribute ***end)
 {
-    char path[PATH_SIZE], value[ROOM];
-    ssize_t size = lgetxattr(path_to(&source, path, sizeof path), access_acl, value, sizeof value);
-    add_attribute(end, access_acl, value, size < 0 ? -errno : size);
-}
-
-static int set_special(struct place target, const struct attribute *acl)
-{
-    char path[PATH_SIZE];
-    path_to(&target, path, sizeof path);
-    if (acl)
-        return lsetxattr(path, access_acl, acl->value, acl->size, 0);
-    return lgetxattr(path, access_acl, NULL, 0) < 0 ? 0 : lremovexattr(path, access_acl);
+    char value[ROOM];
+    add_attribute(end, access_acl, value, read_special_acl(&source, value, sizeof value));
 }
 
 void read_attributes(struct place source, bool folder, struct attribute **list, void (*then)(void *), void *owner)
 {
     struct reading *reading;
+    if (!loop_supports(CAIO_OP_FGETXATTR)) {
+        then(owner);
+        return;
+    }
     if (source.name) {
         read_special(source, &list);
         then(owner);
@@ -222,7 +201,7 @@ static void owner_set(struct request *request, int64_t result)
 static bool set_owner(struct keeping *keeping)
 {
     caio_op op = target_op(keeping, CAIO_OP_FCHOWNAT);
-    if (!options.archive)
+    if (!options.archive || !loop_supports(CAIO_OP_FCHOWNAT))
         return false;
     op.mode = keeping->st->stx_uid;
     op.len = keeping->st->stx_gid;
@@ -305,14 +284,17 @@ static bool set_acl(struct keeping *keeping, const char *name, void (*done)(stru
 static bool set_access_acl(struct keeping *keeping)
 {
     const struct attribute *acl = find_attribute(keeping->list, access_acl);
-    if (is_link(keeping))
+    if (is_link(keeping) || !loop_supports(CAIO_OP_FSETXATTR))
         return false;
     if (acl && acl->error != 0)
         access_acl_failed(keeping, acl->error);
     else if (!keeping->target.name)
         return set_acl(keeping, access_acl, access_acl_set);
-    else if (set_special(keeping->target, acl) < 0)
-        access_acl_failed(keeping, errno);
+    else {
+        int error = set_special_acl(&keeping->target, acl ? acl->value : NULL, acl ? acl->size : 0);
+        if (error < 0)
+            access_acl_failed(keeping, -error);
+    }
     return false;
 }
 
@@ -368,7 +350,7 @@ static void default_acl_set(struct request *request, int64_t result)
 static bool set_default_acl(struct keeping *keeping)
 {
     const struct attribute *acl = find_attribute(keeping->list, default_acl);
-    if (!S_ISDIR(keeping->st->stx_mode) || keeping->error != 0)
+    if (!S_ISDIR(keeping->st->stx_mode) || keeping->error != 0 || !loop_supports(CAIO_OP_FSETXATTR))
         return false;
     if (!acl || acl->error == 0)
         return set_acl(keeping, default_acl, default_acl_set);

@@ -1,4 +1,4 @@
-/* caio-cp: copies files and trees through one epoll loop.
+/* caio-cp: copies files and trees through one event loop.
  *
  *   main.c        options and arguments
  *   loop.c        the event loop: queues operations, submits them in batches, passes each completion to a function
@@ -9,6 +9,7 @@
  *   data.c        copies the bytes of a larger regular file, with many chunks in flight
  *   attributes.c  copies owners, extended attributes, mode, access control lists and times
  *   report.c      messages, the progress bar, the summary
+ *   port.c        what differs between systems; windows/ has the same for Windows, which keeps no owners
  */
 #ifndef CAIO_CP_H
 #define CAIO_CP_H
@@ -17,7 +18,6 @@
 #define _GNU_SOURCE
 #endif
 #include <caio.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,9 +26,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef _WIN32
+#include "windows/port.h"
+#else
+#include <dirent.h>
+#include <endian.h>
+#include <sys/sysmacros.h>
+#endif
 
 struct options {
     uint32_t backend, depth;
@@ -48,10 +54,14 @@ struct request {
 
 extern int interrupted; /* the signal, or 0 */
 
+enum { MOST_LINKED = 64 }; /* the most operations of a chain, and of a submit */
+
 void loop_open(bool ticking);
 void send_request(struct request *request, caio_op op, void (*done)(struct request *, int64_t));
 /* Runs until nothing is queued or in flight after `refill`. */
 void loop_run(void (*refill)(void));
+/* Whether the system has an operation. */
+bool loop_supports(uint8_t opcode);
 /* Runs one operation and returns its result. Nothing else may be in flight. */
 int64_t run_request(caio_op op);
 /* Frees the context. */
@@ -100,6 +110,31 @@ void keep_attributes(struct place target, const struct statx *st, const struct a
 void free_attributes(struct attribute *list);
 void times_of(const struct statx *st, struct timespec times[2]);
 
+/* port.c */
+
+/* Prepares the process. Makes the arguments UTF-8, with slashes. */
+void port_begin(int *argc, char ***argv);
+/* Begins to watch for completions and signals, and for a tick if `tick_ms` is not 0. */
+void watch_begin(const caio_ctx *ctx, int tick_ms);
+/* Waits for them. Returns false after the timeout. */
+bool watch_wait(int timeout_ms, void (*on_signal)(int signal), void (*on_tick)(void));
+/* The number of free descriptors, at most 4096. */
+unsigned free_descriptors(void);
+/* Closes a folder. This does not wait. */
+void close_folder_now(int fd);
+/* Removes a file without the loop. */
+void remove_now(int folder, const char *name);
+/* The path of an open file. */
+char *path_of_open(int fd);
+/* Turns O_DIRECT on or off. */
+bool set_direct(int fd, bool on);
+uint64_t random_seed(void);
+int terminal_width(void);
+/* The access ACL of what cannot be opened without effects, in a folder. Both return a negative errno after a failure. A value
+ * of NULL removes it. */
+int64_t read_special_acl(const struct place *place, void *value, size_t size);
+int set_special_acl(const struct place *place, const void *value, size_t size);
+
 /* walk.c */
 
 enum side { SOURCE, TARGET };
@@ -114,6 +149,7 @@ struct folder {
     struct statx st;
     struct attribute *attributes;
     bool unread, open, follow, at_end;
+    bool made; /* the target did not exist before */
     unsigned items, subfolders; /* in the folder and not finished yet */
     char *path, *rest;            /* used by reach() */
     int base;

@@ -56,13 +56,6 @@ static struct item *take_hungry(void)
     return item;
 }
 
-/* Not at open(2): a file system without O_DIRECT fails there, but has already created the file. */
-static bool set_direct(int fd, bool on)
-{
-    int flags = fcntl(fd, F_GETFL);
-    return flags >= 0 && fcntl(fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
-}
-
 static void use_direct(struct item *item, bool on)
 {
     bool both = set_direct(item->fd[SOURCE], on) && set_direct(item->fd[TARGET], on);

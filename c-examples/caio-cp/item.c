@@ -1,6 +1,5 @@
 /* Copies one file, link, FIFO, socket or device: under a temporary name beside the final one, then renames it. */
 #include "caio-cp.h"
-#include <sys/random.h>
 
 static struct item *temporaries; /* the items that have a temporary file */
 
@@ -76,7 +75,7 @@ void temporary_gone(struct item *item)
 void remove_temporaries(void)
 {
     for (struct item *item = temporaries; item; item = item->next_temporary)
-        unlinkat(item->folder->fd[TARGET], item->temporary, 0);
+        remove_now(item->folder->fd[TARGET], item->temporary);
 }
 
 /* The end of an item, in success and failure: removes the temporary file, closes the descriptors, frees the item. */
@@ -124,8 +123,8 @@ void temporary_name(struct item *item)
     size_t length = strlen(name), most = NAME_MAX - strlen("..caio-XXXXXX");
     char suffix[7] = {0};
     uint64_t bits;
-    if (state == 0 && getrandom(&state, sizeof state, 0) != sizeof state)
-        state = (uint64_t)getpid();
+    if (state == 0)
+        state = random_seed();
     bits = state += 0x9e3779b97f4a7c15;
     bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9;
     bits = (bits ^ bits >> 27) * 0x94d049bb133111eb;

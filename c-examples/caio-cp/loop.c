@@ -1,16 +1,11 @@
 /* The event loop: queues operations, submits them in batches, and passes each completion to its request's function. */
 #include "caio-cp.h"
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
-#include <sys/timerfd.h>
 
-enum { BATCH = 64, TICK_MS = 100, RETRY_MS = 10, MOST_RETRIES = 20 };
+enum { BATCH = MOST_LINKED, TICK_MS = 100, RETRY_MS = 10, MOST_RETRIES = 20 };
 
 int interrupted;
 
 static caio_ctx *ctx;
-static int epoll_fd, signal_fd, timer_fd = -1;
 static struct request *queue, **queue_end = &queue;
 static struct request *postponed;
 static uint32_t in_flight;
@@ -32,54 +27,15 @@ static void open_context(void)
     exit(1);
 }
 
-static int checked(int result, const char *what)
-{
-    if (result < 0)
-        die(errno, "%s", what);
-    return result;
-}
-
-static void watch(int fd)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    checked(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event), "epoll");
-}
-
-/* Blocks the signals that would end the program and leave temporary files. A signal that is ignored, as under nohup,
- * stays ignored. */
-static int open_signals(void)
-{
-    static const int fatal[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGALRM,   SIGTERM,
-                                SIGUSR1, SIGUSR2, SIGXCPU, SIGPROF, SIGVTALRM, SIGIO};
-    struct sigaction now;
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
-        if (sigaction(fatal[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
-            sigaddset(&set, fatal[i]);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    return checked(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd");
-}
-
-static int open_timer(void)
-{
-    struct itimerspec every = {.it_value.tv_nsec = TICK_MS * 1000000L, .it_interval.tv_nsec = TICK_MS * 1000000L};
-    int fd = checked(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd");
-    checked(timerfd_settime(fd, 0, &every, NULL), "timerfd");
-    return fd;
-}
-
 void loop_open(bool ticking)
 {
     open_context();
-    epoll_fd = checked(epoll_create1(EPOLL_CLOEXEC), "epoll");
-    signal_fd = open_signals();
-    watch(caio_ctx_eventfd(ctx));
-    watch(signal_fd);
-    if (ticking) {
-        timer_fd = open_timer();
-        watch(timer_fd);
-    }
+    watch_begin(ctx, ticking ? TICK_MS : 0);
+}
+
+bool loop_supports(uint8_t opcode)
+{
+    return caio_ctx_supports(ctx, opcode) == 1;
 }
 
 static void put_in_queue(struct request *request)
@@ -164,20 +120,6 @@ static void interrupt(int signal)
     }
 }
 
-static void on_signal(void)
-{
-    struct signalfd_siginfo info;
-    while (read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
-        interrupt((int)info.ssi_signo);
-}
-
-static void on_tick(void)
-{
-    uint64_t expirations;
-    if (read(timer_fd, &expirations, sizeof expirations) > 0)
-        progress_draw();
-}
-
 /* The number of operations of the chain that begins at a request. */
 static uint32_t chain_length(const struct request *request)
 {
@@ -223,29 +165,16 @@ static bool exchange(void)
     return accepted > 0 || polled > 0;
 }
 
-static void wait_for_events(int timeout_ms)
-{
-    struct epoll_event ready[3];
-    int count = epoll_wait(epoll_fd, ready, 3, timeout_ms);
-    if (count < 0 && errno != EINTR)
-        die(errno, "%s", "epoll");
-    if (count == 0 && timeout_ms > 0)
-        retry_postponed();
-    for (int i = 0; i < count; i++) {
-        if (ready[i].data.fd == signal_fd)
-            on_signal();
-        else if (ready[i].data.fd == timer_fd)
-            on_tick();
-    }
-}
-
 void loop_run(void (*refill)(void))
 {
+    int timeout_ms;
     for (;;) {
         refill();
         if (!queue && !postponed && in_flight == 0)
             return;
-        wait_for_events(exchange() ? 0 : postponed ? RETRY_MS : -1);
+        timeout_ms = exchange() ? 0 : postponed ? RETRY_MS : -1;
+        if (!watch_wait(timeout_ms, interrupt, progress_draw) && timeout_ms > 0)
+            retry_postponed();
     }
 }
 

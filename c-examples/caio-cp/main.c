@@ -2,8 +2,6 @@
 #include "caio-cp.h"
 #include <getopt.h>
 #include <search.h>
-#include <signal.h>
-#include <sys/resource.h>
 
 struct options options = {.depth = 256};
 
@@ -173,19 +171,6 @@ static void open_destination(struct destination *to, const char *path)
         die(-to->fd, "cannot access '%s'", path ? path : ".");
 }
 
-/* The path of an open file. The kernel has it in memory. */
-static char *path_of_open(int fd)
-{
-    char link[32], *path = checked_alloc(malloc(PATH_MAX));
-    ssize_t length;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    length = readlink(link, path, PATH_MAX - 1);
-    if (length < 0)
-        die(errno, "cannot read '%s'", link);
-    path[length] = '\0';
-    return path;
-}
-
 /* As in cp, a link is followed: its target is replaced. */
 static char *followed(char *path)
 {
@@ -198,7 +183,7 @@ static char *followed(char *path)
     if (fd < 0)
         die(0, "not writing through dangling symlink '%s'", path);
     real = path_of_open(fd);
-    close(fd);
+    close_folder_now(fd);
     return real;
 }
 
@@ -249,20 +234,20 @@ static bool lies_in(int folder, const struct statx *source)
     bool found = false, at_root = fd < 0 || look_at(fd, "", AT_EMPTY_PATH, &here) < 0;
     while (!at_root && !(found = same_file(&here, source))) {
         up = open_at(fd, "..", O_PATH);
-        close(fd);
+        close_folder_now(fd);
         fd = up;
         at_root = fd < 0 || look_at(fd, "", AT_EMPTY_PATH, &above) < 0 || same_file(&above, &here);
         here = above;
     }
     if (fd >= 0)
-        close(fd);
+        close_folder_now(fd);
     return found;
 }
 
-static void refuse(const char *format, const char *source, const char *target)
+static void refuse(const char *format, const char *first, const char *second)
 {
     char *text;
-    if (asprintf(&text, format, source, target) < 0)
+    if (asprintf(&text, format, first, second) < 0)
         text = NULL;
     complain(0, "%s", checked_alloc(text));
     free(text);
@@ -293,7 +278,7 @@ static bool acceptable(const struct argument *argument, const struct destination
     else if (to->slash && !S_ISDIR(from.stx_mode))
         complain(ENOTDIR, "cannot create regular file '%s/'", target);
     else if (!to_itself && *(char **)checked_alloc(tsearch(name, &taken, by_name)) != name)
-        refuse("will not overwrite just-created '%2$s' with '%1$s'", source, target);
+        refuse("will not overwrite just-created '%s' with '%s'", target, source);
     else
         good = true;
     free(target);
@@ -342,19 +327,6 @@ static void walk(const struct argument *arguments, size_t count, const struct de
     loop_run(walk_on);
 }
 
-/* The number of free descriptors, at most 4096. */
-static unsigned free_descriptors(void)
-{
-    enum { MANY = 4096 };
-    struct rlimit limit;
-    unsigned count = 0;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return MANY;
-    for (int fd = 0; fd < MANY && (rlim_t)fd < limit.rlim_cur; fd++)
-        count += fcntl(fd, F_GETFD) < 0;
-    return count;
-}
-
 static int copy_all(const struct argument *arguments, size_t count, const struct destination *to)
 {
     static struct request sync;
@@ -389,28 +361,19 @@ static int copy_all(const struct argument *arguments, size_t count, const struct
     return failed ? 1 : 0;
 }
 
-/* If a standard descriptor is closed, open(2) would reuse its number, and our messages would go into that file. */
-static void occupy_standard_descriptors(void)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0)
-            open("/", O_PATH); /* reading and writing it fails */
-}
-
 int main(int argc, char **argv)
 {
     static struct destination to;
     struct argument *arguments;
     int sources, status;
     size_t count;
-    occupy_standard_descriptors();
+    port_begin(&argc, &argv);
     read_options(argc, argv);
     sources = argc - optind - 1;
     if (sources < 0)
         refuse_usage("missing file operand", NULL);
     if (sources == 0)
         refuse_usage("missing destination file operand after", argv[optind]);
-    signal(SIGXFSZ, SIG_IGN); /* write(2) then fails with EFBIG */
     loop_open(progress_wanted());
     find_destination(&to, argv[argc - 1], sources);
     arguments = checked_alloc(calloc((size_t)sources, sizeof *arguments));

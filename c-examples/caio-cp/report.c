@@ -1,7 +1,6 @@
 /* Messages, the progress bar, the summary. */
 #include "caio-cp.h"
 #include <inttypes.h>
-#include <sys/ioctl.h>
 
 struct totals expected, copied;
 bool failed;
@@ -81,14 +80,6 @@ static const char *amount(char *text, size_t size, double bytes)
 static const char *plural(uint64_t count)
 {
     return count == 1 ? "" : "s";
-}
-
-static int terminal_width(void)
-{
-    struct winsize window;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) < 0 || window.ws_col == 0)
-        return 80;
-    return window.ws_col;
 }
 
 /* "12.3 MB / 45.6 MB  210 MB/s  0:07 left" */

@@ -1,12 +1,20 @@
 /* Copies a small regular file with two chains. The first opens, examines and reads the source; if it is cached, that
- * completes inside submit. The second writes the copy under its temporary name, sets what is to be kept, closes it and
- * renames it, on one worker thread.
+ * completes inside submit. The second writes the copy, sets what is to be kept, gives it its name and closes it, on one
+ * worker thread. It does that for all files that were read while the chains before it ran, up to a limit: a thread wakes up
+ * and the loop is notified once for several files.
+ *
+ * In a folder that this command made, the copy has no name until it is complete (O_TMPFILE). This takes less time than a
+ * temporary name and rename(2), and threads do not wait for each other's lock on the folder while they make files.
  *
  * The second chain breaks at whatever needs more than that: extended attributes, an inherited ACL, a refused owner. Then
- * the item goes on as a larger file, which also reports the errors. */
+ * the item goes on as a larger file, which also reports the errors. The files behind it in the chain start again. */
 #include "caio-cp.h"
 
-enum { ROOM = 64 * 1024, LONGEST = 10, MOST_IN_VAIN = 16 };
+#ifndef O_TMPFILE
+#define O_TMPFILE 0
+#endif
+
+enum { ROOM = 64 * 1024, LONGEST = 10, MOST_IN_VAIN = 16, MOST_CHAINS = 64 };
 
 struct link {
     struct request request;
@@ -18,15 +26,17 @@ struct small {
     struct small *next_spare, *next_waiting;
     struct item *item;
     struct link links[LONGEST];
-    unsigned count, pending;
+    unsigned count, pending, target_open, chain;
+    bool unnamed;
     void (*done)(struct small *);
     struct timespec times[2];
     char data[ROOM + 1]; /* a file that fills it is not small */
 };
 
 static struct small *spare, *waiting, **waiting_end = &waiting;
-static unsigned in_vain; /* chains in a row that broke */
-static unsigned writing; /* second chains in flight */
+static unsigned in_vain; /* files in a row that broke a chain */
+static unsigned unfinished[MOST_CHAINS]; /* in each second chain in flight, the files that are not finished */
+static bool always_named = O_TMPFILE == 0;
 
 static struct small *take_spare(void)
 {
@@ -68,11 +78,13 @@ static void arrived(struct request *request, int64_t result)
         small->done(small);
 }
 
-static void send(struct small *small, void (*done)(struct small *))
+/* `more`: the operations of another file follow in the same chain. */
+static void send(struct small *small, void (*done)(struct small *), bool more)
 {
     small->pending = small->count;
     small->done = done;
-    small->links[small->count - 1].request.op.flags &= (uint8_t)~CAIO_FLAG_LINK;
+    if (!more)
+        small->links[small->count - 1].request.op.flags &= (uint8_t)~CAIO_FLAG_LINK;
     for (unsigned i = 0; i < small->count; i++) {
         small->links[i].small = small;
         send_request(&small->links[i].request, small->links[i].request.op, arrived);
@@ -89,8 +101,7 @@ static bool succeeded(const struct small *small)
 
 /* The second chain. */
 
-enum second { SOURCE_LIST, TARGET_OPEN };
-
+static void write_later(struct small *small);
 static void write_waiting(void);
 
 static void discarded(struct request *request, int64_t result)
@@ -105,27 +116,54 @@ static void discarded(struct request *request, int64_t result)
     item_copy(item);
 }
 
-static void written(struct small *small)
+static void complete(struct item *item, uint64_t bytes)
 {
-    bool good = succeeded(small), opened = small->count > TARGET_OPEN && small->links[TARGET_OPEN].result >= 0;
-    uint64_t bytes = small->links[small->count - 1].result == 0 ? small->item->size : 0;
-    struct item *item = give_back(small);
-    in_vain = good ? 0 : in_vain + 1;
-    writing--;
-    write_waiting();
-    if (good || !opened)
-        temporary_gone(item);
-    if (good) {
-        copied.files++;
-        copied.bytes += bytes;
-        item->complete = true;
-    }
-    if (good || interrupted)
+    in_vain = 0;
+    copied.files++;
+    copied.bytes += bytes;
+    item->complete = true;
+    item_end(item);
+}
+
+static void broken(struct item *item)
+{
+    if (interrupted)
         item_end(item);
-    else if (opened)
+    else if (item->temporary_link)
         send_request(&item->request, path_op(CAIO_OP_UNLINKAT, item->folder->fd[TARGET], item->temporary), discarded);
     else
         item_copy(item);
+}
+
+/* Returns true if the file must be written again, for no fault of its own: the chain broke before it, or the file system
+ * does not make files without a name. */
+static bool starts_again(const struct small *small)
+{
+    int64_t opened = small->links[small->target_open].result;
+    bool cancelled = small->links[0].result == -ECANCELED, refused = small->unnamed && opened < 0 && opened != -ECANCELED;
+    always_named |= refused;
+    return !interrupted && (cancelled || refused);
+}
+
+static void written(struct small *small)
+{
+    struct item *item = small->item;
+    bool good = succeeded(small), opened = small->links[small->target_open].result >= 0;
+    unfinished[small->chain]--;
+    if (item->temporary_link && (good || !opened))
+        temporary_gone(item);
+    if (starts_again(small)) {
+        write_later(small);
+        return;
+    }
+    give_back(small);
+    write_waiting();
+    if (good) {
+        complete(item, item->size);
+        return;
+    }
+    in_vain++;
+    broken(item);
 }
 
 static caio_op opened_op(uint8_t opcode)
@@ -139,6 +177,8 @@ static caio_op opened_op(uint8_t opcode)
 static void add_list(struct small *small, int fd)
 {
     caio_op op = fd_op(CAIO_OP_FLISTXATTR, fd);
+    if (!loop_supports(CAIO_OP_FLISTXATTR))
+        return;
     op.buf2 = small->data + ROOM;
     op.len = 1;
     add(small, op);
@@ -163,49 +203,96 @@ static void add_attributes(struct small *small)
     mode.mode = st->stx_mode & 07777;
     times.buf2 = small->times;
     times_of(st, small->times);
-    if (options.archive)
+    if (options.archive && loop_supports(CAIO_OP_FCHOWNAT))
         add(small, owner);
     add(small, mode);
     add(small, times);
 }
 
-static void write_copy(struct small *small)
+static caio_op open_copy(const struct small *small)
+{
+    int folder = small->item->folder->fd[TARGET];
+    if (small->unnamed)
+        return open_op(folder, ".", O_WRONLY | O_TMPFILE, 0600);
+    return open_op(folder, small->item->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+}
+
+static void add_name_and_close(struct small *small)
+{
+    const struct item *item = small->item;
+    int folder = item->folder->fd[TARGET];
+    caio_op linking = opened_op(CAIO_OP_LINKAT), renaming = path_op(CAIO_OP_RENAMEAT, folder, item->temporary);
+    linking.flags = CAIO_FLAG_DIR2;
+    linking.offset = (uint64_t)(int64_t)folder;
+    linking.buf2 = renaming.buf2 = (void *)item->name[TARGET];
+    if (small->unnamed)
+        add(small, linking);
+    add(small, fd_op(CAIO_OP_CLOSE, CAIO_FD_OPENED));
+    if (!small->unnamed)
+        add(small, renaming);
+}
+
+static void make_copy_links(struct small *small)
 {
     struct item *item = small->item;
-    int folder = item->folder->fd[TARGET];
-    caio_op renaming = path_op(CAIO_OP_RENAMEAT, folder, item->temporary);
-    renaming.buf2 = (void *)item->name[TARGET];
-    temporary_name(item);
-    temporary_made(item);
+    small->unnamed = item->folder->made && !always_named;
+    if (!small->unnamed) {
+        temporary_name(item);
+        temporary_made(item);
+    }
     small->count = 0;
     add_list(small, item->fd[SOURCE]);
-    add(small, open_op(folder, item->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    small->target_open = small->count;
+    add(small, open_copy(small));
     add_list(small, CAIO_FD_OPENED);
     add_write(small);
     add_attributes(small);
     if (options.fsync)
         add(small, fd_op(CAIO_OP_FSYNC, CAIO_FD_OPENED));
-    add(small, fd_op(CAIO_OP_CLOSE, CAIO_FD_OPENED));
-    add(small, renaming);
-    send(small, written);
+    add_name_and_close(small);
 }
 
-/* More threads only wait for each other's locks on the folder, unless they wait for a sync. */
-static unsigned most_writing(void)
+/* More threads only wait for each other's locks, unless they wait for a sync. */
+static unsigned most_chains(void)
 {
-    return options.fsync ? 64 : 4;
+    return options.fsync ? MOST_CHAINS : 3;
+}
+
+/* A sync of its own for each file is faster in a chain of its own: libcaio makes the syncs of several chains together. */
+static unsigned longest_chain(void)
+{
+    return options.fsync ? LONGEST : options.depth / 4 > MOST_LINKED ? MOST_LINKED : options.depth / 4;
+}
+
+static struct small *take_waiting(void)
+{
+    struct small *small = waiting;
+    waiting = small->next_waiting;
+    if (!waiting)
+        waiting_end = &waiting;
+    return small;
+}
+
+static void write_chain(unsigned chain)
+{
+    unsigned length = 0;
+    bool more = true;
+    while (more) {
+        struct small *small = take_waiting();
+        make_copy_links(small);
+        small->chain = chain;
+        unfinished[chain]++;
+        length += small->count;
+        more = waiting && length + LONGEST <= longest_chain();
+        send(small, written, more);
+    }
 }
 
 static void write_waiting(void)
 {
-    while (waiting && writing < most_writing()) {
-        struct small *small = waiting;
-        waiting = small->next_waiting;
-        if (!waiting)
-            waiting_end = &waiting;
-        writing++;
-        write_copy(small);
-    }
+    for (unsigned chain = 0; waiting && chain < most_chains(); chain++)
+        if (unfinished[chain] == 0)
+            write_chain(chain);
 }
 
 static void write_later(struct small *small)
@@ -283,7 +370,7 @@ static void read_source(struct small *small)
     add(small, open_op(item->folder->fd[SOURCE], item->name[SOURCE], O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0));
     add(small, stat);
     add(small, read);
-    send(small, source_read);
+    send(small, source_read, false);
 }
 
 bool small_begin(struct item *item)

@@ -113,7 +113,7 @@ static void send_for(struct folder *folder, caio_op op, void (*done)(struct requ
 static void leave_way(struct folder *folder)
 {
     if (folder->base >= 0)
-        close(folder->base);
+        close_folder_now(folder->base);
     folder->base = AT_FDCWD;
     free(folder->path);
     folder->path = NULL;
@@ -124,7 +124,7 @@ static void close_folder(struct folder *folder)
     leave_way(folder);
     for (int side = SOURCE; side <= TARGET; side++)
         if (folder->fd[side] >= 0)
-            close(folder->fd[side]); /* a directory, open for reading: close(2) does not wait */
+            close_folder_now(folder->fd[side]);
     free(folder->entries);
     folder->entries = NULL;
     folder->fd[SOURCE] = folder->fd[TARGET] = -1;
@@ -167,7 +167,7 @@ static void stepped(struct request *request, int64_t result)
     if (!succeeded(folder, result, "cannot access '%s'", SOURCE))
         return;
     if (folder->base >= 0)
-        close(folder->base);
+        close_folder_now(folder->base);
     folder->base = (int)result;
     folder->rest += strlen(folder->rest) + 1;
     step(folder);
@@ -293,6 +293,7 @@ static void target_opened(struct request *request, int64_t result)
 static void target_made(struct request *request, int64_t result)
 {
     struct folder *folder = (struct folder *)request;
+    folder->made = result >= 0;
     if (succeeded(folder, result == -EEXIST ? 0 : result, "cannot create directory '%s'", TARGET))
         open_it(folder, false, target_opened);
 }

@@ -1,26 +1,12 @@
 /* What the file system of a path supports. Nothing stays behind: a directory gets an unnamed file. */
 #include "caio-probe.h"
+#include "../direct/direct.h"
 #include <fcntl.h>
-#include <linux/stat.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 
-enum { BLOCK = 4096, LARGEST = 65536 };
-
-#ifndef STATX_DIOALIGN
-#define STATX_DIOALIGN 0x2000U
-#endif
-
-/* struct statx of Linux 6.1; older headers end before the last two fields. */
-struct statx_direct {
-    uint32_t mask;
-    uint8_t unused[148];
-    uint32_t memory, offset;
-    uint8_t rest[96];
-};
-_Static_assert(sizeof(struct statx_direct) == 256, "the size of struct statx");
+enum { BLOCK = 4096 };
 
 static const char *type_name(long magic)
 {
@@ -41,31 +27,16 @@ static int try_direct(int fd, void *buf, size_t size)
     return pread(fd, buf, size, 0) < 0 ? errno : 0;
 }
 
-/* Finds the smallest transfer that O_DIRECT accepts, if statx(2) does not report it. */
-static void find_alignment(int fd, char *buf, struct path_facts *facts)
-{
-    for (uint32_t size = 512; size <= LARGEST; size *= 2)
-        if (try_direct(fd, buf, size) == 0) {
-            facts->offset = facts->memory = size;
-            return;
-        }
-}
-
 /* O_DIRECT is set after open(2), so that an error does not prevent the other tests. */
 static void examine_direct(int fd, char *buf, struct path_facts *facts)
 {
-    struct statx_direct st = {0};
     int flags = fcntl(fd, F_GETFL);
     if (fcntl(fd, F_SETFL, flags | O_DIRECT) < 0) {
         facts->direct = errno;
         return;
     }
-    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) == 0 && (st.mask & STATX_DIOALIGN) && st.offset != 0) {
-        facts->memory = st.memory;
-        facts->offset = st.offset;
-    } else
-        find_alignment(fd, buf, facts);
-    facts->direct = facts->offset ? try_direct(fd, buf, facts->offset) : EINVAL;
+    bool known = direct_alignment(fd, buf, &facts->memory, &facts->offset);
+    facts->direct = known ? try_direct(fd, buf, facts->offset) : EINVAL;
     fcntl(fd, F_SETFL, flags);
 }
 
@@ -103,7 +74,7 @@ struct path_facts examine_path(const char *path)
     struct statfs fs;
     bool writable;
     int fd = open_path(path, &writable);
-    char *buf = fd < 0 ? NULL : aligned_alloc(LARGEST, LARGEST);
+    char *buf = fd < 0 ? NULL : aligned_alloc(DIRECT_LARGEST, DIRECT_LARGEST);
     if (!buf || (writable && pwrite(fd, memset(buf, 1, BLOCK), BLOCK, 0) != BLOCK)) {
         facts.error = errno;
     } else {

@@ -18,6 +18,8 @@ static const double cached_seconds = 0.5;
 
 static _Alignas(BLOCK) char buffers[DEPTH][BLOCK];
 static uint32_t block_of[DEPTH];
+static caio_op next[DEPTH]; /* the reads of the next submit */
+static uint32_t next_count;
 static caio_ctx *ctx; /* NULL: the pool */
 static int file;
 static unsigned started, finished, cached_reads;
@@ -68,22 +70,31 @@ static bool done(void)
 /* Cold reads visit each block once, in no order of the disk; 7919 has no common factor with their number. */
 static void read_next(unsigned buffer)
 {
-    caio_op op;
+    caio_op *op;
     if (started >= COLD_READS && !cold() && now() >= cached_end)
         return;
     block_of[buffer] = started < COLD_READS ? started * 7919u % BLOCKS : buffer;
-    memset(&op, 0, sizeof op);
-    op.user_data = buffer;
-    op.opcode = CAIO_OP_READ;
-    op.fd = file;
-    op.buf = buffers[buffer];
-    op.len = BLOCK;
-    op.offset = (uint64_t)block_of[buffer] * BLOCK;
+    op = &next[next_count++];
+    memset(op, 0, sizeof *op);
+    op->user_data = buffer;
+    op->opcode = CAIO_OP_READ;
+    op->fd = file;
+    op->buf = buffers[buffer];
+    op->len = BLOCK;
+    op->offset = (uint64_t)block_of[buffer] * BLOCK;
     started++;
+}
+
+/* One submit for all events of a wake-up takes less time than one for each. */
+static void submit_next(void)
+{
     if (ctx)
-        caio_checked(caio_ctx_submit(ctx, &op, 1), "submit");
+        for (uint32_t done = 0; done < next_count;)
+            done += (uint32_t)caio_checked(caio_ctx_submit(ctx, next + done, next_count - done), "submit");
     else
-        pool_submit(&op);
+        for (uint32_t i = 0; i < next_count; i++)
+            pool_submit(&next[i]);
+    next_count = 0;
 }
 
 static void on_read(const caio_event *event)
@@ -106,6 +117,7 @@ bool reads_handle_full(bool *full)
     caio_checked(count, "poll");
     for (int i = 0; i < count; i++)
         on_read(&events[i]);
+    submit_next();
     *full = count == BATCH;
     return !done();
 }
@@ -148,6 +160,7 @@ void reads_start(int argc, char **argv)
     last_tick = now();
     for (unsigned buffer = 0; buffer < DEPTH; buffer++)
         read_next(buffer);
+    submit_next();
 }
 
 int reads_finish(void)

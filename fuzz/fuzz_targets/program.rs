@@ -213,7 +213,9 @@ impl Program<'_> {
 
     fn submit(&mut self, at: usize) {
         let count = usize::from(self.bytes.byte()) % (BATCH + 1);
-        let ops: Vec<caio_op> = (0..count).map(|_| operation(&mut self.bytes, self.sandbox)).collect();
+        let mut ops: Vec<caio_op> = (0..count).map(|_| operation(&mut self.bytes, self.sandbox)).collect();
+        open_first(&mut self.bytes, self.sandbox, &mut ops);
+        mark_owned_opens(&mut ops);
         let (poll, null_ops) = (self.bytes.byte(), self.bytes.byte() >= 0xf8);
         let slot = &mut self.slots[at];
         let first = if null_ops { null() } else { ops.as_ptr() };
@@ -331,10 +333,11 @@ impl Slot {
         self.taken += events.len() as u64;
         assert!(self.taken <= self.accepted, "more events than operations");
         for event in events {
-            let (opcode, fd) = (event.user_data >> 8, event.result);
+            let (opcode, fd) = ((event.user_data >> 8) as u8, event.result);
             assert!(fd >= -4095, "{fd}");
-            let opens = [CAIO_OP_OPENAT, CAIO_OP_OPENAT2].map(u64::from).contains(&opcode);
-            if opens && fd >= 0 {
+            if event.user_data & CLOSED_BY_CHAIN != 0 {
+                assert!(fd <= 0, "the chain closes what it opens, and has no number for the caller: {fd}");
+            } else if opens(opcode) && fd >= 0 {
                 // SAFETY: no memory involved.
                 assert_eq!(unsafe { libc::close(fd as RawFd) }, 0, "a new descriptor");
             }
@@ -353,6 +356,71 @@ impl Slot {
             self.take(&events[..got.max(0) as usize]);
             assert!(got > 0 || tries.next().is_some(), "{} of {} events", self.taken, self.accepted);
         }
+    }
+}
+
+/// In the tag of an OPENAT whose descriptor a CLOSE of its chain closes.
+const CLOSED_BY_CHAIN: u64 = 1 << 16;
+
+const EMPTY_OP: caio_op = caio_op {
+    user_data: 0,
+    opcode: 0,
+    flags: 0,
+    ioprio: 0,
+    fd: 0,
+    buf: null_mut(),
+    len: 0,
+    offset: 0,
+    sys_flags: 0,
+    mode: 0,
+    timeout_ns: 0,
+    buf2: null_mut(),
+};
+
+fn opens(opcode: u8) -> bool {
+    [CAIO_OP_OPENAT, CAIO_OP_OPENAT2].contains(&opcode)
+}
+
+/// Makes some batches one chain whose first operation opens a file for most of the others, which the last one may close.
+fn open_first(bytes: &mut Bytes, sandbox: &Sandbox, ops: &mut [caio_op]) {
+    let (how, path, flags) = (bytes.byte(), bytes.byte(), bytes.bits());
+    let [first, rest @ .., last] = ops else { return };
+    if how < 0xa0 {
+        return;
+    }
+    *first = caio_op {
+        user_data: u64::from(CAIO_OP_OPENAT) << 8,
+        opcode: CAIO_OP_OPENAT,
+        flags: CAIO_FLAG_LINK,
+        fd: libc::AT_FDCWD,
+        buf: sandbox.address(Kind::Path, path),
+        sys_flags: flags & !(libc::O_TMPFILE as u32) | libc::O_CLOEXEC as u32,
+        mode: 0o600,
+        ..EMPTY_OP
+    };
+    for (place, op) in rest.iter_mut().enumerate() {
+        op.flags |= CAIO_FLAG_LINK;
+        op.fd = if how >> (place % 4) & 1 == 0 { CAIO_FD_OPENED } else { op.fd };
+    }
+    if how & 0x10 == 0 {
+        let user_data = u64::from(CAIO_OP_CLOSE) << 8;
+        *last = caio_op { user_data, opcode: CAIO_OP_CLOSE, fd: CAIO_FD_OPENED, ..EMPTY_OP };
+    }
+}
+
+/// Marks the opens whose descriptor their chain closes: the nearest one before a CLOSE of CAIO_FD_OPENED.
+fn mark_owned_opens(ops: &mut [caio_op]) {
+    let mut last_open = None;
+    for at in 0..ops.len() {
+        let op = ops[at];
+        if op.opcode == CAIO_OP_CLOSE
+            && op.fd == CAIO_FD_OPENED
+            && let Some(open) = last_open
+        {
+            let open: &mut caio_op = &mut ops[open];
+            open.user_data |= CLOSED_BY_CHAIN;
+        }
+        last_open = if opens(op.opcode) { Some(at) } else { last_open }.filter(|_| op.flags & CAIO_FLAG_LINK != 0);
     }
 }
 

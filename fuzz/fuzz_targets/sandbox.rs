@@ -1,6 +1,7 @@
 //! What the operations of a fuzzed program may touch. Descriptors, paths and memory come from a closed set, so that what
 //! succeeds does no harm; among them are bad ones of every kind.
 
+use caio::capi::types::CAIO_FD_OPENED;
 use std::ffi::c_void;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
@@ -151,9 +152,9 @@ impl Sandbox {
     }
 
     pub fn fd(&self, choice: u8) -> RawFd {
-        match choice as usize % (FDS + 4) {
+        match choice as usize % (FDS + 5) {
             place if place < FDS => HIGH + place as RawFd,
-            place => [-1, libc::AT_FDCWD, 950, i32::MIN][place - FDS],
+            place => [-1, libc::AT_FDCWD, 950, i32::MIN, CAIO_FD_OPENED][place - FDS],
         }
     }
 

@@ -228,7 +228,7 @@ private:
             [this, can_end](auto handler, vectored what) {
                 this->start(std::move(what), std::move(handler), [can_end](auto &call, const result<std::size_t> &done) {
                     if (done && *done == 0 && can_end)
-                        call(error_code(net::error::eof), 0);
+                        call(error_code(net::error::eof), std::size_t{0});
                     else
                         call(translate(done.error()), done.value_or(0));
                 });

@@ -51,6 +51,17 @@ inline result<void> probe(backend kind, std::string *why = nullptr)
     return error_of(error);
 }
 
+/* Checks a chain without submitting it. `why` receives the operation and the field that submit would refuse, and the cause. */
+template <class... Operations> result<void> check(caio::chain<Operations...> &operations, std::string *why = nullptr)
+{
+    auto raw = detail::linked(operations.operations);
+    std::array<char, 512> text = {};
+    int error = caio_op_check(raw.data(), static_cast<std::uint32_t>(raw.size()), text.data(), text.size());
+    if (why)
+        *why = text.data();
+    return error_of(error);
+}
+
 /* Options of a context; 0 means the default. See caio_ctx_new(3). */
 struct options {
     enum backend backend = backend::automatic;
@@ -147,6 +158,17 @@ public:
 
     /* Readable while a completion is pending. Only for waiting: do not read or close it. */
     int descriptor() const noexcept { return caio_ctx_eventfd(core_->handle); }
+    /* Windows: a waitable HANDLE, signalled while a completion is pending. Elsewhere it fails with ENOSYS. */
+    result<void *> event_handle() const noexcept
+    {
+        void *handle = nullptr;
+        int error = caio_ctx_event_handle(core_->handle, &handle);
+        if (error < 0)
+            return error_of(error);
+        return handle;
+    }
+    /* Whether this context has an opcode (CAIO_OP_*). An operation that the system lacks fails with EOPNOTSUPP. */
+    bool supports(std::uint32_t opcode) const noexcept { return caio_ctx_supports(core_->handle, opcode) > 0; }
     caio::backend backend() const noexcept { return static_cast<caio::backend>(caio_ctx_backend(core_->handle)); }
     std::size_t max_requests() const noexcept { return static_cast<std::size_t>(caio_ctx_max_requests(core_->handle)); }
     caio_stats stats() const noexcept

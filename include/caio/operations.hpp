@@ -1,4 +1,4 @@
-/* caio/operations.hpp - builders of operations
+/* caio/operations.hpp - builders of operations on descriptors, chains; caio/paths.hpp has those on paths and attributes
  * SPDX-License-Identifier: Apache-2.0
  *
  * Each function returns one operation for context::start or context::async. The operation owns its paths, iovec arrays and
@@ -23,7 +23,6 @@
 #include <vector>
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 
 namespace caio {
@@ -72,8 +71,16 @@ protected:
     caio_op raw_ = {};
 };
 
-/* read, write, readv and writev. */
-template <class Derived> class transfer_operation : public basic_operation<Derived> {
+/* The result of an operation that counts bytes. */
+inline result<std::size_t> count_of(std::int64_t value)
+{
+    if (value < 0)
+        return error_of(value);
+    return static_cast<std::size_t>(value);
+}
+
+/* Operations that can move less than they were asked for. */
+template <class Derived> class moving_operation : public basic_operation<Derived> {
 public:
     /* Continues after a short transfer, until all is moved or the file ends. */
     Derived full() &&
@@ -81,6 +88,18 @@ public:
         this->raw_.flags |= CAIO_FLAG_FULL;
         return this->take();
     }
+
+protected:
+    moving_operation(std::uint8_t opcode, descriptor fd, std::uint64_t offset) noexcept
+        : basic_operation<Derived>(opcode, fd.get())
+    {
+        this->raw_.offset = offset;
+    }
+};
+
+/* read, write, readv and writev. */
+template <class Derived> class transfer_operation : public moving_operation<Derived> {
+public:
     /* RWF_* flags of preadv2(2) and pwritev2(2). */
     Derived flags(std::uint32_t value) &&
     {
@@ -89,47 +108,49 @@ public:
     }
 
 protected:
-    transfer_operation(std::uint8_t opcode, descriptor fd, std::uint64_t offset) noexcept
-        : basic_operation<Derived>(opcode, fd.get())
-    {
-        this->raw_.offset = offset;
-    }
-    static result<std::size_t> count(std::int64_t value)
-    {
-        if (value < 0)
-            return error_of(value);
-        return static_cast<std::size_t>(value);
-    }
+    using moving_operation<Derived>::moving_operation;
 };
 
-} // namespace detail
-
-/* A read or write of one piece of memory, borrowed or owned. */
-template <class Memory> class transfer final : public detail::transfer_operation<transfer<Memory>> {
+/* An operation on one piece of memory, borrowed or owned. */
+template <class Base, class Memory> class memory_operation : public Base {
 public:
     static constexpr bool borrows = std::is_same_v<Memory, bytes> || std::is_same_v<Memory, const_bytes>;
     using result_type = std::conditional_t<borrows, result<std::size_t>, transferred<Memory>>;
 
-    transfer(std::uint8_t opcode, descriptor fd, Memory memory, std::uint64_t offset) noexcept
-        : detail::transfer_operation<transfer>(opcode, fd, offset), memory_(std::move(memory))
-    {
-    }
     const caio_op &prepare() noexcept
     {
         this->raw_.buf = this->address(std::data(memory_));
-        this->raw_.len = std::size(memory_) * sizeof(detail::element_of<Memory>);
+        this->raw_.len = std::size(memory_) * sizeof(element_of<Memory>);
         return this->raw_;
     }
     result_type finish(std::int64_t value)
     {
         if constexpr (borrows)
-            return this->count(value);
+            return count_of(value);
         else
-            return {this->count(value), std::move(memory_)};
+            return {count_of(value), std::move(memory_)};
+    }
+
+protected:
+    template <class... Arguments>
+    explicit memory_operation(Memory memory, Arguments... arguments) noexcept : Base(arguments...), memory_(std::move(memory))
+    {
     }
 
 private:
     Memory memory_;
+};
+
+} // namespace detail
+
+/* A read or write of one piece of memory, borrowed or owned. */
+template <class Memory>
+class transfer final : public detail::memory_operation<detail::transfer_operation<transfer<Memory>>, Memory> {
+public:
+    transfer(std::uint8_t opcode, descriptor fd, Memory memory, std::uint64_t offset) noexcept
+        : transfer::memory_operation(std::move(memory), opcode, fd, offset)
+    {
+    }
 };
 
 /* A read or write of several pieces of borrowed memory. The operation owns the iovec array. */
@@ -151,10 +172,59 @@ public:
         raw_.len = vectors_.size();
         return raw_;
     }
-    result_type finish(std::int64_t value) { return count(value); }
+    result_type finish(std::int64_t value) { return detail::count_of(value); }
 
 private:
     std::vector<iovec> vectors_;
+};
+
+/* Moves bytes from one descriptor to another. */
+class copy_operation final : public detail::moving_operation<copy_operation> {
+public:
+    static constexpr bool borrows = false;
+    using result_type = result<std::size_t>;
+
+    copy_operation(std::uint8_t opcode, descriptor from, std::uint64_t offset, descriptor to, std::uint64_t length) noexcept
+        : moving_operation(opcode, from, offset)
+    {
+        raw_.mode = static_cast<std::uint32_t>(to.get());
+        raw_.len = length;
+    }
+    copy_operation to(std::uint64_t offset, unsigned flags = 0) &&
+    {
+        to_ = offset;
+        raw_.sys_flags = flags;
+        return take();
+    }
+    const caio_op &prepare() noexcept
+    {
+        raw_.buf2 = to_ == current_position ? nullptr : &to_;
+        return raw_;
+    }
+    result_type finish(std::int64_t value) { return detail::count_of(value); }
+
+private:
+    std::uint64_t to_ = current_position;
+};
+
+/* Moves the current position of a file. */
+class seek_operation final : public detail::basic_operation<seek_operation> {
+public:
+    static constexpr bool borrows = false;
+    using result_type = result<std::uint64_t>;
+
+    seek_operation(descriptor fd, std::int64_t offset, unsigned whence) noexcept : basic_operation(CAIO_OP_SEEK, fd.get())
+    {
+        raw_.offset = static_cast<std::uint64_t>(offset);
+        raw_.sys_flags = whence;
+    }
+    const caio_op &prepare() noexcept { return raw_; }
+    result_type finish(std::int64_t value)
+    {
+        if (value < 0)
+            return error_of(value);
+        return static_cast<std::uint64_t>(value);
+    }
 };
 
 /* An operation with at most two paths, whose result is success or an error. */
@@ -189,6 +259,13 @@ public:
         raw_.mode = mode;
         return take();
     }
+    /* The directory of the second path. */
+    command into(descriptor directory) &&
+    {
+        raw_.flags |= CAIO_FLAG_DIR2;
+        raw_.offset = static_cast<std::uint64_t>(std::int64_t{directory.get()});
+        return take();
+    }
     const caio_op &prepare() noexcept
     {
         raw_.buf = paths_ > 0 ? first_.data() : nullptr;
@@ -200,6 +277,13 @@ public:
 private:
     std::string first_, second_;
     int paths_ = 0;
+};
+
+/* What open does beyond flags and a mode: struct open_how of openat2(2). */
+struct open_how {
+    std::uint64_t flags = 0;   /* O_* */
+    std::uint64_t mode = 0;    /* of a new file */
+    std::uint64_t resolve = 0; /* RESOLVE_* */
 };
 
 /* Opens a file. The result owns the descriptor; if no handler takes it, it is closed. */
@@ -214,9 +298,15 @@ public:
         raw_.sys_flags = static_cast<std::uint32_t>(flags);
         raw_.mode = mode;
     }
+    open_operation(descriptor directory, std::string path, const open_how &how) noexcept
+        : basic_operation(CAIO_OP_OPENAT2, directory.get()), path_(std::move(path)), how_(how)
+    {
+        raw_.len = sizeof how_;
+    }
     const caio_op &prepare() noexcept
     {
         raw_.buf = path_.data();
+        raw_.buf2 = raw_.opcode == CAIO_OP_OPENAT2 ? &how_ : nullptr;
         return raw_;
     }
     /* In a chain that closes the file itself, the result has no descriptor. */
@@ -230,6 +320,7 @@ public:
 
 private:
     std::string path_;
+    open_how how_;
     bool closed_ = false;
 };
 
@@ -251,38 +342,6 @@ public:
 private:
     file file_;
 };
-
-#if defined(__linux__)
-/* Gets the status of a file. */
-class stat_operation final : public detail::basic_operation<stat_operation> {
-public:
-    static constexpr bool borrows = false;
-    using result_type = result<struct ::statx>;
-
-    stat_operation(descriptor directory, std::string path, int flags, unsigned mask) noexcept
-        : basic_operation(CAIO_OP_STATX, directory.get()), path_(std::move(path))
-    {
-        raw_.sys_flags = static_cast<std::uint32_t>(flags);
-        raw_.mode = mask;
-    }
-    const caio_op &prepare() noexcept
-    {
-        raw_.buf = path_.data();
-        raw_.buf2 = &status_;
-        return raw_;
-    }
-    result_type finish(std::int64_t value) noexcept
-    {
-        if (value < 0)
-            return error_of(value);
-        return status_;
-    }
-
-private:
-    std::string path_;
-    struct ::statx status_ = {};
-};
-#endif
 
 /* Any operation of caio.h. The caller keeps its memory valid until it completes; `user_data` is ignored. */
 class raw_operation final : public detail::basic_operation<raw_operation> {
@@ -314,7 +373,7 @@ inline result<void> refuse(close_operation &, std::error_code error) { return er
 /* Several operations, each of which starts only after the one before it succeeded in full.
  * The result is a std::tuple with one result for each; those that did not start have ECANCELED. */
 template <class... Operations> struct chain {
-    explicit chain(Operations... operations) : operations(std::move(operations)...)
+    explicit chain(Operations... of) : operations(std::move(of)...)
     {
         mark_opens<sizeof...(Operations)>(false);
     }
@@ -396,37 +455,31 @@ inline open_operation open(std::string path, int flags, ::mode_t mode = 0666, de
 }
 /* Closes a file. */
 inline close_operation close(file open) noexcept { return close_operation(std::move(open)); }
-#if defined(__linux__)
-/* Gets the status of `path`; `flags` are AT_*, `mask` is STATX_*. See statx(2). */
-inline stat_operation stat(std::string path, int flags = 0, unsigned mask = 0x7ff, descriptor directory = AT_FDCWD) noexcept
+/* Opens `path` as openat2(2) does: caio::open(path, caio::open_how{O_RDONLY, 0, RESOLVE_BENEATH}, directory). */
+inline open_operation open(std::string path, const open_how &how, descriptor directory = AT_FDCWD) noexcept
 {
-    return stat_operation(directory, std::move(path), flags, mask);
+    return open_operation(directory, std::move(path), how);
 }
-#endif
-/* Renames a file; `flags` are RENAME_*. Both paths are relative to `directory`. See renameat2(2). */
-inline command rename(std::string from, std::string to, unsigned flags = 0, descriptor directory = AT_FDCWD)
+/* Copies at most `length` bytes between files. `to_offset` may be current_position. See copy_file_range(2). */
+inline copy_operation copy_range(descriptor from, std::uint64_t offset, descriptor to, std::uint64_t to_offset, std::uint64_t length)
 {
-    return command(CAIO_OP_RENAMEAT, directory).paths(std::move(from), std::move(to)).how(flags);
+    return copy_operation(CAIO_OP_COPY_RANGE, from, offset, to, length).to(to_offset);
 }
-/* Removes a file, or with AT_REMOVEDIR a directory. See unlinkat(2). */
-inline command unlink(std::string path, unsigned flags = 0, descriptor directory = AT_FDCWD)
+/* Sends at most `length` bytes of a file to a socket, a pipe or a file. See sendfile(2). */
+inline copy_operation sendfile(descriptor from, std::uint64_t offset, descriptor to, std::uint64_t length) noexcept
 {
-    return command(CAIO_OP_UNLINKAT, directory).path(std::move(path)).how(flags);
+    return copy_operation(CAIO_OP_SENDFILE, from, offset, to, length);
 }
-/* Creates a hard link. Both paths are relative to `directory`; `flags` are AT_*. See linkat(2). */
-inline command link(std::string from, std::string to, unsigned flags = 0, descriptor directory = AT_FDCWD)
+/* Moves at most `length` bytes; one of the two is a pipe, at current_position. `flags` are SPLICE_F_*. See splice(2). */
+inline copy_operation splice(descriptor from, std::uint64_t offset, descriptor to, std::uint64_t to_offset, std::uint64_t length,
+                             unsigned flags = 0)
 {
-    return command(CAIO_OP_LINKAT, directory).paths(std::move(from), std::move(to)).how(flags);
+    return copy_operation(CAIO_OP_SPLICE, from, offset, to, length).to(to_offset, flags);
 }
-/* Creates a symbolic link at `path` with the text `target`. See symlinkat(2). */
-inline command symlink(std::string target, std::string path, descriptor directory = AT_FDCWD)
+/* Moves the current position, or finds data or a hole; `whence` is SEEK_*. See lseek(2). */
+inline seek_operation seek(descriptor fd, std::int64_t offset, unsigned whence) noexcept
 {
-    return command(CAIO_OP_SYMLINKAT, directory).paths(std::move(target), std::move(path));
-}
-/* Changes the permissions of `path`. See fchmodat(2). */
-inline command chmod(std::string path, ::mode_t mode, unsigned flags = 0, descriptor directory = AT_FDCWD)
-{
-    return command(CAIO_OP_FCHMODAT, directory).path(std::move(path)).how(flags, mode);
+    return seek_operation(fd, offset, whence);
 }
 /* Syncs the file system that holds a file. See syncfs(2). */
 inline command syncfs(descriptor fd) noexcept { return command(CAIO_OP_SYNCFS, fd); }
@@ -437,11 +490,6 @@ inline command advise(descriptor fd, std::uint64_t offset, std::uint64_t length,
 }
 /* In a chain: closes the file that the chain opened, whatever became of the operations between. */
 inline command close_opened() noexcept { return command(CAIO_OP_CLOSE, opened); }
-/* Creates a directory. See mkdirat(2). */
-inline command mkdir(std::string path, ::mode_t mode = 0777, descriptor directory = AT_FDCWD)
-{
-    return command(CAIO_OP_MKDIRAT, directory).path(std::move(path)).how(0, mode);
-}
 /* An operation of caio.h without a builder of its own. */
 inline raw_operation raw(const caio_op &operation) noexcept { return raw_operation(operation); }
 

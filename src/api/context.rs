@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::backend::Backend;
 use super::block_on::block_on;
 use super::core::Core;
 use super::op::Op;
@@ -15,6 +14,7 @@ use super::open::OpenOptions;
 use super::ops;
 use super::owned::{Descriptor, IoBuf, IoBufMut, Metadata, borrowed};
 use super::request::{Requests, Submission};
+use crate::common::{Backend, Stats};
 use crate::context::Options;
 
 /// A context: the operations in flight, and a descriptor that is readable while completions are pending.
@@ -124,35 +124,6 @@ impl Builder {
         let fd = core.call(|engine| engine.events_fd())? as RawFd;
         Ok(Context { core, fd })
     }
-}
-
-/// Counters of a context since it was made, of [`Context::stats`].
-///
-/// # Examples
-/// ```
-/// let stats = caio::Context::new()?.stats()?;
-/// assert_eq!((stats.submitted, stats.in_flight), (0, 0));
-/// # std::io::Result::Ok(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Operations that are submitted and whose events are not taken, now.
-    pub in_flight: u32,
-    /// Operations that were accepted.
-    pub submitted: u64,
-    /// Operations that completed.
-    pub completed: u64,
-    /// Those that completed with `ECANCELED`.
-    pub cancelled: u64,
-    /// Those that completed inside submit, without blocking.
-    pub done_inline: u64,
-    /// Those that io_uring or kernel AIO completed.
-    pub done_native: u64,
-    /// Those that a worker thread completed.
-    pub done_worker: u64,
-    /// Operations that were retried on another path.
-    pub retried: u64,
 }
 
 impl Context {
@@ -365,18 +336,7 @@ impl Context {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn stats(&self) -> io::Result<Stats> {
-        let counters = self.core.call(|engine| engine.stats())?;
-        let crate::context::Counters {
-            inflight: in_flight,
-            submitted,
-            completed,
-            cancelled,
-            done_inline,
-            done_native,
-            done_worker,
-            retried,
-        } = counters;
-        Ok(Stats { in_flight, submitted, completed, cancelled, done_inline, done_native, done_worker, retried })
+        Ok(Stats::of(self.core.call(|engine| engine.stats())?))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::state::{Completes, Outcome};
 use super::table::{Id, Table};
 use super::turns::{Turn, Turns};
+use crate::common::{Probe, or_abort};
 use crate::completion::{Event, Sink};
 #[cfg(not(miri))]
 use crate::context::Context as Engine;
@@ -32,18 +33,18 @@ impl From<Errno> for io::Error {
     }
 }
 
-/// Aborts if the library panics, which is a bug. Unwinding could free memory that an operation uses.
-pub fn or_abort<T>(call: impl FnOnce() -> T) -> T {
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            std::process::abort();
-        }
+impl Probe {
+    /// The error that [`Builder::build`](crate::Builder::build) would return.
+    ///
+    /// # Examples
+    /// ```
+    /// if let Some(error) = caio::Backend::Linux.probe().error() {
+    ///     println!("{error}");
+    /// }
+    /// ```
+    pub fn error(&self) -> Option<io::Error> {
+        self.errno().map(io::Error::from)
     }
-    let bomb = Bomb;
-    let answer = call();
-    std::mem::forget(bomb);
-    answer
 }
 
 impl Core {

@@ -1,6 +1,5 @@
 //! The safe Rust API, on top of `context`. Only `owned` contains `unsafe`.
 
-mod backend;
 mod block_on;
 mod context;
 mod core;
@@ -19,9 +18,8 @@ mod table;
 mod tests;
 mod turns;
 
-pub use backend::{Backend, Probe};
-pub use context::{Builder, Context, Stats};
+pub use context::{Builder, Context};
 pub use op::Op;
 pub use open::OpenOptions;
-pub use owned::{CWD, Cwd, Descriptor, IoBuf, IoBufMut, Metadata, OPENED, Opened, Slice};
+pub use owned::{CWD, Cwd, Descriptor, FileSystem, FileTime, IoBuf, IoBufMut, Metadata, OPENED, Opened, Slice};
 pub use request::{Request, Requests};

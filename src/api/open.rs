@@ -19,6 +19,7 @@ pub struct OpenOptions {
     write: bool,
     flags: i32,
     mode: u32,
+    resolve: u64,
 }
 
 impl Default for OpenOptions {
@@ -52,7 +53,7 @@ impl OpenOptions {
     /// let options = caio::OpenOptions::new().read(true).clone();
     /// ```
     pub fn new() -> Self {
-        Self { read: false, write: false, flags: libc::O_CLOEXEC, mode: 0o666 }
+        Self { read: false, write: false, flags: libc::O_CLOEXEC, mode: 0o666, resolve: 0 }
     }
 
     /// Opens for reading.
@@ -110,6 +111,23 @@ impl OpenOptions {
         self
     }
 
+    /// How the path is resolved: `RESOLVE_*` of openat2(2), such as `RESOLVE_BENEATH` for a path from an untrusted source. It
+    /// needs Linux 5.6; elsewhere the open fails.
+    ///
+    /// # Examples
+    /// ```
+    /// const RESOLVE_BENEATH: u64 = 8;
+    /// # let ctx = caio::Context::new()?;
+    /// let folder = std::fs::File::open("/etc")?;
+    /// let outside = ctx.open(folder, "../bin", caio::OpenOptions::new().read(true).resolve(RESOLVE_BENEATH));
+    /// assert!(ctx.block_on(outside).is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn resolve(&mut self, resolve: u64) -> &mut Self {
+        self.resolve = resolve;
+        self
+    }
+
     fn set(&mut self, flags: i32, on: bool) -> &mut Self {
         self.flags = if on { self.flags | flags } else { self.flags & !flags };
         self
@@ -122,6 +140,10 @@ impl OpenOptions {
             (true, true) => libc::O_RDWR,
         };
         (self.flags | access) as u32
+    }
+
+    pub(super) fn resolution(&self) -> u64 {
+        self.resolve
     }
 
     /// 0 if it creates no file, as openat2(2) requires.

@@ -32,20 +32,18 @@ use std::path::Path;
 
 use super::open::OpenOptions;
 use super::owned::{
-    CWD, Close, Copying, Descriptor, Entries, Getting, IoBuf, IoBufMut, MASK, Metadata, OPENED, OnFd, OnFdSize, OnPath,
-    Open, PathCall, Reading, ReadingParts, Setting, Stat, Writing, WritingParts, name,
+    CWD, Close, Copying, Descriptor, Entries, FileSystem, FileTime, Getting, IoBuf, IoBufMut, MASK, Metadata, OPENED,
+    OnFd, OnFdSize, OnPath, Open, OpenForChain, PathCall, Reading, ReadingParts, Setting, SettingTimes, Stat, Statfs,
+    Writing, WritingParts, name,
 };
 use super::request::Request;
 use crate::context::IovecBuf;
 use crate::op::{CURRENT, Code, Op};
 
+pub use super::owned::raw;
+
 /// A buffer comes back with the number of bytes that were moved.
 type Transfer<B> = Request<(io::Result<usize>, B)>;
-
-/// A call on a path without flags and a mode.
-fn call(code: Code) -> PathCall {
-    PathCall { code, flags: 0, mode: 0 }
-}
 
 macro_rules! documented {
     ($(
@@ -131,18 +129,14 @@ documented! {
 
     /// Opens a file, with `O_CLOEXEC`. See openat(2).
     example "let file = File::from(ctx.block_on(ctx.submit(ops::open(caio::CWD, \"/etc/passwd\", caio::OpenOptions::new().read(true))))?);"
-    fn open<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, options: &OpenOptions) -> Request<io::Result<OwnedFd>> = {
-        let call = PathCall { code: Code::Openat, flags: options.flags(), mode: options.permissions() };
-        Request::new(Open(OnPath::new(dir, path.as_ref(), call)))
-    };
+    fn open<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, options: &OpenOptions) -> Request<io::Result<OwnedFd>> =
+        Request::new(Open(OpenForChain::new(dir, path.as_ref(), options)));
 
     /// Opens a file for the operations behind it in the chain, which use it as [`OPENED`](crate::OPENED), up to a
     /// [`close_opened`]. Elsewhere it fails with `EINVAL`. See openat(2).
     example "let request = ops::open_for_chain(caio::CWD, \"/etc/passwd\", caio::OpenOptions::new().read(true));"
-    fn open_for_chain<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, options: &OpenOptions) -> Request<io::Result<()>> = {
-        let call = PathCall { code: Code::Openat, flags: options.flags(), mode: options.permissions() };
-        Request::for_chain(OnPath::new(dir, path.as_ref(), call))
-    };
+    fn open_for_chain<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, options: &OpenOptions) -> Request<io::Result<()>> =
+        Request::for_chain(OpenForChain::new(dir, path.as_ref(), options));
 
     /// Closes the file that the nearest [`open_for_chain`] before it in the chain has opened. It runs whenever that succeeded,
     /// whatever became of the operations between.
@@ -155,10 +149,8 @@ documented! {
 
     /// Gets the status of a file. Set `AT_*` with [`Request::flags`]. See statx(2).
     example "assert!(ctx.block_on(ctx.submit(ops::stat(caio::CWD, \"/etc\")))?.is_dir());"
-    fn stat<F: Descriptor, P: AsRef<Path>>(dir: F, path: P) -> Request<io::Result<Metadata>> = {
-        let call = PathCall { code: Code::Statx, flags: 0, mode: MASK };
-        Request::new(Stat::new(OnPath::new(dir, path.as_ref(), call)))
-    };
+    fn stat<F: Descriptor, P: AsRef<Path>>(dir: F, path: P) -> Request<io::Result<Metadata>> =
+        Request::new(Stat::new(OnPath::new(dir, path.as_ref(), PathCall { mode: MASK, ..PathCall::of(Code::Statx) })));
 
     /// Gets the status of an open file. See statx(2).
     example "assert!(ctx.block_on(ctx.submit(ops::stat_fd(File::open(\"/etc\")?)))?.is_dir());"
@@ -169,37 +161,35 @@ documented! {
 
     /// Renames a file within a directory. Set `RENAME_*` with [`Request::flags`]. See renameat2(2).
     example "let request = ops::rename(caio::CWD, \"old\", \"new\");"
-    fn rename<F: Descriptor, P: AsRef<Path>, Q: AsRef<Path>>(dir: F, from: P, to: Q) -> Request<io::Result<()>> = {
-        let call = PathCall { code: Code::Renameat, flags: 0, mode: 0 };
-        Request::new(OnPath::new(dir, from.as_ref(), call).and(to.as_ref()))
-    };
+    fn rename<F: Descriptor, P: AsRef<Path>, Q: AsRef<Path>>(dir: F, from: P, to: Q) -> Request<io::Result<()>> =
+        Request::new(OnPath::new(dir, from.as_ref(), PathCall::of(Code::Renameat)).and(to.as_ref()));
 
     /// Removes a file. See unlinkat(2).
     example "let request = ops::unlink(caio::CWD, \"name\");"
     fn unlink<F: Descriptor, P: AsRef<Path>>(dir: F, path: P) -> Request<io::Result<()>> =
-        Request::new(OnPath::new(dir, path.as_ref(), PathCall { code: Code::Unlinkat, flags: 0, mode: 0 }));
+        Request::new(OnPath::new(dir, path.as_ref(), PathCall::of(Code::Unlinkat)));
 
     /// Removes an empty directory. See unlinkat(2).
     example "let request = ops::rmdir(caio::CWD, \"name\");"
     fn rmdir<F: Descriptor, P: AsRef<Path>>(dir: F, path: P) -> Request<io::Result<()>> = {
         let flags = libc::AT_REMOVEDIR as u32;
-        Request::new(OnPath::new(dir, path.as_ref(), PathCall { code: Code::Unlinkat, flags, mode: 0 }))
+        Request::new(OnPath::new(dir, path.as_ref(), PathCall { flags, ..PathCall::of(Code::Unlinkat) }))
     };
 
     /// Renames a file into another directory. Set `RENAME_*` with [`Request::flags`]. See renameat2(2).
     example "let request = ops::rename_between(caio::CWD, \"old\", File::open(\"/tmp\")?, \"new\");"
     fn rename_between<F: Descriptor, P: AsRef<Path>, G: Descriptor, Q: AsRef<Path>>(dir: F, from: P, to_dir: G, to: Q) -> Request<io::Result<()>> =
-        Request::new(OnPath::new(dir, from.as_ref(), call(Code::Renameat)).and(to.as_ref()).from(to_dir));
+        Request::new(OnPath::new(dir, from.as_ref(), PathCall::of(Code::Renameat)).and(to.as_ref()).from(to_dir));
 
     /// Makes `to` another name of the file `from`. Set `AT_*` with [`Request::flags`]. See linkat(2).
     example "let request = ops::link(caio::CWD, \"name\", caio::CWD, \"other name\");"
     fn link<F: Descriptor, P: AsRef<Path>, G: Descriptor, Q: AsRef<Path>>(dir: F, from: P, to_dir: G, to: Q) -> Request<io::Result<()>> =
-        Request::new(OnPath::new(dir, from.as_ref(), call(Code::Linkat)).and(to.as_ref()).from(to_dir));
+        Request::new(OnPath::new(dir, from.as_ref(), PathCall::of(Code::Linkat)).and(to.as_ref()).from(to_dir));
 
     /// Makes a symbolic link at `path` that says `target`. See symlinkat(2).
     example "let request = ops::symlink(\"target\", caio::CWD, \"link\");"
     fn symlink<P: AsRef<Path>, F: Descriptor, Q: AsRef<Path>>(target: P, dir: F, path: Q) -> Request<io::Result<()>> =
-        Request::new(OnPath::new(dir, target.as_ref(), call(Code::Symlinkat)).and(path.as_ref()));
+        Request::new(OnPath::new(dir, target.as_ref(), PathCall::of(Code::Symlinkat)).and(path.as_ref()));
 
     /// Reads what a symbolic link says. See readlinkat(2).
     example "let request = ops::read_link(caio::CWD, \"link\", Vec::with_capacity(4096));"
@@ -214,12 +204,31 @@ documented! {
     /// Sets the permissions of a file. Set `AT_*` with [`Request::flags`]. See fchmodat2(2).
     example "let request = ops::chmod(caio::CWD, \"name\", 0o644);"
     fn chmod<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, mode: u32) -> Request<io::Result<()>> =
-        Request::new(OnPath::new(dir, path.as_ref(), PathCall { mode, ..call(Code::Fchmodat) }));
+        Request::new(OnPath::new(dir, path.as_ref(), PathCall { mode, ..PathCall::of(Code::Fchmodat) }));
+
+    /// Sets the user and the group of a file; None leaves one as it is. Set `AT_*` with [`Request::flags`]. See fchownat(2).
+    example "let request = ops::chown(caio::CWD, \"name\", Some(1000), None);"
+    fn chown<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, user: Option<u32>, group: Option<u32>) -> Request<io::Result<()>> = {
+        const UNCHANGED: u32 = u32::MAX;
+        let (mode, len) = (user.unwrap_or(UNCHANGED), group.unwrap_or(UNCHANGED).into());
+        Request::new(OnPath::new(dir, path.as_ref(), PathCall { mode, len, ..PathCall::of(Code::Fchownat) }))
+    };
+
+    /// Sets the times of the last access and of the last change of a file. Set `AT_*` with [`Request::flags`]. See utimensat(2).
+    example "let request = ops::set_times(caio::CWD, \"name\", caio::FileTime::Unchanged, caio::FileTime::Now);"
+    fn set_times<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, accessed: FileTime, modified: FileTime) -> Request<io::Result<()>> =
+        Request::new(SettingTimes::new(OnPath::new(dir, path.as_ref(), PathCall::of(Code::Utimensat)), [accessed, modified]));
+
+    /// Creates a file, a FIFO, a socket or a device. `mode` is the type `S_IF*` and the permissions, `device` the number of a
+    /// device. See mknodat(2).
+    example "let request = ops::mknod(caio::CWD, \"fifo\", 0o010_600, 0);"
+    fn mknod<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, mode: u32, device: u64) -> Request<io::Result<()>> =
+        Request::new(OnPath::new(dir, path.as_ref(), PathCall { mode, offset: device, ..PathCall::of(Code::Mknodat) }));
 
     /// Checks the access to a file: `R_OK`, `W_OK`, `X_OK`, or 0 for its existence. See faccessat2(2).
     example "ctx.block_on(ctx.submit(ops::access(caio::CWD, \"/etc/passwd\", 0)))?;"
     fn access<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, mode: u32) -> Request<io::Result<()>> =
-        Request::new(OnPath::new(dir, path.as_ref(), PathCall { mode, ..call(Code::Faccessat) }));
+        Request::new(OnPath::new(dir, path.as_ref(), PathCall { mode, ..PathCall::of(Code::Faccessat) }));
 
     /// Gets an extended attribute. See fgetxattr(2).
     example "let request = ops::get_xattr(File::open(\"/etc/passwd\")?, \"user.name\", Vec::with_capacity(256));"
@@ -234,7 +243,7 @@ documented! {
     /// Removes an extended attribute. See fremovexattr(2).
     example "let request = ops::remove_xattr(File::open(\"/etc/passwd\")?, \"user.name\");"
     fn remove_xattr<F: Descriptor, N: AsRef<Path>>(fd: F, attribute: N) -> Request<io::Result<()>> =
-        Request::new(OnPath::new(fd, attribute.as_ref(), call(Code::Fremovexattr)));
+        Request::new(OnPath::new(fd, attribute.as_ref(), PathCall::of(Code::Fremovexattr)));
 
     /// Lists the extended attributes. See flistxattr(2).
     example "let request = ops::list_xattr(File::open(\"/etc/passwd\")?, Vec::with_capacity(4096));"
@@ -252,6 +261,14 @@ documented! {
     fn sendfile<F: Descriptor, T: Descriptor>(from: F, offset: u64, to: T, len: u64) -> Request<io::Result<u64>> =
         Request::new(Copying { code: Code::Sendfile, from, offset, to, to_offset: None, len });
 
+    /// Moves `len` bytes from `from` to `to`, one of which is a pipe. An offset is None for a pipe, and for the current position
+    /// of a file. Set `SPLICE_F_*` with [`Request::flags`]. See splice(2).
+    example "let (_read, write) = std::io::pipe()?;\nlet request = ops::splice(File::open(\"/etc/passwd\")?, Some(0), write, None, 100);"
+    fn splice<F: Descriptor, T: Descriptor>(from: F, offset: Option<u64>, to: T, to_offset: Option<u64>, len: u64) -> Request<io::Result<u64>> = {
+        let offset = offset.unwrap_or(CURRENT);
+        Request::new(Copying { code: Code::Splice, from, offset, to, to_offset: to_offset.map(Box::new), len })
+    };
+
     /// Moves the current position, or finds data or a hole. `whence` is `SEEK_*`. The output is the new position. See lseek(2).
     example "let request = ops::seek(File::open(\"/etc/passwd\")?, 0, 2);"
     fn seek<F: Descriptor>(fd: F, offset: i64, whence: u32) -> Request<io::Result<u64>> =
@@ -266,8 +283,12 @@ documented! {
     example "let request = ops::syncfs(File::open(\"/etc/passwd\")?);"
     fn syncfs<F: Descriptor>(fd: F) -> Request<io::Result<()>> = Request::new(OnFd { fd, op: Op::of(Code::Syncfs) });
 
+    /// Gets the status of the file system of a file. See fstatfs(2).
+    example "let status = ctx.block_on(ctx.submit(ops::statfs(File::open(\"/etc\")?)))?;\nprintln!(\"{} bytes left\", status.available_blocks() * status.block_size());"
+    fn statfs<F: Descriptor>(fd: F) -> Request<io::Result<FileSystem>> = Request::new(Statfs::new(fd));
+
     /// Creates a directory with these permissions. See mkdirat(2).
     example "let request = ops::mkdir(caio::CWD, \"name\", 0o755);"
     fn mkdir<F: Descriptor, P: AsRef<Path>>(dir: F, path: P, mode: u32) -> Request<io::Result<()>> =
-        Request::new(OnPath::new(dir, path.as_ref(), PathCall { code: Code::Mkdirat, flags: 0, mode }));
+        Request::new(OnPath::new(dir, path.as_ref(), PathCall { mode, ..PathCall::of(Code::Mkdirat) }));
 }

@@ -114,7 +114,7 @@ impl<O> Request<O> {
         self
     }
 
-    fn describe(&self) -> Result<op::Op> {
+    pub(super) fn describe(&self) -> Result<op::Op> {
         let Options { timeout, priority, full, flags } = self.options;
         let op = self.state.describe()?;
         let has = |field: u8| op.code.fields() & field != 0;

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CWD, Context, Op, Slice, ops};
+use super::{CWD, Context, FileTime, Op, OpenOptions, Request, Slice, ops};
+use crate::op::Code;
 
 /// A file for the real core. The simulated one has no files.
 struct Any(#[cfg(not(miri))] std::fs::File);
@@ -148,4 +149,55 @@ fn a_batch_gives_back_every_buffer() {
         sizes
     });
     assert_eq!(sizes, [8, 4, 2, 3]);
+}
+
+fn code<O>(request: Request<O>) -> Code {
+    request.describe().expect("well-formed").code
+}
+
+#[test]
+fn each_opcode_has_a_request() {
+    let any = file;
+    let buffer = || vec![0; 8];
+    let requests = [
+        code(ops::nop()),
+        code(ops::read_at(any(), buffer(), 0)),
+        code(ops::write_at(any(), buffer(), 0)),
+        code(ops::fsync(any())),
+        code(ops::fdatasync(any())),
+        code(ops::readv_at(any(), vec![buffer()], 0)),
+        code(ops::writev_at(any(), vec![buffer()], 0)),
+        code(ops::sync_range(any(), 0, 1)),
+        code(ops::allocate(any(), 0, 1)),
+        code(ops::truncate(any(), 0)),
+        code(ops::open(CWD, "name", &OpenOptions::new())),
+        code(ops::close_opened()),
+        code(ops::stat(CWD, "name")),
+        code(ops::rename(CWD, "old", "new")),
+        code(ops::unlink(CWD, "name")),
+        code(ops::mkdir(CWD, "name", 0o755)),
+        code(ops::read_link(CWD, "name", buffer())),
+        code(ops::symlink("target", CWD, "name")),
+        code(ops::link(CWD, "old", CWD, "new")),
+        code(ops::read_dir(any(), buffer())),
+        code(ops::copy_range(any(), 0, any(), None, 1)),
+        code(ops::sendfile(any(), 0, any(), 1)),
+        code(ops::splice(any(), None, any(), None, 1)),
+        code(ops::advise(any(), 0, 0, 0)),
+        code(ops::seek(any(), 0, 0)),
+        code(ops::chmod(CWD, "name", 0o644)),
+        code(ops::chown(CWD, "name", None, None)),
+        code(ops::set_times(CWD, "name", FileTime::Now, FileTime::Unchanged)),
+        code(ops::access(CWD, "name", 0)),
+        code(ops::get_xattr(any(), "user.name", buffer())),
+        code(ops::set_xattr(any(), "user.name", buffer())),
+        code(ops::list_xattr(any(), buffer())),
+        code(ops::remove_xattr(any(), "user.name")),
+        code(ops::open_for_chain(CWD, "name", OpenOptions::new().resolve(8))),
+        code(ops::syncfs(any())),
+        code(ops::mknod(CWD, "name", 0o600, 0)),
+        code(ops::statfs(any())),
+    ];
+    let all: Vec<Code> = (0..=u8::MAX).map_while(Code::from_number).collect();
+    assert_eq!(requests[..], all[..], "in the order of the numbers");
 }

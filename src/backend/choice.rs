@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Config, Kind, Native};
 use crate::error::{Errno, Result};
+use crate::log::Log;
 use crate::sys::config;
 use crate::sys::fd::AsRawFd;
 use crate::sys::pollable::Pollable;
@@ -33,18 +34,26 @@ pub struct Probe {
 }
 
 /// Opens the named backend, without falling back, or for AUTO the first of [`preferences`] that is available.
-pub fn choose(backend: u32, config: &Config) -> Result<Native> {
+pub fn choose(backend: u32, config: &Config, log: Log) -> Result<Native> {
+    let open = |kind: Kind| Native::open(kind, config).inspect_err(|errno| tell_unavailable(log, kind, *errno));
     if let Some(kind) = Kind::from_number(backend) {
-        return Native::open(kind, config);
+        return open(kind);
     }
     let mut last = Errno(libc::EINVAL);
-    for kind in preferences(&mut |_| ()) {
-        match Native::open(kind, config) {
+    for kind in preferences(&mut |remark| log.info(remark)) {
+        match open(kind) {
             Ok(native) => return Ok(native),
             Err(errno) => last = errno,
         }
     }
     Err(last)
+}
+
+#[cold]
+fn tell_unavailable(log: Log, kind: Kind, errno: Errno) {
+    if log.is_on() {
+        log.info(format_args!("{} is not available: {}", kind.name(), reason(kind, errno)));
+    }
 }
 
 /// Checks whether a backend is available now.

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int};
 
-use super::convert::{FLAGS, Ops, fields_set};
+use super::convert::{FLAGS, Ops, converted};
 use super::info::tell;
 use super::types::{CAIO_FD_OPENED, CAIO_FLAG_DIR2, CAIO_FLAG_FULL, CAIO_FLAG_LINK, caio_op};
 use crate::context::Source;
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn caio_op_check(ops: *const caio_op, count: u32, why: *mu
     if fault.is_some() { -libc::EINVAL } else { 0 }
 }
 
-fn fault_of(ops: &Ops) -> Option<String> {
+pub(super) fn fault_of(ops: &Ops) -> Option<String> {
     let (count, mut opens) = (ops.len(), false);
     (0..count).find_map(|index| {
         let op = ops.raw(index);
@@ -69,7 +69,6 @@ fn fault_of_one(op: &caio_op) -> Option<String> {
     let Some(code) = Code::from_number(op.opcode) else {
         return Some(format!("opcode: {} is unknown", op.opcode));
     };
-    let name = format!("{code:?}").to_uppercase();
     if op.flags & !FLAGS != 0 {
         return Some(format!("flags: the bits {:#x} are unknown", op.flags & !FLAGS));
     }
@@ -77,13 +76,13 @@ fn fault_of_one(op: &caio_op) -> Option<String> {
     if op.reserved_buf | op.reserved_buf2 != 0 {
         return Some("a reserved field must be 0".to_owned());
     }
-    let unused = fields_set(op) & !code.fields();
-    let unused = if op.flags & CAIO_FLAG_DIR2 != 0 { unused & !field::OFFSET } else { unused };
-    let (_, field) = FIELDS.into_iter().find(|(bit, _)| unused & bit != 0)?;
+    // SAFETY: the operation is not submitted.
+    let misused = unsafe { converted(op) }.ok()?.misused_fields();
+    let (_, field) = FIELDS.into_iter().find(|(bit, _)| misused & bit != 0)?;
     Some(match field {
-        "offset" if code.fields() & field::DIR2 != 0 => format!("offset: {name} uses it with DIR2 only"),
-        "FULL" | "DIR2" => format!("flags: {name} has no {field}"),
-        _ => format!("{field}: {name} does not use it, so it must be 0"),
+        "offset" if code.fields() & field::DIR2 != 0 => format!("offset: {code} uses it with DIR2 only"),
+        "FULL" | "DIR2" => format!("flags: {code} has no {field}"),
+        _ => format!("{field}: {code} does not use it, so it must be 0"),
     })
 }
 

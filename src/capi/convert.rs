@@ -3,12 +3,13 @@
 
 use std::ffi::c_int;
 
+use super::check::fault_of;
 use super::types::*;
 use crate::backend;
 use crate::completion::{Event, Sink};
-use crate::context::{Counters, Memory, Options, Source};
+use crate::context::{Counters, Memory, Options, Source, tell_refusal};
 use crate::error::{Errno, Result};
-use crate::op::{CURRENT, Code, OPENED, Op, Role, SimpleTransfer, field};
+use crate::op::{CURRENT, Code, OPENED, Op, Role, SimpleTransfer};
 
 const _: () = assert!(OPENED == CAIO_FD_OPENED);
 
@@ -57,14 +58,31 @@ pub(super) unsafe fn options(options: *const caio_options) -> Result<Options> {
         return Ok(Options { fastest_path: true, ..Options::default() });
     }
     // SAFETY: not NULL; the rest is the caller's promise.
-    let caio_options { size: _, backend, max_requests, threads, flags, reserved32, reserved } =
-        unsafe { copy_versioned(options) }?;
+    unsafe { known_options(options) }.map_err(|(errno, why)| {
+        tell_refusal(format_args!("caio_ctx_new fails: {errno}: {why}"));
+        errno
+    })
+}
+
+/// # Safety
+/// As of [`options`], and `options` is not NULL.
+unsafe fn known_options(options: *const caio_options) -> std::result::Result<Options, (Errno, &'static str)> {
+    // SAFETY: the caller's promise.
+    let copied = unsafe { copy_versioned(options) }.map_err(|errno| match errno {
+        EINVAL => (errno, "size is smaller than in this version"),
+        _ => (errno, "a byte behind the fields that this version knows is not 0"),
+    });
+    let caio_options { size: _, backend, max_requests, threads, flags, reserved32, reserved } = copied?;
     let known = CAIO_CTX_SINGLE_THREAD | CAIO_CTX_SQPOLL | CAIO_CTX_NO_INLINE | CAIO_CTX_FASTEST_PATH;
-    if !backend::exists(backend) || flags & !known != 0 || reserved32 != 0 || reserved != [0; 5] {
-        return Err(EINVAL);
-    }
-    if max_requests > i32::MAX as u32 {
-        return Err(EINVAL);
+    let fault = match () {
+        () if !backend::exists(backend) => Some("backend is unknown"),
+        () if flags & !known != 0 => Some("a bit of flags is unknown"),
+        () if reserved32 != 0 || reserved != [0; 5] => Some("a reserved field is not 0"),
+        () if max_requests > i32::MAX as u32 => Some("max_requests is larger than INT_MAX"),
+        () => None,
+    };
+    if let Some(why) = fault {
+        return Err((EINVAL, why));
     }
     Ok(Options {
         backend,
@@ -118,6 +136,10 @@ impl Source for Ops {
         unsafe { checked(&op) }
     }
 
+    fn fault(&self) -> Option<String> {
+        fault_of(self)
+    }
+
     #[inline(always)]
     fn simple(&self, index: u32) -> Option<SimpleTransfer> {
         assert!(index < self.count);
@@ -147,6 +169,17 @@ pub(super) const FLAGS: u8 = CAIO_FLAG_LINK | CAIO_FLAG_FULL | CAIO_FLAG_DIR2;
 /// The buffers of the operation are valid and unchanged until its event, or unmapped: then it fails with EFAULT.
 #[inline(always)]
 unsafe fn checked(op: &caio_op) -> Result<Op> {
+    // SAFETY: the caller's promise.
+    let op = unsafe { converted(op) }?;
+    if op.misused_fields() == 0 { Ok(op) } else { Err(EINVAL) }
+}
+
+/// The same for an operation that may set fields that it does not use.
+///
+/// # Safety
+/// As [`checked`].
+#[inline(always)]
+pub(super) unsafe fn converted(op: &caio_op) -> Result<Op> {
     let caio_op {
         user_data,
         opcode,
@@ -170,10 +203,7 @@ unsafe fn checked(op: &caio_op) -> Result<Op> {
         return Err(EINVAL);
     }
     let code = Code::from_number(opcode).ok_or(EINVAL)?;
-    let set = fields_set(op);
-    let directory = if flags & CAIO_FLAG_DIR2 != 0 { field::OFFSET } else { 0 };
-    let allowed = code.fields() | directory;
-    if set & !allowed != 0 || flags & !FLAGS != 0 {
+    if flags & !FLAGS != 0 {
         return Err(EINVAL);
     }
     Ok(Op {
@@ -195,26 +225,10 @@ unsafe fn checked(op: &caio_op) -> Result<Op> {
         buf2: unsafe { Memory::new(buf2) },
         direct: false,
         storage: false,
+        cached: false,
+        brief: false,
         role: Role::None,
     })
-}
-
-/// The fields and flags that are not zero, of those that only some opcodes use.
-#[inline(always)]
-pub(super) fn fields_set(op: &caio_op) -> u8 {
-    set(field::BUF, !op.buf.is_null())
-        | set(field::LEN, op.len != 0)
-        | set(field::OFFSET, op.offset != 0)
-        | set(field::SYS_FLAGS, op.sys_flags != 0)
-        | set(field::MODE, op.mode != 0)
-        | set(field::BUF2, !op.buf2.is_null())
-        | set(field::FULL, op.flags & CAIO_FLAG_FULL != 0)
-        | set(field::DIR2, op.flags & CAIO_FLAG_DIR2 != 0)
-}
-
-#[inline(always)]
-fn set(field: u8, is_set: bool) -> u8 {
-    if is_set { field } else { 0 }
 }
 
 /// The caller's array for events.

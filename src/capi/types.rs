@@ -404,3 +404,34 @@ pub struct caio_statx {
     /// The library writes 0.
     pub reserved: [u64; 14],
 }
+
+/// What FSTATFS tells about a file system, laid out as the struct statfs of Linux on 64-bit processors.
+#[cfg(windows)]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct caio_statfs {
+    /// The first four letters of its name as a number. For NTFS, this is the number that Linux has.
+    pub f_type: i64,
+    /// The size of a cluster in bytes.
+    pub f_bsize: i64,
+    /// The size of the file system in clusters.
+    pub f_blocks: u64,
+    /// Free clusters.
+    pub f_bfree: u64,
+    /// Free clusters that the user may have.
+    pub f_bavail: u64,
+    /// 0: there is no such limit.
+    pub f_files: u64,
+    /// 0.
+    pub f_ffree: u64,
+    /// The serial number of the volume, and 0.
+    pub f_fsid: [i32; 2],
+    /// The longest name, in UTF-16 units.
+    pub f_namelen: i64,
+    /// The size of a cluster in bytes.
+    pub f_frsize: i64,
+    /// ST_RDONLY (1), or 0.
+    pub f_flags: i64,
+    /// The library writes 0.
+    pub reserved: [i64; 4],
+}

@@ -2,10 +2,11 @@
 //! such a call, and a cancel interrupts it. Where io_uring is forbidden, the call is detached: it runs on a thread of
 //! its own, for which `caio_ctx_free` does not wait.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::report::Fallback;
 use super::state::{By, State, stopped_result};
 use super::waiting::{Tried, Waiting};
 use super::watches::Table;
@@ -13,7 +14,7 @@ use crate::error::{Errno, Result};
 use crate::exec::blocking::{Scratch, failed_result, remaining};
 use crate::exec::detached::DetachedCall;
 use crate::exec::nonblocking::Method;
-use crate::fork_list::{ForkList, Listed};
+use crate::fork_list::Listed;
 use crate::op::Op;
 use crate::slab::{Place, Token};
 use crate::sys::fd::{AsRawFd, RawFd};
@@ -83,15 +84,17 @@ impl Calls {
     }
 
     /// Opens the ring, if there is none, and returns its descriptor for the poller to watch.
-    pub fn open(&mut self, fds: &Arc<ForkList>) -> Option<RawFd> {
+    pub fn open(&mut self, shared: &Shared) -> Option<RawFd> {
         if self.ring.is_some() || self.forbidden {
             return None;
         }
-        match fds.hold(CallRing::open) {
+        match shared.fds.hold(CallRing::open) {
             Ok(ring) => Some(self.ring.insert(ring).as_raw_fd()),
             // A lack of descriptors or memory may be temporary, so the next call tries again.
             Err(errno) => {
                 self.forbidden = !matches!(errno.0, libc::EMFILE | libc::ENFILE | libc::ENOMEM);
+                let text = "the kernel cannot end calls that wait for streams, so that each of them has a thread";
+                shared.report.fell_back(Fallback::Calls, format_args!("{text}: {errno}"));
                 None
             }
         }
@@ -112,17 +115,21 @@ impl Calls {
         else {
             return Err(waiting);
         };
-        // RWF_HIPRI has no effect on streams, but a ring without IORING_SETUP_IOPOLL refuses it.
-        let rest = remaining(&waiting.op, waiting.moved, scratch)
-            .map(|rest| Transfer { flags: rest.flags & !flags::POLLED, ..rest });
-        let Ok(rest) =
-            rest.and_then(|rest| self.running.try_reserve(1).map(|()| rest).map_err(|_| Errno(libc::ENOMEM)))
-        else {
+        if self.running.try_reserve(1).is_err() {
             return Err(waiting);
+        }
+        let begun = match waiting.copy() {
+            Some(copy) => ring.begin_copy(waiting.token.0, &copy),
+            None => match remaining(&waiting.op, waiting.moved, scratch) {
+                // RWF_HIPRI has no effect on streams, but a ring without IORING_SETUP_IOPOLL refuses it.
+                Ok(rest) => ring.begin(waiting.token.0, &Transfer { flags: rest.flags & !flags::POLLED, ..rest }),
+                Err(_) => return Err(waiting),
+            },
         };
-        if ring.begin(waiting.token.0, &rest).is_err() {
-            // The entry is still in the ring and must never start, so the ring is not submitted again.
-            self.forbidden = true;
+        if let Err(errno) = begun {
+            // The entry is still in the ring and must never start, so the ring is not submitted again. A lack of memory or
+            // threads may be temporary.
+            self.forbidden = !matches!(errno.0, libc::ENOMEM | libc::EAGAIN);
             return Err(waiting);
         }
         self.running.insert(waiting.token.0, Call { waiting, stop: None, interrupt, tries });
@@ -181,6 +188,9 @@ impl Call {
             (After::Done(result), _) => Next::Result(token, result),
             (_, Some(errno)) => Next::Result(token, stopped_result(&op, waiting.moved, errno)),
             (After::Nothing, None) if interrupt.is_some() => Next::Call(waiting, tries + 1),
+            (After::Refused, None) if waiting.source.is_some() => {
+                Next::Result(token, failed_result(&op, waiting.moved, result.err().unwrap_or(Errno(libc::EIO))))
+            }
             (After::Refused, None) => Next::Detach(waiting),
             (After::Nothing | After::More, None) => {
                 waiting.method = Method::Unknown;

@@ -9,7 +9,7 @@ use crate::completion::{Event, Finished};
 use crate::error::{Errno, Result};
 use crate::fork_list::Entry;
 use crate::op::{Code, OPENED, Op, Role};
-use crate::slab::{NONE, Place};
+use crate::slab::{NONE, Place, Slot};
 use crate::sys::fs;
 
 /// A descriptor that a chain has opened.
@@ -17,8 +17,29 @@ pub struct ChainFile {
     /// The member of the chain that runs or starts next.
     at: u32,
     fd: i32,
+    traits: Traits,
     /// Its place in the list, if a CLOSE of the chain closes it. Otherwise the event of the open has that.
     entry: Option<Entry>,
+}
+
+/// What is known of a descriptor when a chain opens it.
+#[derive(Clone, Copy)]
+pub struct Traits {
+    /// A CLOSE of the chain closes it.
+    pub for_chain: bool,
+    /// It is of storage.
+    pub storage: bool,
+    /// It is of a local file system, and opened for reading: STATX and CLOSE do not wait.
+    pub brief: bool,
+    /// What the chain does with it is likely to be cached.
+    pub cached: bool,
+}
+
+impl Traits {
+    fn of(open: &Op) -> Self {
+        let Op { storage, brief, cached, .. } = *open;
+        Self { for_chain: open.role == Role::OpensForChain, storage, brief, cached }
+    }
 }
 
 /// Copies the chain that begins at `first` to `chain`. A single operation is a chain of one.
@@ -87,7 +108,7 @@ impl State {
         // An open before this one was for the caller.
         self.file_goes_on(index, NONE);
         let fd = result as i32;
-        match self.keep_file(index, fd, op.role == Role::OpensForChain) {
+        match self.keep_file(index, fd, Traits::of(&op)) {
             Ok(()) if op.role == Role::OpensForChain => finished(&op, 0),
             Ok(()) => {
                 let finished = self.done.finished(&op, result);
@@ -103,10 +124,11 @@ impl State {
         }
     }
 
-    pub fn keep_file(&mut self, at: u32, fd: i32, for_chain: bool) -> Result<()> {
+    /// Keeps a descriptor for the members behind its open, of which `at` is next.
+    pub fn keep_file(&mut self, at: u32, fd: i32, traits: Traits) -> Result<()> {
         self.chain_files.try_reserve(1).map_err(|_| Errno(libc::ENOMEM))?;
-        let entry = for_chain.then(|| self.done.fds().add(fd)).transpose()?;
-        self.chain_files.push(ChainFile { at, fd, entry });
+        let entry = traits.for_chain.then(|| self.done.fds().add(fd)).transpose()?;
+        self.chain_files.push(ChainFile { at, fd, traits, entry });
         Ok(())
     }
 
@@ -126,7 +148,14 @@ impl State {
     #[cold]
     pub fn use_file(&mut self, index: u32) {
         if let Some(file) = self.chain_files.iter().find(|file| file.at == index) {
-            self.slab[index].op.use_opened(file.fd);
+            let Slot { op, paths, .. } = &mut self.slab[index];
+            let Traits { storage, brief, cached, .. } = file.traits;
+            let first = op.fd == OPENED;
+            let tells = || op.code == Code::Statx && fs::may_mean_descriptor(op.sys_flags) && paths.starts_with(b"\0");
+            op.brief = brief && first && (op.role == Role::Closes || tells());
+            op.storage = storage && first && !op.at_current();
+            op.cached = cached;
+            op.use_opened(file.fd);
         }
     }
 

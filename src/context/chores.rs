@@ -1,6 +1,7 @@
 //! System calls that follow a change of the state, and that must not run under its lock: they may take long or wake a thread.
 
 use super::Shared;
+use super::report::Fallback;
 use super::state::State;
 use crate::backend::Flush;
 use crate::pool::Staffing;
@@ -51,11 +52,11 @@ impl State {
         self.chores_of_worker(false)
     }
 
-    /// If the sentinel or this worker (`will_watch`) checks again soon, this skips the signals for intermediate steps of a
+    /// If the sentinel or this worker (`checks_soon`) checks again soon, this skips the signals for intermediate steps of a
     /// chain.
-    pub fn chores_of_worker(&mut self, will_watch: bool) -> Chores {
+    pub fn chores_of_worker(&mut self, checks_soon: bool) -> Chores {
         let staffing = self.pool.staff();
-        let signal = if will_watch || self.pool.has_sentinel() {
+        let signal = if checks_soon || self.pool.has_sentinel() {
             self.done.request_urgent_signal()
         } else {
             self.done.request_signal()
@@ -130,8 +131,19 @@ impl Shared {
             }
             let mut state = self.state.lock();
             state.flushed(chores.flush);
+            let failed = !state.native.works();
             chores = state.chores(silent);
+            drop(state);
+            if failed {
+                self.tell_of_no_queue();
+            }
         }
+    }
+
+    #[cold]
+    fn tell_of_no_queue(&self) {
+        self.report
+            .fell_back(Fallback::Queue, format_args!("the kernel's queue failed: worker threads run all from now on"));
     }
 
     /// All but the flush.
@@ -147,7 +159,7 @@ impl Shared {
         }
         match chores.staffing {
             Staffing::Enough => {}
-            Staffing::Wake => self.work.notify_one(),
+            Staffing::Wake(count) => (0..count).for_each(|_| self.work.notify_one()),
             Staffing::Start => self.start_worker(),
             Staffing::CallSentinel => self.watch.notify_one(),
         }

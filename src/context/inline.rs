@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::error::{Errno, Result};
 use crate::exec::blocking::{self, Scratch};
-use crate::exec::cached;
+use crate::exec::cached::{self, Split};
 use crate::exec::nonblocking::{self, Attempt, Method};
-use crate::fd::Checks;
+use crate::fd::{Checks, OPEN_COST};
 use crate::op::{Code, OPENED, Op, Role, SimpleTransfer};
 use crate::route::{Probe, Route, Router};
 use crate::sys::cached::{Answer, Opened};
@@ -76,12 +76,10 @@ pub fn run_untried(router: &Router, op: &Op, linked: bool, checks: &mut Checks, 
 
 /// Opens a file, if the kernel has it in its caches. ENOENT is an answer too; None if a worker thread must open it.
 pub fn open(router: &Router, op: &Op, checks: &mut Checks, scratch: &mut Scratch) -> Option<Result<Opened>> {
-    /// What an open takes of the bytes that a submit may copy: as long as copying them.
-    const COST: u64 = 16 * 1024;
     const RETRY_AFTER: u32 = 16;
     let remembered = checks.remembered();
     // Relaxed: a late value costs one attempt.
-    if !router.finishes_inline() || remembered.opens_wait.load(Relaxed) || !checks.allows(COST) {
+    if !router.finishes_inline() || remembered.opens_wait.load(Relaxed) || !checks.allows(OPEN_COST) {
         return None;
     }
     if !remembered.opens.is_worth_a_try(RETRY_AFTER) {
@@ -91,7 +89,7 @@ pub fn open(router: &Router, op: &Op, checks: &mut Checks, scratch: &mut Scratch
     match blocking::open_cached(op, scratch)? {
         Answer::Opened(opened) => {
             remembered.opens.hit();
-            checks.budget -= COST;
+            checks.budget -= OPEN_COST;
             checks.opened(opened.fd, opened.file);
             Some(Ok(opened))
         }
@@ -107,16 +105,25 @@ pub fn open(router: &Router, op: &Op, checks: &mut Checks, scratch: &mut Scratch
     }
 }
 
+/// Makes a STATX of a file that this submit has opened, if its path is likely empty, as most are: then the check of the path
+/// would cost as much as the call. None if it fails, which costs no more than the check.
+pub fn tell_of_opened(op: &Op, opened: &Opened) -> Option<i64> {
+    let tells = op.code == Code::Statx && fs::may_mean_descriptor(op.sys_flags) && opened.file.size.is_some();
+    let call = || cached_open::statx(op.fd, op.buf, op.sys_flags, op.mode, op.buf2).ok();
+    tells.then(call).flatten().map(|value| value as i64)
+}
+
 /// Runs an operation on a file that this submit has opened. None if it may wait.
 pub fn run_on_opened(
     router: &Router,
     op: &Op,
     opened: &Opened,
+    is_empty: impl FnOnce(Memory) -> bool,
     checks: &mut Checks,
     scratch: &mut Scratch,
 ) -> Option<Step> {
     match op.code {
-        Code::Statx if fs::may_mean_descriptor(op.sys_flags) && cached_open::is_empty(op.buf) => {
+        Code::Statx if fs::may_mean_descriptor(op.sys_flags) && is_empty(op.buf) => {
             Some(Step::Done(blocking::run(op, 0, NO_PATH, scratch, || None)))
         }
         // Opened for reading, so that nothing is written back.
@@ -124,6 +131,21 @@ pub fn run_on_opened(
         Code::Read if op.sys_flags == 0 && !op.at_current() => Some(read_opened(router, op, opened, checks, scratch)),
         _ => None,
     }
+}
+
+/// Makes the system call of a STATX of a descriptor or of a CLOSE. None if it may wait.
+pub fn call(router: &Router, op: &Op, is_empty: impl FnOnce(Memory) -> bool, scratch: &mut Scratch) -> Option<i64> {
+    let at_once = router.finishes_inline()
+        && op.fd >= 0
+        && match op.code {
+            Code::Statx => {
+                fs::may_mean_descriptor(op.sys_flags) && cached_open::tells_at_once(op.fd) && is_empty(op.buf)
+            }
+            // A chain's own descriptor has records.
+            Code::Close => op.role != Role::Closes && cached_open::closes_at_once(op.fd),
+            _ => false,
+        };
+    at_once.then(|| blocking::run(op, 0, NO_PATH, scratch, || None))
 }
 
 fn read_opened(router: &Router, op: &Op, opened: &Opened, checks: &mut Checks, scratch: &mut Scratch) -> Step {
@@ -219,7 +241,8 @@ fn attempt(
 ) -> Option<Result<u64>> {
     let mut probe = probe;
     if probe == Probe::Unasked {
-        let answer = cached::read_cached_unasked(fd, buf, len, offset);
+        let tried = checks.tried.take().map(Some);
+        let answer = tried.unwrap_or_else(|| Split::of(buf, len).map(|split| split.read(fd, offset)));
         if answer.is_some_and(|answer| answer == Ok(len) || answer == Err(Errno(libc::EAGAIN))) {
             return answer;
         }

@@ -9,6 +9,8 @@ mod free;
 mod inline;
 mod native;
 mod poller;
+mod probes;
+mod report;
 mod state;
 mod submit;
 mod sync_group;
@@ -25,13 +27,12 @@ use std::sync::{Arc, Weak};
 
 use self::cancel::CancelTarget;
 use crate::backend::{self, Config};
-#[cfg(feature = "capi")]
-use crate::completion::Nowhere;
-use crate::completion::{Completions, Sink};
+use crate::completion::{Completions, Nowhere, Sink};
 use crate::error::{Errno, Result};
 use crate::exec::blocking;
 use crate::fd::Remembered;
 use crate::fork_list::ForkList;
+use crate::log::Log;
 use crate::notifier::Notifier;
 use crate::op::{Code, Op, SimpleTransfer};
 use crate::route::Router;
@@ -39,10 +40,13 @@ use crate::spin::EventCount;
 use crate::sync::{Condvar, Mutex, panic_point};
 use crate::sys::fd::RawFd;
 use crate::sys::{fork, thread};
+use report::Report;
 use state::State;
 use wake::Wake;
 
 pub use crate::sys::mem::Memory;
+/// An address and a length: struct iovec, on Windows `struct caio_iovec`.
+pub use crate::sys::rw::iovec as IoVec;
 /// The parts of `sys` that the Rust API needs, which not every system has.
 #[allow(unused_imports)]
 pub use crate::sys::{
@@ -52,6 +56,13 @@ pub use crate::sys::{
 /// The parts of `sys` that the C boundary needs.
 #[cfg(feature = "capi")]
 pub use crate::sys::{mem::boxed, text::errno_text, thread::keeping_errno};
+
+/// Tells of a call that fails before there is a context.
+#[cfg(feature = "capi")]
+#[cold]
+pub fn tell_refusal(text: std::fmt::Arguments) {
+    keeping_errno(|| Log::from_environment().debug(text));
+}
 
 /// The options of a new context.
 #[derive(Clone, Copy, Default)]
@@ -76,6 +87,10 @@ pub trait Source {
     fn get(&self, index: u32) -> Result<Op>;
     /// The operation, if it is well-formed and just a read or write at an offset. Most are.
     fn simple(&self, index: u32) -> Option<SimpleTransfer>;
+    /// Why an operation is malformed, if the source can tell.
+    fn fault(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Counters since the context was made.
@@ -95,6 +110,7 @@ pub struct Counters {
 pub struct Context {
     shared: Arc<Shared>,
     max_requests: u32,
+    workers: u32,
     kind: backend::Kind,
     /// The process that made it.
     process: u64,
@@ -122,6 +138,7 @@ struct Shared {
     remembered: Arc<Remembered>,
     wake: Wake,
     events_fd: RawFd,
+    report: Report,
     max_requests: u32,
     /// All descriptors that the context holds.
     fds: Arc<ForkList>,
@@ -131,6 +148,16 @@ const DEFAULT_REQUESTS: u32 = 512;
 
 impl Context {
     pub fn new(options: Options) -> Result<Self> {
+        let log = Log::from_environment();
+        let made = Self::logged(options, log);
+        match &made {
+            Ok(ctx) => ctx.shared.report.made(ctx.kind.name(), ctx.max_requests, ctx.workers),
+            Err(errno) => log.info(format_args!("no context is made: {errno}")),
+        }
+        made
+    }
+
+    fn logged(options: Options, log: Log) -> Result<Self> {
         let Options { backend, max_requests, threads, single_thread, sqpoll, no_inline, fastest_path } = options;
         let max_requests = if max_requests == 0 { DEFAULT_REQUESTS } else { max_requests };
         let workers = if threads == 0 { crate::pool::DEFAULT_WORKERS } else { threads };
@@ -139,7 +166,7 @@ impl Context {
         let wake = Wake::new()?;
         let (events_fd, notifier) = (done.fd(), done.notifier());
         let config = Config { max_requests, workers, single_thread, sqpoll, events_fd, reuse: true };
-        let native = backend::choose(backend, &config)?;
+        let native = backend::choose(backend, &config, log)?;
         let kind = native.kind();
         let ours = [notifier.descriptors(), wake.descriptors(), [native.fd(), None]];
         for fd in ours.into_iter().flatten().flatten() {
@@ -161,11 +188,12 @@ impl Context {
             poller_start: Mutex::new(()),
             wake,
             events_fd,
+            report: Report::new(log, events_fd),
             max_requests,
             fds,
         });
         let owner = single_thread.then(AtomicUsize::default);
-        Ok(Self { shared, max_requests, kind, process: fork::process(), owner })
+        Ok(Self { shared, max_requests, workers, kind, process: fork::process(), owner })
     }
 
     pub fn submit(&self, source: &impl Source) -> Result<u32> {
@@ -186,7 +214,11 @@ impl Context {
 
     pub fn wait(&self, sink: &mut impl Sink, min: u32, timeout_ns: i64) -> Result<u32> {
         self.enter()?;
-        self.shared.wait(sink, min, timeout_ns)
+        let answer = self.shared.wait(sink, min, timeout_ns);
+        if let Err(Errno(libc::EINVAL)) = answer {
+            self.shared.report.call_refused(Errno(libc::EINVAL));
+        }
+        answer
     }
 
     pub fn wake(&self) -> Result<u32> {
@@ -244,7 +276,6 @@ impl Context {
     }
 
     /// Frees a context as `caio_ctx_free` does.
-    #[cfg(feature = "capi")]
     pub fn free(self) {
         if !self.end(&mut Nowhere) {
             std::mem::forget(self);
@@ -268,8 +299,9 @@ impl Context {
 
     /// The checks of each call that SINGLE_THREAD restricts.
     fn enter(&self) -> Result<()> {
-        self.check_process()?;
-        self.owner.as_ref().map_or(Ok(()), Self::check_thread)
+        let checked = self.check_process();
+        let checked = checked.and_then(|()| self.owner.as_ref().map_or(Ok(()), Self::check_thread));
+        checked.inspect_err(|errno| self.shared.report.call_refused(*errno))
     }
 
     /// A function of its own, so that shared contexts do not ask for the thread.

@@ -1,5 +1,6 @@
 //! Submission of slots to the kernel's queue, and its completions.
 
+use super::probes::{self, Path};
 use super::state::{By, State, stopped_result};
 use crate::backend::{Flush, ShortReads};
 use crate::completion::{Event, Nowhere, Sink};
@@ -16,6 +17,7 @@ impl State {
         let token = self.slab.token(index).0;
         let slot = &mut self.slab[index];
         if self.native.push(token, &slot.op, slot.moved) {
+            probes::routed(self.done.fd(), &slot.op, Path::Native);
             slot.place = Place::Native;
             slot.held = slot.op.code.transfers() && self.remembered.in_flight.add(slot.op.fd, slot.op.code.reads(), 1);
         } else if self.native.takes(slot.op.code) {
@@ -64,12 +66,14 @@ impl State {
 
     /// Takes the outcome of a flush. Worker threads retry the operations that the kernel refused.
     pub fn flushed(&mut self, flush: Flush) {
-        let Self { native, slab, pool, counters, remembered, .. } = self;
+        let Self { native, slab, pool, counters, remembered, done, .. } = self;
         native.flushed(flush, |token| {
             if let Some(index) = slab.find(Token(token)) {
                 if std::mem::take(&mut slab[index].held) {
                     remembered.in_flight.remove(slab[index].op.fd, 1);
                 }
+                probes::retried(done.fd(), &slab[index].op, None);
+                probes::routed(done.fd(), &slab[index].op, Path::Worker);
                 slab[index].retried = true;
                 counters.retried += 1;
                 let class = slab[index].op.class();
@@ -116,7 +120,7 @@ impl State {
             any = true;
             let Some(index) = self.slab.find(Token(token)) else { continue };
             let slot = &mut self.slab[index];
-            if sink.room() == 0 || !slot.is_done_with(result) {
+            if sink.room() == 0 || !slot.is_done_with(result) || probes::are_on() {
                 self.native_done(index, result);
                 continue;
             }
@@ -159,7 +163,7 @@ impl State {
             }
             _ if !retried && worth_a_worker(errno) => {
                 slot.native_errno = errno.is_forbidden().then_some(errno);
-                self.retry_on_worker(index);
+                self.retry_on_worker(index, Some(errno));
             }
             _ => self.finish(index, blocking::failed_result(&op, moved, errno), By::Kernel),
         }
@@ -177,7 +181,7 @@ impl State {
         slot.moved = total;
         match slot.stop {
             Some(errno) => self.finish_stopped(index, errno),
-            None if op.code.vectored() || !self.rules.resumes => self.retry_on_worker(index),
+            None if op.code.vectored() || !self.rules.resumes => self.retry_on_worker(index, None),
             None => self.send_to_native(index),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::calls::{Calls, Next};
+use super::report::Fallback;
 use super::state::{By, State, stopped_result};
 use super::waiting::{Tried, Waiting};
 use super::watches::Watches;
@@ -16,6 +17,7 @@ use crate::op::Op;
 use crate::slab::{Place, Token};
 use crate::sync::Mutex;
 use crate::sys::fd::{AsRawFd, RawFd};
+use crate::sys::interruptible::COPIES;
 use crate::sys::mem::room;
 use crate::sys::pollable::Pollable;
 use crate::sys::readiness::{REPORTS_ONCE, Readiness, Ready};
@@ -45,7 +47,14 @@ impl Shared {
     /// Starts the poller if there is none; false if that fails.
     pub fn ensure_poller(&self) -> bool {
         let _one_at_a_time = self.poller_start.lock();
-        self.state.lock().poller.is_some() || self.start_poller().is_ok()
+        self.state.lock().poller.is_some()
+            || self.start_poller().inspect_err(|errno| self.tell_of_no_poller(*errno)).is_ok()
+    }
+
+    #[cold]
+    fn tell_of_no_poller(&self, errno: Errno) {
+        let text = "the poller cannot start, so a thread waits for each stream, and no timeout works";
+        self.report.fell_back(Fallback::Poller, format_args!("{text}: {errno}"));
     }
 
     fn start_poller(&self) -> Result<()> {
@@ -169,7 +178,7 @@ impl Poller {
         self.watches.settle(fd).ok();
         match errno.0 {
             // epoll does not support this kind of descriptor.
-            libc::EPERM if unwatched.resumes => self.results.resume(&self.shared, token),
+            libc::EPERM if unwatched.source.is_some() && !COPIES => self.results.resume(&self.shared, token),
             libc::EPERM => self.call(unwatched, 0),
             _ => {
                 let result = stopped_result(&unwatched.op, unwatched.moved, errno);
@@ -229,12 +238,17 @@ impl Poller {
 
     /// Starts a blocking call for an operation, in the ring if possible, after `tries` calls that moved nothing.
     fn call(&mut self, waiting: Waiting, tries: u32) {
-        if let Some(ring) = self.calls.open(&self.shared.fds) {
+        if let Some(ring) = self.calls.open(&self.shared) {
             // If this fails, the poller sees the ring's completions when another descriptor wakes it.
             self.watches.add_own(ring).ok();
         }
-        if let Err(waiting) = self.calls.begin(waiting, tries, &mut self.scratch) {
-            self.detach(waiting);
+        match self.calls.begin(waiting, tries, &mut self.scratch) {
+            Ok(()) => {}
+            Err(copy) if copy.source.is_some() => {
+                let result = stopped_result(&copy.op, copy.moved, NO_MEMORY);
+                self.results.add(&self.shared, copy.token, result);
+            }
+            Err(waiting) => self.detach(waiting),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::chain_file::ChainFile;
 use super::deadline::Deadlines;
 use super::poller::PollerHandle;
+use super::probes::{self, Path};
 use super::submit::Batch;
 use super::sync_group::Group;
 use super::sync_pace::SyncPace;
@@ -16,7 +17,7 @@ use crate::completion::{Completions, Finished, Sink};
 use crate::error::{Errno, Result};
 use crate::fd::Remembered;
 use crate::fork_list::{Entry, Listed};
-use crate::op::{Op, Role};
+use crate::op::{Code, Op, Role};
 use crate::pool::Pool;
 use crate::slab::{List, NONE, Place, Slab, Slot};
 use crate::spin::Spin;
@@ -64,6 +65,8 @@ pub struct State {
     /// Whether spinning for events helps.
     pub event_spin: Spin,
     pub worker_ids: u64,
+    /// The member of a chain that has just started.
+    pub next_in_chain: u32,
     pub remembered: Arc<Remembered>,
     /// The context is being freed.
     pub closing: bool,
@@ -117,6 +120,7 @@ impl State {
             idle_spin: Spin::default(),
             event_spin: Spin::default(),
             worker_ids: 0,
+            next_in_chain: NONE,
             remembered: remembered.clone(),
             closing: false,
             spare,
@@ -135,15 +139,15 @@ impl State {
         let op = &self.slab[index].op;
         let opened = !op.code.opens_fd() || finished.event.result >= 0;
         let goes_on = next != NONE && op.succeeded_in_full(finished.event.result) && !self.closing;
-        self.note_quietly(finished, by);
+        self.note_quietly(op.code, finished, by);
         self.slab.release(index);
-        let next = if goes_on {
-            self.pool.chain_goes_on();
-            next
-        } else {
+        let next = if goes_on { next } else { self.break_chain(next, CANCELED, opened) };
+        // Behind a short read or an error, the CLOSE is a step as any other.
+        if next == NONE {
             self.done.mark_urgent();
-            self.break_chain(next, CANCELED, opened)
-        };
+        } else {
+            self.pool.chain_goes_on();
+        }
         if role != Role::None {
             self.file_goes_on(index, next);
         }
@@ -155,11 +159,12 @@ impl State {
     /// Adds the event of an operation without a slot.
     pub fn note(&mut self, op: &Op, result: i64, by: By) {
         let finished = self.done.finished(op, result);
-        self.note_quietly(finished, by);
+        self.note_quietly(op.code, finished, by);
         self.done.mark_urgent();
     }
 
-    fn note_quietly(&mut self, finished: Finished, by: By) {
+    fn note_quietly(&mut self, code: Code, finished: Finished, by: By) {
+        probes::completed(self.done.fd(), code, &finished.event, by);
         self.counters.completed += 1;
         match by {
             _ if finished.event.result == CANCELED.as_result() => self.counters.cancelled += 1,
@@ -171,7 +176,7 @@ impl State {
     }
 
     /// The waiting member `first` and those after it never start. `opened`: except for the CLOSE of what was opened, or may
-    /// be, before `first`. Returns that member.
+    /// be, before `first`. Returns that member. The caller marks the signal as urgent.
     fn break_chain(&mut self, first: u32, errno: Errno, mut opened: bool) -> u32 {
         let (mut index, mut errno, mut close) = (first, errno, NONE);
         while index != NONE {
@@ -182,7 +187,8 @@ impl State {
             } else {
                 opened &= !op.code.opens_fd();
                 self.sync_came(index, &op);
-                self.note(&op, errno.as_result(), By::Worker);
+                let finished = self.done.finished(&op, errno.as_result());
+                self.note_quietly(op.code, finished, By::Worker);
                 self.slab.release(index);
             }
             (index, errno) = (next, CANCELED);
@@ -197,15 +203,18 @@ impl State {
             self.use_file(index);
         }
         self.begin_deadline(index);
+        probes::routed(self.done.fd(), &self.slab[index].op, Path::Worker);
         if !self.joins_sync(index) {
             let class = self.slab[index].op.class();
             self.pool.queue_first(&mut self.slab, index, class);
+            self.next_in_chain = index;
         }
         let op = self.slab[index].op;
         self.sync_came(index, &op);
     }
 
     pub fn send_to_worker(&mut self, index: u32) {
+        probes::routed(self.done.fd(), &self.slab[index].op, Path::Worker);
         if self.joins_sync(index) {
             return;
         }
@@ -213,14 +222,16 @@ impl State {
         self.pool.queue(&mut self.slab, index, class);
     }
 
-    /// Retries an operation on a worker.
-    pub fn retry_on_worker(&mut self, index: u32) {
+    /// Retries an operation on a worker, after the kernel's queue refused it with `errno`, or did a part of it.
+    pub fn retry_on_worker(&mut self, index: u32, errno: Option<Errno>) {
+        probes::retried(self.done.fd(), &self.slab[index].op, errno);
         self.slab[index].retried = true;
         self.counters.retried += 1;
         self.send_to_worker(index);
     }
 
     pub fn send_to_poller(&mut self, index: u32) {
+        probes::routed(self.done.fd(), &self.slab[index].op, Path::Stream);
         self.slab[index].place = Place::Inbox;
         self.inbox.push_back(&mut self.slab, index);
         self.poke = true;
@@ -266,12 +277,16 @@ impl State {
         }
         let again = slot.stop.is_some();
         let errno = *slot.stop.get_or_insert(errno);
+        if !again {
+            probes::cancelled(self.done.fd(), &slot.op, errno);
+        }
         match slot.place {
             // The thread that runs it was told, or checks later.
             Place::Free | Place::Running | Place::Detached | Place::Opening | Place::Stopping => {}
             Place::Waiting => {
                 let before = slot.before;
                 let close = self.break_chain(index, errno, true);
+                self.done.mark_urgent();
                 self.slab[before].next = close;
                 if close != NONE {
                     self.slab[close].before = before;

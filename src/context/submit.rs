@@ -1,27 +1,32 @@
 //! Submission: operations are checked, tried inline, and routed. A chain is accepted as a whole or not at all.
 
 mod chain;
+mod places;
+mod single;
+mod strings;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::chain::ChainFd;
+use self::single::Single;
+use self::strings::Strings;
 use super::chain_file::read_chain;
 use super::inline::{self, FastPath, Step, To};
+use super::probes::{self, Path};
 use super::state::{By, CANCELED, State};
 use super::{Shared, Source};
 use crate::completion::{Event, Nowhere, Sink};
 use crate::error::{Errno, Result};
 use crate::exec::blocking::Scratch;
 use crate::fd::{Checks, Remembered};
-use crate::op::{Op, SimpleTransfer};
+use crate::op::{Code, Op, SimpleTransfer};
 use crate::slab::{NONE, Place};
 use crate::sync::MutexGuard;
 use crate::sys::cached::Opened;
 use crate::sys::fork::KeepOut;
 use crate::sys::mem::{boxed, room};
-use crate::sys::{input, path};
 
 /// The scratch memory of one submit; kept by the context, so that nothing is allocated per operation.
 pub struct Batch {
@@ -36,7 +41,7 @@ pub struct Batch {
     /// Simple transfers for the kernel's queue.
     native: Vec<SimpleTransfer>,
     /// The NUL-terminated paths of the pending operations, each with the structure that it takes besides.
-    paths: Vec<u8>,
+    strings: Strings,
     /// How many events may go straight to the caller, as their operations complete inside submit.
     deliverable: u32,
     /// How many did.
@@ -70,7 +75,7 @@ impl Pending {
 
 impl Shared {
     pub fn submit(&self, source: &impl Source) -> Result<u32> {
-        self.submit_batch(source, &mut Nowhere, false).0
+        self.submit_batch(source, &mut Nowhere, false, None).0
     }
 
     /// The result of submit, and how many events were taken.
@@ -78,18 +83,38 @@ impl Shared {
         if source.count() == 0 {
             return (Ok(0), self.poll(sink));
         }
-        self.submit_batch(source, sink, true)
+        let mut tried = None;
+        // The fast paths have no probes.
+        if source.count() == 1 && sink.room() > 0 && !probes::are_on() {
+            match self.read_single(source, sink) {
+                Single::Done => return (Ok(1), 1),
+                Single::Answered(answer) => tried = Some(answer),
+                Single::Untried => {}
+            }
+        }
+        self.submit_batch(source, sink, true, tried)
     }
 
-    fn submit_batch(&self, source: &impl Source, sink: &mut impl Sink, polls: bool) -> (Result<u32>, u32) {
+    /// `tried`: the answer of an attempt at a cached read, if the operation is one.
+    fn submit_batch(
+        &self,
+        source: &impl Source,
+        sink: &mut impl Sink,
+        polls: bool,
+        tried: Option<Result<u64>>,
+    ) -> (Result<u32>, u32) {
         if source.count() == 0 {
             return (Ok(0), 0);
         }
         loop {
             let (mut batch, room) = match self.admit(source.count(), sink.room()) {
                 Ok(admitted) => admitted,
-                Err(errno) => return (Err(errno), if polls { self.poll(sink) } else { 0 }),
+                Err(errno) => {
+                    self.tell_refusal(source, errno);
+                    return (Err(errno), if polls { self.poll(sink) } else { 0 });
+                }
             };
+            batch.checks.tried = tried;
             let accepted = batch.fill(self, source, room, sink);
             let timed = batch.has_timeouts();
             if (timed || batch.has_streams()) && !self.ensure_poller() {
@@ -113,11 +138,18 @@ impl Shared {
             state.keep(batch.retired());
             let taken = self.finish_submit(state, sink, polls && !again, delivered);
             if !again {
+                accepted.inspect_err(|errno| self.tell_refusal(source, *errno)).ok();
                 return (accepted, delivered + taken);
             }
             // Another submit reserved places that it returns in a moment. The context is not full.
             std::thread::yield_now();
         }
+    }
+
+    #[cold]
+    fn tell_refusal(&self, source: &impl Source, errno: Errno) {
+        probes::refused(self.events_fd, source.count(), errno);
+        self.report.submit_refused(source, errno, self.max_requests);
     }
 
     /// Does the chores of what was published, and takes events if the caller asked for some, without a signal for those.
@@ -178,46 +210,9 @@ impl Shared {
             return Err(Errno(libc::ENOMEM));
         };
         batch.checks.next_submit(count);
+        batch.strings.forget();
         (batch.deliverable, batch.delivered, batch.reaped) = (deliverable, 0, reaped);
         Ok((batch, room))
-    }
-}
-
-impl State {
-    /// No event is pending, and no signal is due.
-    fn is_quiet(&mut self) -> bool {
-        self.done.is_empty() && !self.done.clear_is_due(1) && !self.native.has_completions()
-    }
-
-    /// Counts events that went straight to the caller.
-    fn note_delivered(&mut self, count: u32) {
-        self.counters.inflight -= count;
-        self.counters.completed += u64::from(count);
-        self.counters.done_inline += u64::from(count);
-    }
-
-    /// Of `room` reserved places, keeps `accepted` and returns the rest.
-    fn settle_places(&mut self, room: u32, accepted: u32) {
-        self.set_aside -= room;
-        self.counters.inflight -= room - accepted;
-        self.counters.submitted += u64::from(accepted);
-    }
-
-    /// Keeps scratch memory for a later submit.
-    fn keep(&mut self, batch: Box<Batch>) {
-        if self.spare.try_reserve(1).is_ok() {
-            self.spare.push(batch);
-        }
-    }
-
-    /// Makes room for the deadlines of all operations and of `new` more.
-    fn make_room_for_deadlines(&mut self, new: usize) -> Result<()> {
-        self.deadlines.make_room(self.slab.used() as usize + new)
-    }
-
-    /// How many places accepted operations take.
-    fn firmly_held(&self) -> u64 {
-        u64::from(self.counters.inflight - self.set_aside)
     }
 }
 
@@ -232,7 +227,7 @@ impl Batch {
             finished: Vec::new(),
             pending: Vec::new(),
             native: Vec::new(),
-            paths: room(EARLY_BYTES)?,
+            strings: Strings::new(EARLY_BYTES)?,
             deliverable: 0,
             delivered: 0,
             reaped: false,
@@ -259,7 +254,10 @@ impl Batch {
         let mut accepted = 0;
         self.chain.clear();
         while accepted < source.count() {
-            let (simple, next) = self.take_simple(shared, source, accepted..room, sink);
+            let (simple, next) = match probes::are_on() {
+                true => (0, FastPath::Undecided),
+                false => self.take_simple(shared, source, accepted..room, sink),
+            };
             accepted += simple;
             if accepted == source.count() {
                 break;
@@ -327,6 +325,7 @@ impl Batch {
     /// Out of line, so that the fast path keeps its values in registers.
     #[inline(never)]
     fn run_single(&mut self, shared: &Shared, op: Op, so_far: FastPath, sink: &mut impl Sink) {
+        probes::accepted(shared.events_fd, &op);
         let Self { checks, scratch, .. } = &mut *self;
         let (step, paths, refused) = match so_far {
             FastPath::Answered(answer) => {
@@ -344,7 +343,7 @@ impl Batch {
     /// The event goes straight to the caller, if its array has room.
     #[inline(always)]
     fn deliver(&mut self, op: Op, result: i64, sink: &mut impl Sink) {
-        if self.delivered < self.deliverable && result != CANCELED.as_result() {
+        if self.delivered < self.deliverable && result != CANCELED.as_result() && !probes::are_on() {
             sink.put(Event { user_data: op.user_data, result });
             self.delivered += 1;
         } else {
@@ -359,6 +358,11 @@ impl Batch {
         {
             return (Step::Done(result), 0..0, None);
         }
+        if matches!(op.code, Code::Statx | Code::Close)
+            && let Some(result) = self.call(shared, op)
+        {
+            return (Step::Done(result), 0..0, None);
+        }
         let (paths, refused) = self.copy_paths(op);
         let step = match refused {
             Some(errno) if shared.router.finishes_inline() => Step::Done(errno.as_result()),
@@ -369,6 +373,9 @@ impl Batch {
     }
 
     fn pend(&mut self, mut pending: Pending) {
+        if pending.op.code.opens_fd() {
+            pending.op.cached = self.checks.is_used_up();
+        }
         if matches!(pending.to, To::Worker | To::Chain) && !pending.op.uses_opened() {
             self.checks.mark(&mut pending.op);
         }
@@ -377,16 +384,7 @@ impl Batch {
 
     #[inline(always)]
     fn copy_paths(&mut self, op: &Op) -> (Range<usize>, Option<Errno>) {
-        if op.code.has_input() { self.copy_them(op) } else { (0..0, None) }
-    }
-
-    #[cold]
-    fn copy_them(&mut self, op: &Op) -> (Range<usize>, Option<Errno>) {
-        let start = self.paths.len();
-        let paths = [op.buf, op.buf2].into_iter().take(op.code.paths().into());
-        let copied = paths.into_iter().try_for_each(|from| path::copy_path(from, &mut self.paths));
-        let copied = copied.and_then(|()| input::copy(op.code.input(), op.buf2, op.len, &mut self.paths));
-        (start..self.paths.len(), copied.err())
+        if op.code.has_input() { self.strings.copy(op) } else { (0..0, None) }
     }
 
     /// All operations completed, and the caller has their events.
@@ -427,6 +425,7 @@ impl Batch {
     fn publish(&mut self, state: &mut State) -> u32 {
         state.note_delivered(self.delivered);
         for (op, result) in self.finished.drain(..) {
+            probes::routed(state.done.fd(), &op, Path::Submit);
             state.note(&op, result, By::Submit);
         }
         state.send_simple(&self.native);
@@ -442,7 +441,7 @@ impl Batch {
             slot.moved = moved;
             slot.refused = refused;
             match slot.paths.try_reserve(paths.len()) {
-                Ok(()) => slot.paths.extend_from_slice(&self.paths[paths]),
+                Ok(()) => slot.paths.extend_from_slice(self.strings.get(paths)),
                 Err(_) => slot.refused = Some(Errno(libc::ENOMEM)),
             }
             match to {
@@ -473,8 +472,7 @@ impl Batch {
         self.native.shrink_to(KEPT);
         self.room = self.room.min(KEPT as u32);
         self.chain.shrink_to(KEPT);
-        self.paths.clear();
-        self.paths.shrink_to(KEPT_BYTES);
+        self.strings.retire(KEPT_BYTES);
         self
     }
 }

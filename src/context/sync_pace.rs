@@ -85,9 +85,18 @@ impl SyncPace {
             let new = since.as_nanos() as u64 / u64::from(served);
             *cost = if *cost == 0 { new } else { (*cost * 7 + new) / 8 };
         }
-        if self.left == 0 {
+        if self.left == 0 || self.is_much_worse() {
             self.choose();
         }
+    }
+
+    /// A trial that costs this much has shown enough: it delays every operation.
+    fn is_much_worse(&self) -> bool {
+        const FEW: u32 = 2;
+        const MUCH: u64 = 2;
+        let other = if self.mode == Mode::Together { Mode::AtOnce } else { Mode::Together };
+        let [here, there] = [self.mode, other].map(|mode| self.costs[mode as usize]);
+        self.trying && self.left <= TRIAL - FEW && there > 0 && here > there * MUCH
     }
 
     fn choose(&mut self) {
@@ -133,6 +142,22 @@ mod tests {
     fn the_cheaper_mode_wins() {
         assert!(run(|together| if together { 10 } else { 15 }) > 80);
         assert!(run(|together| if together { 15 } else { 10 }) < 20);
+    }
+
+    #[test]
+    fn a_mode_that_costs_much_more_is_tried_for_a_few_syncs() {
+        let tried = |factor: u64| {
+            let (mut pace, mut now) = (SyncPace::default(), Instant::now());
+            let syncs = (0..30).filter(|_| {
+                let took = Duration::from_nanos(if pace.together() { 800 } else { 800 * factor });
+                now += took;
+                pace.ended(8, took, now);
+                !pace.together()
+            });
+            syncs.count() as u32
+        };
+        assert_eq!(tried(3), SETTLING + 2);
+        assert_eq!(tried(1), SETTLING + TRIAL);
     }
 
     #[test]

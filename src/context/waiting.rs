@@ -6,6 +6,8 @@ use crate::exec::copying;
 use crate::exec::nonblocking::{self, Attempt, Method};
 use crate::op::{CURRENT, Code, Op};
 use crate::slab::Token;
+use crate::sys::fd::RawFd;
+use crate::sys::ranges::Copy;
 use crate::sys::rw;
 
 pub struct Waiting {
@@ -13,8 +15,8 @@ pub struct Waiting {
     pub op: Op,
     pub moved: u64,
     pub method: Method,
-    /// A copy: a worker thread goes on once the descriptor is ready.
-    pub resumes: bool,
+    /// Of a copy: the descriptor and the offset that it reads. A worker thread goes on once the other one is ready.
+    pub source: Option<(RawFd, u64)>,
 }
 
 /// The outcome of an attempt.
@@ -30,17 +32,24 @@ pub enum Tried {
 impl Waiting {
     /// After `moved` bytes.
     pub fn new(token: Token, op: Op, moved: u64) -> Self {
-        let resumes = op.code.copies();
-        let op = if resumes { wait_for_copy(&op) } else { op };
-        Self { token, op, moved, method: Method::Unknown, resumes }
+        let source = op.code.copies().then_some((op.fd, op.offset));
+        let op = if source.is_some() { wait_for_copy(&op) } else { op };
+        Self { token, op, moved, method: Method::Unknown, source }
     }
 
     pub fn reads(&self) -> bool {
         self.op.code.reads()
     }
 
+    /// What is left of a copy to a stream.
+    pub fn copy(&self) -> Option<Copy> {
+        let (from, offset) = self.source?;
+        let whole = Copy { from, offset, to: self.op.fd, to_offset: None, len: self.op.len };
+        Some(whole.after(self.moved))
+    }
+
     pub fn attempt(&mut self, scratch: &mut Scratch) -> Tried {
-        if self.resumes {
+        if self.source.is_some() {
             return if self.is_ready() { Tried::Resume } else { Tried::NotReady };
         }
         match nonblocking::attempt(&self.op, self.moved, scratch, &mut self.method) {
@@ -66,7 +75,7 @@ impl Waiting {
                 tried => return tried,
             }
         }
-        if self.resumes { Tried::Resume } else { Tried::Call }
+        if self.source.is_some() { Tried::Resume } else { Tried::Call }
     }
 
     fn is_ready(&self) -> bool {

@@ -1,22 +1,26 @@
 //! Worker threads: each takes operations, runs their plain system calls without the lock, and records the results.
 
-use std::sync::{Arc, Weak};
+mod detached;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::detached::{DetachedTask, Returned};
 use super::Shared;
-use super::state::{By, CANCELED, State, stopped_result};
+use super::probes;
+use super::report::Fallback;
+use super::state::{By, State, stopped_result};
 use super::sync_group::PATIENCE;
 use crate::error::{Errno, Result};
 use crate::exec::blocking::{self, Scratch};
 use crate::exec::copying::{self, Copied};
 use crate::exec::nonblocking;
-use crate::fork_list::{Entry, Listed};
+use crate::fork_list::Entry;
 use crate::op::{Code, Op, Role};
-use crate::slab::{Class, Place, Token};
+use crate::slab::{Class, NONE, Place, Token};
 use crate::sync::MutexGuard;
-use crate::sys::fd::{AsRawFd, OwnedFd};
+use crate::sys::fd::RawFd;
 use crate::sys::file_kind::{self, FileKind};
-use crate::sys::fork::{self, KeepOut};
 use crate::sys::{fs, rw, thread};
 
 /// A worker thread that has no work for this long exits.
@@ -56,10 +60,11 @@ impl Shared {
                     worker.handle = Some(handle);
                 }
             }
-            Err(_) => {
+            Err(errno) => {
                 state.pool.not_started();
                 state.remove_worker(id);
                 drop(state);
+                self.report.fell_back(Fallback::Worker, format_args!("a worker thread cannot start: {errno}"));
                 self.close_without_workers();
                 self.with_worker(State::fail_without_workers);
             }
@@ -78,9 +83,18 @@ impl Shared {
             if std::mem::take(&mut looks_again) {
                 state.pool.looks();
             }
+            state.next_in_chain = NONE;
             if let Some((task, outcome)) = done.take() {
-                state.settle(task, outcome, now);
+                let leftover = state.settle(id, task, outcome, now);
                 self.finished.advance();
+                if let Some(leftover) = leftover {
+                    drop(state);
+                    match leftover {
+                        Leftover::Unwanted(fd) => drop(fs::close(fd)),
+                        Leftover::Refused(code, errno) => self.report.opcode_refused(code, errno),
+                    }
+                    state = self.state.lock();
+                }
             }
             let next = if state.pool.overstaffed() { None } else { state.take_task(now) };
             let leaves = next.is_none() && (state.closing || timed_out || state.pool.overstaffed());
@@ -91,8 +105,10 @@ impl Shared {
             if looks_again {
                 state.pool.looks_soon();
             }
+            // It signals the descriptor in a moment, for these events too.
+            let is_brief = next.as_ref().is_some_and(|task| task.op.brief);
             let will_watch = looks_again && state.pool.takes_sentinel();
-            let chores = state.chores_of_worker(will_watch);
+            let chores = state.chores_of_worker(will_watch || is_brief);
             if looks_again && chores.is_nothing() {
                 state.pool.looks();
                 looks_again = false;
@@ -208,153 +224,44 @@ enum Outcome {
     Stream(u64),
     /// A thread of its own has taken it.
     Detached,
+    /// A call that `caio_ctx_free` did not wait for has returned.
+    Returned(Returned),
+}
+
+/// What is left to do for a task, without the lock.
+enum Leftover {
+    /// No caller gets this new descriptor.
+    Unwanted(RawFd),
+    /// The kernel's queue alone refused the opcode.
+    Refused(Code, Errno),
 }
 
 /// The body of a worker thread.
 fn work(mut shared: Arc<Shared>, id: u64) {
     let mut scratch = Scratch::default();
     let mut done = None;
+    let thread = thread::system_id();
     shared.state.lock().pool.started();
     while let Some(task) = shared.next_task(id, done.take()) {
         let detached = match task.op.code {
             _ if task.refused.is_some() => false,
             code if code.opens_fd() => true,
             // close(2) may linger on a socket and drain a terminal. On a file, it waits for a disk at most.
-            Code::Close => file_kind::of(task.op.fd) != FileKind::Storage,
+            Code::Close => !task.op.storage && file_kind::of(task.op.fd) != FileKind::Storage,
             _ => false,
         };
         if detached {
-            match DetachedTask::new(shared, id, task).run() {
-                Some(context) => shared = context,
+            match DetachedTask::new(shared, id, thread, task).run() {
+                Some((context, task, returned)) => {
+                    shared = context;
+                    done = Some((task, Outcome::Returned(returned)));
+                }
                 None => return,
             }
         } else {
             let outcome = shared.run_task(&task, &mut scratch);
             done = Some((task, outcome));
         }
-    }
-}
-
-/// A task whose system call may wait for ever, such as openat(2) of a FIFO without a writer. During the call, the
-/// thread holds no reference to the context, nor to the caller's memory.
-struct DetachedTask {
-    context: Weak<Shared>,
-    /// The context, until the thread is detached.
-    attached: Option<Arc<Shared>>,
-    id: u64,
-    task: Task,
-    /// The pool may run another thread in place of this one.
-    lent: bool,
-    /// From an open that does not block until its descriptor is in the list.
-    unlisted: Option<KeepOut>,
-}
-
-impl DetachedTask {
-    fn new(shared: Arc<Shared>, id: u64, task: Task) -> Self {
-        Self { context: Arc::downgrade(&shared), attached: Some(shared), id, task, lent: false, unlisted: None }
-    }
-
-    /// Makes the call, and returns the context; None if it was freed during the call.
-    fn run(mut self) -> Option<Arc<Shared>> {
-        let result = if self.task.op.code.opens_fd() { self.open() } else { self.close() };
-        self.attach(result)
-    }
-
-    fn close(&mut self) -> Result<u64> {
-        self.lend();
-        let file = self.task.chain_file.zip(self.attached.clone());
-        let _kept_out = file.map(|(entry, shared)| shared.fds.take_out(entry));
-        self.detach(Place::Detached)?;
-        fs::close(self.task.op.fd)
-    }
-
-    fn open(&mut self) -> Result<u64> {
-        let paths = std::mem::take(&mut self.task.paths);
-        let opened = self.open_path(&paths);
-        self.task.paths = paths;
-        opened
-    }
-
-    fn open_path(&mut self, paths: &[u8]) -> Result<u64> {
-        let op = self.task.op;
-        // openat2(2) may take the directory as the root.
-        let is_absolute = op.code == Code::Openat && blocking::first_path(paths).to_bytes().starts_with(b"/");
-        let on_directory = op.fd != fs::AT_FDCWD && !is_absolute;
-        // `open_may_block` uses the caller's directory descriptor, so that `caio_ctx_free` must wait for it.
-        if !on_directory {
-            self.detach(Place::Opening)?;
-        }
-        let may_block = blocking::open_may_block(&op, paths);
-        if may_block {
-            self.lend();
-            if let Ok(copy) = if on_directory { self.copy_of_directory().map(Some) } else { Ok(None) } {
-                let dir = copy.as_ref().map_or(op.fd, |copy| copy.as_raw_fd());
-                self.detach(Place::OpeningBlocked)?;
-                match blocking::open(&op, dir, paths) {
-                    // The copy may have taken the last free number: retries with the caller's descriptor.
-                    Err(Errno(libc::EMFILE | libc::ENFILE)) if copy.is_some() => {}
-                    answer => return answer,
-                }
-            }
-        }
-        if on_directory {
-            self.detach(Place::Detached)?;
-        }
-        if !may_block {
-            self.unlisted = Some(fork::keep_out());
-        }
-        blocking::open(&op, op.fd, paths)
-    }
-
-    /// A copy for an open that waits: after a cancel, the caller may close its own descriptor.
-    fn copy_of_directory(&self) -> Result<Listed<OwnedFd>> {
-        self.context.upgrade().ok_or(CANCELED)?.fds.hold(|| fs::open_for_paths(self.task.op.fd))
-    }
-
-    /// From here on, `caio_ctx_free` does not wait for the thread. ECANCELED if the operation has completed instead,
-    /// because it was stopped.
-    fn detach(&mut self, place: Place) -> Result<()> {
-        const CANCELED_BEFORE: Result<()> = Err(CANCELED);
-        let (id, token) = (self.id, self.task.token);
-        let Some(shared) = self.attached.take().or_else(|| self.context.upgrade()) else { return CANCELED_BEFORE };
-        if shared.with_worker(|state| state.detach_worker(id, token, place)) { Ok(()) } else { CANCELED_BEFORE }
-    }
-
-    /// Lets the pool start another worker thread in place of this one.
-    fn lend(&mut self) {
-        if let Some(shared) = self.attached.clone().or_else(|| self.context.upgrade()) {
-            shared.with_worker(|state| state.pool.lend());
-            self.lent = true;
-        }
-    }
-
-    /// After the call: completes the operation if it has not, and makes the thread one of the pool again.
-    fn attach(self, answer: Result<u64>) -> Option<Arc<Shared>> {
-        let Self { attached, context, id, mut task, lent, unlisted: _unlisted } = self;
-        let opened = answer.ok().filter(|_| task.op.code.opens_fd());
-        let result = answer.map_or_else(Errno::as_result, |value| value as i64);
-        let shared = attached.or_else(|| context.upgrade());
-        let taken = shared.as_ref().is_some_and(|shared| {
-            shared.with_worker(|state| {
-                if lent {
-                    state.pool.unlend();
-                }
-                if let Some(worker) = state.worker(id) {
-                    worker.detached = false;
-                }
-                let index = state.give_back(&mut task).filter(|index| !state.closing || state.waits_for(*index));
-                if let Some(index) = index {
-                    state.finish(index, result, By::Worker);
-                }
-                index.is_some()
-            })
-        });
-        if let Some(fd) = opened.filter(|_| !taken) {
-            // The operation has completed with another result, or its context was freed: no caller knows this
-            // descriptor.
-            fs::close(fd as i32).ok();
-        }
-        shared
     }
 }
 
@@ -376,13 +283,16 @@ impl State {
         self.workers.retain(|worker| worker.id != id);
     }
 
+    /// The next member of the chain whose last member this thread ran, or else another operation.
     fn take_task(&mut self, now: Instant) -> Option<Task> {
-        let index = self.pool.take(&mut self.slab)?;
+        let next = std::mem::replace(&mut self.next_in_chain, NONE);
+        let index = self.pool.take_this(&mut self.slab, next).or_else(|| self.pool.take(&mut self.slab))?;
         self.sync_starts(index);
         let closes = self.slab[index].op.role == Role::Closes;
         let chain_file = if closes { self.take_file(index) } else { None };
         let token = self.slab.token(index);
         let slot = &mut self.slab[index];
+        probes::begun(self.done.fd(), &slot.op, slot.moved);
         Some(Task {
             token,
             class: slot.op.class(),
@@ -403,20 +313,26 @@ impl State {
         Some(index)
     }
 
-    fn settle(&mut self, mut task: Task, outcome: Outcome, now: Instant) {
+    /// Records the outcome of a task.
+    fn settle(&mut self, id: u64, mut task: Task, outcome: Outcome, now: Instant) -> Option<Leftover> {
         if task.class == Class::Fast {
             self.pool.took(&task.op, now - task.begun);
         }
-        let Some(index) = self.give_back(&mut task) else { return };
+        if let Outcome::Returned(returned) = outcome {
+            return self.attach(id, task, returned).map(Leftover::Unwanted);
+        }
+        let index = self.give_back(&mut task)?;
+        let mut refused = None;
         match outcome {
             Outcome::Result(result) => {
-                if self.slab[index].native_errno.is_some_and(|errno| errno.as_result() != result) {
+                refused = self.slab[index].native_errno.filter(|errno| errno.as_result() != result);
+                if refused.is_some() {
                     self.native.refuse(task.op.code);
                 }
                 self.sync_ends(index, result, now - task.begun, now);
                 self.finish(index, result, By::Worker);
             }
-            Outcome::Detached => {}
+            Outcome::Detached | Outcome::Returned(_) => {}
             Outcome::Stream(moved) => {
                 self.slab[index].moved = moved;
                 match self.slab[index].stop {
@@ -425,16 +341,35 @@ impl State {
                 }
             }
         }
+        refused.map(|errno| Leftover::Refused(task.op.code, errno))
+    }
+
+    /// After a detached call: completes the operation if it has not, and makes the thread one of the pool again.
+    fn attach(&mut self, id: u64, mut task: Task, returned: Returned) -> Option<RawFd> {
+        let Returned { answer, lent, storage, brief, unlisted: _unlisted } = returned;
+        if lent {
+            self.pool.unlend();
+        }
+        if let Some(worker) = self.worker(id) {
+            worker.detached = false;
+        }
+        let opened = answer.ok().filter(|_| task.op.code.opens_fd()).map(|fd| fd as RawFd);
+        let index = self.give_back(&mut task).filter(|index| !self.closing || self.waits_for(*index));
+        // The operation may have completed with another result.
+        let Some(index) = index else { return opened };
+        (self.slab[index].op.storage, self.slab[index].op.brief) = (storage, brief);
+        self.finish(index, answer.map_or_else(Errno::as_result, |value| value as i64), By::Worker);
+        None
     }
 
     /// Marks a worker thread as detached. False if the operation has completed instead, because it was stopped.
-    fn detach_worker(&mut self, id: u64, token: Token, place: Place) -> bool {
+    fn detach_worker(&mut self, id: u64, thread: i32, token: Token, place: Place) -> bool {
         let Some(index) = self.slab.find(token) else { return false };
         if let Some(errno) = self.slab[index].stop {
             self.finish(index, errno.as_result(), By::Worker);
             return false;
         }
-        (self.slab[index].place, self.slab[index].thread) = (place, thread::system_id());
+        (self.slab[index].place, self.slab[index].thread) = (place, thread);
         if let Some(worker) = self.worker(id) {
             worker.detached = true;
         }

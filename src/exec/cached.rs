@@ -6,7 +6,7 @@ use crate::fd::{Cached, Checks};
 use crate::op::Op;
 use crate::sys::rw;
 
-pub use crate::sys::rw::{read_cached, read_cached_unasked};
+pub use crate::sys::rw::{Split, read_cached};
 
 /// Continues a cached read whose first attempt gave this answer.
 pub fn continue_read(op: &Op, first: Result<u64>, checks: &mut Checks) -> Cached {

@@ -7,6 +7,7 @@ use crate::error::{Errno, Result};
 use crate::op::{CURRENT, Code, Op};
 use crate::sys::file_kind::{self, FileKind};
 use crate::sys::input;
+use crate::sys::interruptible;
 use crate::sys::mem::{self, Memory, zeroed};
 use crate::sys::ranges::{self, Copy};
 use crate::sys::rw::{self, Transfer};
@@ -79,9 +80,27 @@ fn copy_of(op: &Op, input: &[u8]) -> Copy {
 fn step(op: &Op, copy: &Copy, scratch: &mut Scratch) -> Result<u64> {
     match op.code {
         Code::Splice => splice(copy, op.sys_flags),
-        Code::Sendfile if is_stream(copy.to) => send(copy, scratch),
-        Code::Sendfile => ranges::sendfile(copy),
+        _ if interruptible::COPIES && is_stream(copy.to) => before_call(copy),
+        Code::Sendfile if ranges::HAS_SENDFILE && is_stream(copy.to) => send(copy, scratch),
+        Code::Sendfile => match ranges::sendfile(copy) {
+            // A system without this call.
+            Err(Errno(libc::EOPNOTSUPP)) => read_and_write(copy, scratch),
+            answer => answer,
+        },
         _ => copy_range(copy, scratch),
+    }
+}
+
+/// Checks a copy to a stream that [`interruptible`] makes. EAGAIN if it can begin.
+fn before_call(copy: &Copy) -> Result<u64> {
+    source_position(copy)?;
+    rw::current_check(copy.from, true)?;
+    rw::current_check(copy.to, false)?;
+    match copy.len {
+        _ if copy.to_offset.is_some() => Err(Errno(libc::ESPIPE)),
+        len if is_negative(len) => Err(EINVAL),
+        0 => Ok(0),
+        _ => Err(EAGAIN),
     }
 }
 
@@ -108,12 +127,10 @@ fn when_ready(fd: i32, reads: bool) -> Result<()> {
 
 /// sendfile(2) to a stream.
 fn send(copy: &Copy, scratch: &mut Scratch) -> Result<u64> {
-    let start = match ranges::position(copy.from) {
-        Err(Errno(libc::ESPIPE)) => {
-            return Err(Errno(if copy.offset == CURRENT { libc::EINVAL } else { libc::ESPIPE }));
-        }
-        answer => answer?,
-    };
+    if copy.len == 0 {
+        return send_nothing(copy);
+    }
+    let start = source_position(copy)?;
     if file_kind::is_pipe(copy.to) {
         return ranges::splice(copy, ranges::NONBLOCK);
     }
@@ -122,9 +139,6 @@ fn send(copy: &Copy, scratch: &mut Scratch) -> Result<u64> {
     }
     // The call checks the descriptors, and moves nothing.
     ranges::sendfile(&Copy { len: 0, ..*copy })?;
-    if copy.len == 0 {
-        return Ok(0);
-    }
     if is_negative(copy.len) {
         return Err(EINVAL);
     }
@@ -137,6 +151,34 @@ fn send(copy: &Copy, scratch: &mut Scratch) -> Result<u64> {
         ranges::set_position(copy.from, start.wrapping_add(sent))?;
     }
     Ok(sent)
+}
+
+/// sendfile(2) of 0 bytes. To a pipe, it takes any source at its current position, and waits until the pipe has room: the
+/// checks that it makes before are made here.
+fn send_nothing(copy: &Copy) -> Result<u64> {
+    if !file_kind::is_pipe(copy.to) || is_nonblocking(copy.to) {
+        return ranges::sendfile(copy);
+    }
+    rw::current_check(copy.from, true)?;
+    if copy.offset != CURRENT {
+        ranges::position(copy.from)?;
+        if is_negative(copy.offset) {
+            return Err(EINVAL);
+        }
+    }
+    rw::current_check(copy.to, false)?;
+    when_ready(copy.to, false)?;
+    // The writing end of a pipe is ready for reading if there is no reader. Then the call fails, and does not wait.
+    let only_writes = rw::status_flags(copy.to)? & (libc::O_WRONLY | libc::O_RDWR) == libc::O_WRONLY;
+    if only_writes && rw::is_ready(copy.to, true) { ranges::sendfile(copy) } else { Ok(0) }
+}
+
+/// The current position of the source, which must be a file.
+fn source_position(copy: &Copy) -> Result<u64> {
+    match ranges::position(copy.from) {
+        Err(Errno(libc::ESPIPE)) if copy.offset == CURRENT => Err(EINVAL),
+        answer => answer,
+    }
 }
 
 /// Reads from a file, and writes to a stream as much as fits.
@@ -161,11 +203,7 @@ fn copy_range(copy: &Copy, scratch: &mut Scratch) -> Result<u64> {
     match ranges::copy_file_range(copy) {
         Err(errno) if kernel_cannot(errno, copy) => read_and_write(copy, scratch),
         // Files whose content the kernel generates have a size of 0.
-        Ok(0) if copy.len > 0 => match read_and_write(copy, scratch) {
-            // Far behind the end, where pread(2) has no offsets.
-            Err(EINVAL) => Ok(0),
-            answer => answer,
-        },
+        Ok(0) if copy.len > 0 => read_and_write(copy, scratch),
         answer => answer,
     }
 }
@@ -233,7 +271,9 @@ fn read(copy: &Copy, start: u64, scratch: &mut Scratch) -> Result<(Memory, u64)>
         scratch.bytes = zeroed(STEP)?;
     }
     let memory = mem::of_bytes(&mut scratch.bytes);
-    let read = rw::transfer(&part(copy.from, true, memory, copy.len.min(STEP as u64), start))?;
+    // Far behind the end, pread(2) has no offsets.
+    let most = if is_negative(start) { u64::MAX } else { i64::MAX as u64 - start };
+    let read = rw::transfer(&part(copy.from, true, memory, copy.len.min(STEP as u64).min(most), start))?;
     Ok((memory, read))
 }
 

@@ -13,6 +13,9 @@ pub const INLINE_MOST: u64 = 128 * 1024;
 /// The bytes that one submit copies at most, for the same reason.
 pub const INLINE_BUDGET: u64 = 1024 * 1024;
 
+/// What an open takes of these bytes: as long as copying them.
+pub const OPEN_COST: u64 = 16 * 1024;
+
 /// What one submit learned about descriptors, so that it asks the kernel once for each.
 pub struct Checks {
     remembered: Arc<Remembered>,
@@ -20,6 +23,8 @@ pub struct Checks {
     pub budget: u64,
     /// The submit has one operation.
     pub alone: bool,
+    /// The answer of an attempt at a cached read of it, which did not complete it.
+    pub tried: Option<Result<u64>>,
     /// The number of this submit. Entries with another number are stale.
     submit: u32,
     /// The descriptor whose last read was in the page cache.
@@ -70,6 +75,7 @@ impl Checks {
             remembered,
             budget: INLINE_BUDGET,
             alone: false,
+            tried: None,
             submit: 0,
             cached_fd: None,
             sent: None,
@@ -89,6 +95,11 @@ impl Checks {
     #[inline(always)]
     pub fn allows(&self, len: u64) -> bool {
         (1..=INLINE_MOST.min(self.budget)).contains(&len)
+    }
+
+    /// This submit has found so much in the caches that it tries no more. What follows is likely to be there too.
+    pub fn is_used_up(&self) -> bool {
+        self.budget < OPEN_COST
     }
 
     /// What the context remembers.

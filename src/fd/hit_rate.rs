@@ -9,6 +9,9 @@ pub struct HitRate {
     attempts: Backoff,
 }
 
+/// Failed attempts in a row after which reads are attempted less often.
+const TOLERATED: u32 = 8;
+
 impl HitRate {
     pub fn hit(&self) {
         self.attempts.succeeded();
@@ -23,9 +26,15 @@ impl HitRate {
         self.attempts.skip();
     }
 
+    /// Whether a hit is likely.
+    #[inline(always)]
+    pub fn expects_hit(&self) -> bool {
+        !self.attempts.backs_off(TOLERATED)
+    }
+
     /// Whether a hit is likely, or an attempt is due: the first after this many reads without one. An attempt that
     /// misses starts its transfer alone, where the kernel's queue would have sent it to the device along with others.
     pub fn is_worth_a_try(&self, after: u32) -> bool {
-        self.attempts.is_due(&Schedule { tolerated: 8, first: after, most: 1024 })
+        self.attempts.is_due(&Schedule { tolerated: TOLERATED, first: after, most: 1024 })
     }
 }

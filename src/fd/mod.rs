@@ -12,7 +12,7 @@ use self::hints::Hints;
 use self::hit_rate::HitRate;
 use self::in_flight::InFlight;
 
-pub use self::checks::{Cached, Checks, INLINE_BUDGET, INLINE_MOST};
+pub use self::checks::{Cached, Checks, INLINE_BUDGET, INLINE_MOST, OPEN_COST};
 pub use self::hints::Hint;
 pub use crate::sys::file_kind::FileKind;
 
@@ -25,7 +25,7 @@ pub struct Remembered {
     pub opens: HitRate,
     /// The system has no opens that do not wait.
     pub opens_wait: AtomicBool,
-    hints: Hints,
+    pub hints: Hints,
 }
 
 /// Places in a table by a descriptor's number.

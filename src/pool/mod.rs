@@ -16,6 +16,9 @@ use crate::slab::{Class, Slab};
 /// The default limit: cold reads become faster up to here, and slower beyond.
 pub const DEFAULT_WORKERS: u32 = 32;
 
+/// The workers that one thread wakes at once. They wake others.
+const AT_ONCE: u32 = 4;
+
 /// More threads than any machine has use for; keeps sums in range.
 const MOST_WORKERS: u32 = 1 << 20;
 
@@ -46,7 +49,8 @@ pub struct Pool {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Staffing {
     Enough,
-    Wake,
+    /// Wake this many workers.
+    Wake(u32),
     Start,
     /// Only the sentinel is idle.
     CallSentinel,
@@ -88,6 +92,11 @@ impl Pool {
         self.queue.take(slab, self.limits())
     }
 
+    /// The same, if it is `index` and may start.
+    pub fn take_this(&mut self, slab: &mut Slab, index: u32) -> Option<u32> {
+        self.queue.take_this(slab, index, self.limits())
+    }
+
     pub fn done(&mut self, class: Class) {
         self.pause = self.pause.saturating_sub(1);
         self.queue.done(class);
@@ -110,7 +119,7 @@ impl Pool {
 
     /// How long an operation of the fast class took.
     pub fn took(&mut self, op: &Op, time: Duration) {
-        self.pacing.took(op.code.reads(), op.len, time);
+        self.pacing.took(op.code.reads() || op.code.opens_fd(), op.len, time);
     }
 
     /// How many short-running operations are queued or running.
@@ -200,9 +209,12 @@ impl Pool {
         if wanted == 0 || wanted <= self.on_their_way() {
             Staffing::Enough
         } else if self.idle > 0 {
-            self.idle -= 1;
-            self.woken += 1;
-            Staffing::Wake
+            // Each one that wakes late delays its operation. Those that are short-running end meanwhile.
+            let most = if self.pacing.is_short_running() { 1 } else { AT_ONCE };
+            let count = (wanted - self.on_their_way()).min(self.idle).min(most);
+            self.idle -= count;
+            self.woken += count;
+            Staffing::Wake(count)
         } else if self.live < self.limit + self.lent && (self.pause == 0 || self.live == 0) {
             self.live += 1;
             self.starting += 1;
@@ -315,7 +327,7 @@ mod tests {
         start(&mut pool, &mut slab);
         pool.done(Class::Slow);
         pool.sleeps();
-        assert_eq!(pool.staff(), Staffing::Wake);
+        assert_eq!(pool.staff(), Staffing::Wake(1));
         assert_eq!(pool.staff(), Staffing::Enough, "it is on its way");
         pool.wakes();
         assert!(pool.take(&mut slab).is_some());

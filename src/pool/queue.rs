@@ -1,6 +1,6 @@
 //! The operations that wait for a worker thread, in two classes that take turns, and how many are running.
 
-use crate::slab::{Class, List, Place, Slab};
+use crate::slab::{Class, List, NONE, Place, Slab};
 
 pub struct Queue {
     fast: List,
@@ -51,6 +51,22 @@ impl Queue {
         let index = self.list(if slow { Class::Slow } else { Class::Fast }).pop_front(slab)?;
         self.slow_running += u32::from(slow);
         self.fast_running += u32::from(!slow);
+        slab[index].place = Place::Running;
+        Some(index)
+    }
+
+    /// The operation `index`, if it is queued and may start; [`Self::done`] follows.
+    pub fn take_this(&mut self, slab: &mut Slab, index: u32, limits: Limits) -> Option<u32> {
+        let Place::Queued(class) = (if index == NONE { Place::Free } else { slab[index].place }) else { return None };
+        let (running, limit) = match class {
+            Class::Fast => (&mut self.fast_running, limits.fast),
+            Class::Slow => (&mut self.slow_running, limits.slow),
+        };
+        if *running >= limit {
+            return None;
+        }
+        *running += 1;
+        self.list(class).remove(slab, index);
         slab[index].place = Place::Running;
         Some(index)
     }

@@ -6,7 +6,7 @@
 mod tests;
 
 use crate::backend::{Rules, Takes};
-use crate::fd::{Cached, Checks, FileKind, Hint, INLINE_BUDGET, INLINE_MOST};
+use crate::fd::{Cached, Checks, FileKind, Hint, INLINE_BUDGET, INLINE_MOST, Remembered};
 use crate::op::{Code, Op, SimpleTransfer};
 
 /// The path of an operation, with the bytes that it has moved already.
@@ -146,6 +146,15 @@ impl Router {
     #[inline(always)]
     pub fn reads_too(&self, op: &SimpleTransfer, at_once: bool, checks: &Checks) -> bool {
         op.reads && at_once && checks.cached_fd == Some(op.fd) && checks.allows(op.len)
+    }
+
+    /// Whether a read that is alone in its submit is likely cached, and its attempt asks nothing first.
+    #[inline(always)]
+    pub fn reads_single(&self, op: &SimpleTransfer, remembered: &Remembered) -> bool {
+        self.may_be_cached(op)
+            && (1..=INLINE_MOST).contains(&op.len)
+            && remembered.hit_rate.expects_hit()
+            && remembered.hints.get(op.fd) == Hint::Buffered
     }
 
     /// Whether a simple transfer goes to the backend, as the last one of its kind.

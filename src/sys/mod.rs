@@ -23,6 +23,7 @@
 //! - `ranges`: `Copy` from one descriptor to another, advice, and seeking.
 //! - `readiness`: `Readiness`, `Interest` and `Ready`, with which the poller waits for descriptors.
 //! - `rw`: `Transfer`, `transfer`, and checks before one; `flags` with the numbers of Linux; `iovec`, `MOST_PARTS`.
+//! - `stderr`: `Stderr`, to which lines are written without waiting; in `absent`, there is none.
 //! - `thread`: `spawn`, `Handle`, `keeping_errno`, `id`, `system_id`, `is_asleep`, `IoPriority`.
 //! - `timer`: `Timer`, which wakes the poller, and `now`.
 //!
@@ -55,6 +56,7 @@ mod file;
 pub mod input;
 pub mod mem;
 pub mod path;
+pub mod probes;
 mod requests;
 mod span;
 pub mod text;
@@ -64,7 +66,7 @@ pub use counter::Signal;
 pub use counter::model;
 pub use system::{
     MISSING, aio, attributes, cached_open, config, copy, fd, file_kind, fork, fs, interruptible, links, pollable,
-    ranges, readiness, rw, thread, timer, uring,
+    ranges, readiness, rw, stderr, thread, timer, uring,
 };
 
 use std::ffi::c_void;

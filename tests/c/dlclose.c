@@ -1,7 +1,9 @@
 /* dlclose(3) does not unmap the library, whether it is idle or has operations in flight; these complete.
  * Arguments: backend, path of the library. */
 #include "check.h"
+#ifndef _WIN32
 #include <dlfcn.h>
+#endif
 #include <pthread.h>
 
 typedef int (*new_function)(const caio_options *, caio_ctx **);

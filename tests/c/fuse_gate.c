@@ -1,4 +1,5 @@
 /* A FUSE file system with one file, "gated". It holds reads, writes and syncs until it reads the line "go" from standard input.
+ * From the line "all" on, it also holds opens of the file, the answer to stat(2), and what close(2) waits for.
  *
  * Arguments: the directory to mount on; optionally a block device to mount from, as ntfs-3g does. It prints "ready", then "held"
  * for each held request. It exits at the end of its input, and with 77 if it is not allowed to mount. It uses /dev/fuse
@@ -31,7 +32,7 @@ struct held {
 };
 
 static struct held held[MOST_HELD];
-static int held_count;
+static int held_count, holds_all;
 static int device;
 static volatile sig_atomic_t ended;
 
@@ -110,6 +111,15 @@ static void answer_open(uint64_t unique)
     answer(unique, 0, &out, sizeof out);
 }
 
+static void answer_room(uint64_t unique)
+{
+    struct fuse_statfs_out out;
+    memset(&out, 0, sizeof out);
+    out.st.bsize = 4096;
+    out.st.namelen = 255;
+    answer(unique, 0, &out, sizeof out);
+}
+
 static void hold(uint64_t unique, uint32_t opcode, uint32_t size)
 {
     if (held_count == MOST_HELD) {
@@ -137,7 +147,11 @@ static void let_go(int error)
         else if (held[i].opcode == FUSE_WRITE) {
             out.size = held[i].size;
             answer(held[i].unique, 0, &out, sizeof out);
-        } else
+        } else if (held[i].opcode == FUSE_OPEN)
+            answer_open(held[i].unique);
+        else if (held[i].opcode == FUSE_GETATTR)
+            answer_attributes(held[i].unique, GATED);
+        else
             answer(held[i].unique, 0, NULL, 0);
     }
     held_count = 0;
@@ -154,10 +168,19 @@ static void serve(const struct fuse_in_header *in, const void *body)
         break;
     case FUSE_GETATTR:
     case FUSE_SETATTR:
-        answer_attributes(in->unique, in->nodeid);
+        if (holds_all && in->opcode == FUSE_GETATTR && in->nodeid == GATED)
+            hold(in->unique, in->opcode, 0);
+        else
+            answer_attributes(in->unique, in->nodeid);
         break;
     case FUSE_OPEN:
-        answer_open(in->unique);
+        if (holds_all)
+            hold(in->unique, in->opcode, 0);
+        else
+            answer_open(in->unique);
+        break;
+    case FUSE_STATFS:
+        answer_room(in->unique);
         break;
     case FUSE_READ:
         hold(in->unique, in->opcode, ((const struct fuse_read_in *)body)->size);
@@ -169,6 +192,11 @@ static void serve(const struct fuse_in_header *in, const void *body)
         hold(in->unique, in->opcode, 0);
         break;
     case FUSE_FLUSH:
+        if (holds_all)
+            hold(in->unique, in->opcode, 0);
+        else
+            answer(in->unique, 0, NULL, 0);
+        break;
     case FUSE_RELEASE:
         answer(in->unique, 0, NULL, 0);
         break;
@@ -212,13 +240,17 @@ static void end_with_parent(void)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
-/* Returns false at the end of standard input. Each line is "go" or "refuse". */
+/* Returns false at the end of standard input. Each line is "go", "refuse" or "all". */
 static int take_command(void)
 {
     char line[16];
     if (read(0, line, sizeof line) <= 0)
         return 0;
-    let_go(line[0] == 'r' ? -EOPNOTSUPP : 0);
+    if (line[0] == 'a') {
+        holds_all = 1;
+        puts("all");
+    } else
+        let_go(line[0] == 'r' ? -EOPNOTSUPP : 0);
     return 1;
 }
 

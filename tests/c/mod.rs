@@ -1,4 +1,4 @@
-//! Compiles the C programs of the tests with the `cc` crate, and links them with the library of this build.
+//! Compiles the C programs of the tests with the `cc` crate, and links them with the library.
 
 #![allow(dead_code)] // every test binary uses its own part
 
@@ -24,19 +24,35 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The path of a library that cargo built with this test.
+/// The path of a library of the C API. The crate is a Rust library alone, so cargo builds it for the first test that asks.
 fn built(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(build).join(name)
+}
+
+/// Builds the libraries into the folder of this program, with its profile and for its target. Cargo locks the folder meanwhile.
+fn build() -> PathBuf {
     let program = std::env::current_exe().expect("this program");
-    let path = program.parent().expect("its folder").join(name);
-    assert!(path.exists(), "{} is built with the tests", path.display());
-    path
+    let [folder, profile, mut target_dir] = [1, 2, 3].map(|up| program.ancestors().nth(up).expect("a folder of cargo"));
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["rustc", "--quiet", "--locked", "--lib", "--features=capi", "--crate-type=cdylib,staticlib"]);
+    cargo.arg("--manifest-path").arg(root().join("Cargo.toml")).env_remove("CARGO_BUILD_TARGET");
+    let host = host();
+    if target_dir.ends_with(&host) {
+        cargo.arg("--target").arg(host);
+        target_dir = target_dir.parent().expect("cargo's folder of all targets");
+    }
+    cargo.arg("--target-dir").arg(target_dir);
+    cargo.arg("--profile").arg(profile.file_name().filter(|name| *name != "debug").unwrap_or("dev".as_ref()));
+    succeeds(cargo.args(["--", "-Clink-arg=-Wl,-z,nodelete"]));
+    folder.into()
 }
 
 pub fn shared_library() -> PathBuf {
     built("libcaio.so")
 }
 
-/// A directory of this process in which the library has its soname.
+/// A directory of this process.
 fn stage() -> &'static Path {
     static STAGE: OnceLock<PathBuf> = OnceLock::new();
     STAGE.get_or_init(|| {
@@ -44,9 +60,17 @@ fn stage() -> &'static Path {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(program.file_name().expect("its name"));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).expect("a folder for C programs");
-        std::os::unix::fs::symlink(shared_library(), folder.join("libcaio.so.0")).expect("the soname's link");
         folder
     })
+}
+
+/// The same directory, in which the shared library has the name that it has when installed.
+fn installed() -> &'static Path {
+    static LINKED: OnceLock<()> = OnceLock::new();
+    LINKED.get_or_init(|| {
+        std::os::unix::fs::symlink(shared_library(), stage().join("libcaio.so.0")).expect("a link to the library");
+    });
+    stage()
 }
 
 /// The C or C++ compiler, as the `cc` crate finds it (`CC`, `CXX`, `CFLAGS`, ... are honoured).
@@ -100,8 +124,8 @@ pub fn program(name: &str, language: Language, link: Link) -> PathBuf {
     match link {
         Link::Shared => {
             let mut runpath = std::ffi::OsString::from("-Wl,-rpath,");
-            runpath.push(stage());
-            command.arg(shared_library()).arg(runpath);
+            runpath.push(installed());
+            command.arg("-L").arg(installed()).arg("-l:libcaio.so.0").arg(runpath);
         }
         Link::Static => {
             command.arg(built("libcaio.a")).args(["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"]);

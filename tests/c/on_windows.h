@@ -27,6 +27,7 @@
 #define AT_FDCWD (-100)
 #define AT_SYMLINK_NOFOLLOW 0x100
 #define AT_REMOVEDIR 0x200
+#define AT_SYMLINK_FOLLOW 0x400
 #define AT_EMPTY_PATH 0x1000
 #define RENAME_NOREPLACE 1
 #define RWF_DSYNC 2
@@ -34,6 +35,13 @@
 #define STATX_BASIC_STATS 0x7ffU
 #define STATX_BTIME 0x800U
 #define O_CLOEXEC _O_NOINHERIT
+#define SEEK_DATA 3
+#define SEEK_HOLE 4
+#define UTIME_NOW ((1L << 30) - 1)
+#define UTIME_OMIT ((1L << 30) - 2)
+/* The library's own; see caio-windows(7). */
+#define O_DIRECTORY 0x10000000
+#define O_NOFOLLOW 0x40000000
 #define F_GETFD 1
 #define FD_CLOEXEC 1
 #ifndef S_ISDIR
@@ -93,6 +101,41 @@ static inline int pipe2(int ends[2], int flags)
     ends[0] = fd_of(reader);
     ends[1] = fd_of(writer);
     return 0;
+}
+
+/* write(2) to a handle, or to a standard descriptor of the C runtime: no handle is that small. */
+static inline int write_handle(int fd, const void *buf, DWORD count)
+{
+    DWORD done;
+    if (fd <= 2)
+        return write(fd, buf, count);
+    return WriteFile(handle_of(fd), buf, count, &done, NULL) ? (int)done : -1;
+}
+#define write write_handle
+
+#define RTLD_NOW 0
+#define RTLD_LOCAL 0
+#define RTLD_NOLOAD 4
+
+static inline void *dlopen(const char *path, int flags)
+{
+    HMODULE module = NULL;
+    if (flags & RTLD_NOLOAD)
+        return GetModuleHandleExA(0, path, &module) ? (void *)module : NULL;
+    return (void *)LoadLibraryA(path);
+}
+
+static inline void *dlsym(void *library, const char *name)
+{
+    FARPROC found = GetProcAddress((HMODULE)library, name);
+    void *symbol;
+    memcpy(&symbol, &found, sizeof symbol);
+    return symbol;
+}
+
+static inline int dlclose(void *library)
+{
+    return FreeLibrary((HMODULE)library) ? 0 : -1;
 }
 
 /* mkstemp(3), of a file that is deleted when it is closed */

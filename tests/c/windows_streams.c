@@ -1,5 +1,5 @@
 /* Pipes and sockets on Windows, and what an event loop waits for. Argument: the flags of the contexts. */
-#include "check.h"
+#include "windows_pairs.h"
 
 enum { MANY = 100 };
 
@@ -14,58 +14,6 @@ static void submit(caio_ctx *ctx, caio_op op, uint64_t user_data)
 {
     op.user_data = user_data;
     EXPECT(caio_ctx_submit(ctx, &op, 1), 1);
-}
-
-/* Both ends of a named pipe, for overlapped use. */
-static void duplex_pipe(int ends[2], DWORD mode)
-{
-    static int made;
-    char name[64];
-    HANDLE server, client;
-    sprintf(name, "\\\\.\\pipe\\caio-test-%lu-%d", GetCurrentProcessId(), made++);
-    server = CreateNamedPipeA(name, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, mode, 1, 4096, 4096, 0, NULL);
-    client = CreateFileA(name, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, NULL);
-    CHECK(server != INVALID_HANDLE_VALUE && client != INVALID_HANDLE_VALUE);
-    ends[0] = fd_of(server);
-    ends[1] = fd_of(client);
-}
-
-static void byte_pipe(int ends[2])
-{
-    duplex_pipe(ends, PIPE_TYPE_BYTE);
-}
-
-static void anonymous_pipe(int ends[2])
-{
-    EXPECT(pipe2(ends, 0), 0);
-}
-
-/* ends[0] receives what ends[1] sends. */
-static void sockets(int ends[2], int type)
-{
-    SOCKET one = socket(AF_INET, type, 0), two = socket(AF_INET, type, 0), accepted;
-    struct sockaddr_in address;
-    int length = sizeof address;
-    memset(&address, 0, sizeof address);
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK(bind(one, (struct sockaddr *)&address, sizeof address) == 0);
-    CHECK(getsockname(one, (struct sockaddr *)&address, &length) == 0);
-    if (type == SOCK_STREAM)
-        CHECK(listen(one, 1) == 0);
-    CHECK(connect(two, (struct sockaddr *)&address, sizeof address) == 0);
-    if (type == SOCK_STREAM) {
-        accepted = accept(one, NULL, NULL);
-        closesocket(one);
-        one = accepted;
-    }
-    ends[0] = (int)one;
-    ends[1] = (int)two;
-}
-
-static void tcp(int ends[2])
-{
-    sockets(ends, SOCK_STREAM);
 }
 
 static void close_both(caio_ctx *ctx, const int ends[2])
@@ -209,6 +157,30 @@ static void a_pipe_can_be_read_while_it_is_written(void)
     CHECK(memcmp(big, back, sizeof big) == 0);
     EXPECT(caio_ctx_cancel(ctx, 1), 1);
     EXPECT(result_of(ctx, 1), -ECANCELED);
+    close_both(ctx, ends);
+    caio_ctx_free(ctx);
+}
+
+/* A stream that nothing reads is soon full. */
+static void a_write_that_waits_is_stopped(void (*make)(int *))
+{
+    static char big[8 << 20];
+    caio_ctx *ctx = make_ctx(CAIO_BACKEND_THREAD, flags);
+    caio_op op;
+    caio_event event;
+    int ends[2];
+    int64_t result;
+    make(ends);
+    op = current(CAIO_OP_WRITE, ends[1], big, sizeof big);
+    submit(ctx, op, 1);
+    EXPECT(caio_ctx_wait(ctx, &event, 1, 1, SECOND / 20), 0);
+    EXPECT(caio_ctx_cancel(ctx, 1), 1);
+    result = result_of(ctx, 1);
+    CHECK(result == -ECANCELED || (result > 0 && result < (int64_t)sizeof big));
+    op.timeout_ns = SECOND / 20;
+    op.flags = CAIO_FLAG_FULL;
+    result = run_op(ctx, op);
+    CHECK(result == -ETIMEDOUT || (result > 0 && result < (int64_t)sizeof big));
     close_both(ctx, ends);
     caio_ctx_free(ctx);
 }
@@ -365,12 +337,15 @@ int main(int argc, char **argv)
     datagrams_keep_their_bounds();
     messages_of_a_pipe_keep_their_bounds();
     a_pipe_can_be_read_while_it_is_written();
+    a_write_that_waits_is_stopped(byte_pipe);
+    a_write_that_waits_is_stopped(anonymous_pipe);
+    a_write_that_waits_is_stopped(tcp);
     puts("ok: streams");
     blocked_reads_hold_nothing_up();
     loops_see_a_completion_until_it_is_taken();
     a_socket_that_is_asked_for_late_shows_what_is_pending();
     a_wait_ends_with_a_wake_or_its_time();
     every_operation_of_every_thread_has_one_event();
-    puts("14 passed");
+    puts("15 passed");
     return 0;
 }

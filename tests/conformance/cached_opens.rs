@@ -10,6 +10,9 @@ use std::os::unix::fs::MetadataExt;
 crate::promises! {
     Plan::EVERY.everywhere() => {
         a_cached_file_is_read_inside_submit,
+        calls_on_a_descriptor_complete_inside_submit,
+        the_path_of_a_statx_is_read_each_time,
+        a_close_that_may_wait_is_left_to_a_worker,
         the_descriptor_is_that_of_a_plain_open,
         an_open_is_one_open,
     }
@@ -48,15 +51,104 @@ fn a_cached_file_is_read_inside_submit(case: &Case) {
         all_inline |= ctx.stats().done_inline == before + 4;
     }
     let on_disk = libc::major(file.metadata().expect("fstat").dev()) != 0;
-    if case.variant == Variant::NoInline || !on_disk {
-        assert!(!all_inline || on_disk && case.variant != Variant::NoInline);
-    } else if opens_without_waiting() {
+    if case.variant == Variant::NoInline {
+        assert!(!all_inline);
+    } else if on_disk && opens_without_waiting() {
         assert!(all_inline, "a cached file on a disk");
     }
 }
 
-/// openat2(2) knows RESOLVE_CACHED (Linux 5.12).
+/// Opens, examines and closes a file, one operation at a time. Returns how many completed inside submit.
+fn one_by_one(ctx: &Ctx, dir: i32, flags: i32, before_close: impl FnOnce()) -> u64 {
+    let before = ctx.stats().done_inline;
+    let fd = ctx.one(openat(dir, c"file", flags | libc::O_CLOEXEC, 0));
+    assert!(fd >= 0, "{fd}");
+    let mut room = sys::statx_room();
+    let stat = op(CAIO_OP_STATX, fd as i32).buf(c"".as_ptr()).sys(libc::AT_EMPTY_PATH.into());
+    assert_eq!(ctx.one(stat.mode(libc::STATX_SIZE).buf2(&raw mut room)), 0);
+    assert_eq!(room.stx_size, 5000);
+    before_close();
+    assert_eq!(ctx.one(ops::close(fd as i32)), 0);
+    ctx.stats().done_inline - before
+}
+
+/// Whether the kernel tells of the file system that it is local: with these attributes.
+fn is_local(file: &std::fs::File) -> bool {
+    let mut room = sys::statx_room();
+    // SAFETY: an empty path and a live buffer.
+    let answer = unsafe {
+        libc::statx(file.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH, libc::STATX_BASIC_STATS, &raw mut room)
+    };
+    let attribute = if room.stx_dev_major != 0 { libc::STATX_ATTR_IMMUTABLE } else { libc::STATX_ATTR_NODUMP };
+    answer == 0 && room.stx_attributes_mask & attribute as u64 != 0
+}
+
+fn calls_on_a_descriptor_complete_inside_submit(case: &Case) {
+    let file = case.dir.file("file", &pattern(5000));
+    let (dir, ctx) = (case.dir.open(), case.ctx());
+    let most = (0..100).map(|_| one_by_one(&ctx, dir.as_raw_fd(), libc::O_RDONLY, || ())).max();
+    if case.variant == Variant::NoInline {
+        assert_eq!(most, Some(0));
+    } else if is_local(&file) && opens_without_waiting() {
+        assert_eq!(most, Some(3));
+    }
+}
+
+/// The same memory holds an empty path, a name and an absolute path.
+fn the_path_of_a_statx_is_read_each_time(case: &Case) {
+    const ENOTDIR: i64 = -(libc::ENOTDIR as i64);
+    case.dir.file("file", &pattern(5000));
+    case.dir.file("other", b"content");
+    let absolute = case.dir.c("other");
+    let (dir, ctx) = (case.dir.open(), case.ctx());
+    let mut path = vec![0; 1 + absolute.as_bytes().len()];
+    let mut look = |text: &[u8]| {
+        path.fill(0);
+        path[..text.len()].copy_from_slice(text);
+        let mut stat = sys::statx_room();
+        let steps = chain(&[
+            openat(dir.as_raw_fd(), c"file", libc::O_RDONLY | libc::O_CLOEXEC, 0),
+            op(CAIO_OP_STATX, CAIO_FD_OPENED)
+                .buf(path.as_ptr())
+                .sys(libc::AT_EMPTY_PATH.into())
+                .mode(libc::STATX_SIZE)
+                .buf2(&raw mut stat),
+            op(CAIO_OP_CLOSE, CAIO_FD_OPENED),
+        ]);
+        let results = ctx.run(&steps);
+        assert_eq!((results[0], results[2]), (0, 0));
+        (results[1], stat.stx_size)
+    };
+    for _ in 0..3 {
+        assert_eq!(look(b""), (0, 5000));
+        assert_eq!(look(b"x"), (ENOTDIR, 0));
+        assert_eq!(look(b""), (0, 5000));
+        assert_eq!(look(absolute.as_bytes()), (0, 7));
+    }
+}
+
+/// It writes back, or deletes the file.
+fn a_close_that_may_wait_is_left_to_a_worker(case: &Case) {
+    let (dir, ctx) = (case.dir.open(), case.ctx());
+    for (flags, name) in [(libc::O_RDWR, None), (libc::O_RDONLY, Some(case.dir.join("file")))] {
+        for _ in 0..20 {
+            let file = case.dir.file("file", &pattern(5000));
+            drop(file);
+            let closed = || {
+                name.iter().for_each(|name| std::fs::remove_file(name).expect("unlink"));
+            };
+            let inline = one_by_one(&ctx, dir.as_raw_fd(), flags, closed);
+            // The open of a file for writing is no cached open either.
+            assert!(inline <= if flags == libc::O_RDWR { 1 } else { 2 }, "{inline}");
+        }
+    }
+}
+
+/// openat2(2) knows RESOLVE_CACHED (Linux 5.12). POSIX has no such call.
 fn opens_without_waiting() -> bool {
+    if POSIX {
+        return false;
+    }
     const RESOLVE_CACHED: u64 = 0x20;
     let how = [libc::O_PATH as u64, 0, RESOLVE_CACHED];
     // SAFETY: `how` and the path outlive the call.

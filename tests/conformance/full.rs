@@ -194,13 +194,13 @@ fn transfers_all_of_a_file(case: &Case) {
 /// A read across the end of a cached file stores as many bytes as it returns, wherever the end is, and no more.
 fn reads_every_byte_of_a_file_shorter_than_the_room(case: &Case) {
     let ctx = case.ctx();
-    for size in [1, 64, 4000, 4031, 4033, 8100, 8191] {
+    for size in [1, 2, 64, 100, 128, 129, 4000, 4031, 4033, 8100, 8191] {
         let file = case.dir.file("file", &pattern(size));
-        for beyond in [1, 3, 31, 63, 64, 65, 200] {
+        for beyond in [0, 1, 3, 31, 63, 64, 65, 127, 128, 129, 200] {
             for full in [false, true] {
                 let mut room = vec![0xee; size + beyond + 8];
                 let read = ops::read(file.as_raw_fd(), &mut room[..size + beyond], 0);
-                let result = ctx.one(if full { read.full() } else { read });
+                let result = if full { ctx.one(read.full()) } else { ctx.one_polled(read) };
                 assert_eq!(result, size as i64, "with {beyond} bytes of room beyond the end");
                 assert_eq!(room[..size], pattern(size), "{size} bytes with {beyond} bytes of room beyond the end");
                 assert!(room[size + beyond..].iter().all(|byte| *byte == 0xee), "nothing behind the room");

@@ -16,8 +16,6 @@ mod blocking;
 mod cached_opens;
 mod cancel;
 mod choice;
-// SENDFILE and SPLICE are calls of Linux.
-#[cfg(not(caio_posix))]
 mod copies;
 mod current;
 mod errno;

@@ -3,6 +3,7 @@
 use crate::support::case::Case;
 use crate::support::stuck::Stuck;
 use crate::support::*;
+use std::os::fd::AsRawFd;
 use std::ptr::{null, null_mut};
 
 const EINVAL: i32 = -libc::EINVAL;
@@ -14,6 +15,7 @@ crate::promises! {
         poll_never_blocks,
         submit_poll_returns_pending_events,
         submit_poll_polls_when_full,
+        submit_poll_reads_nothing_when_full,
         submit_poll_polls_when_malformed,
         submit_poll_polls_when_the_operations_are_null,
         submit_poll_of_no_operation_polls,
@@ -66,6 +68,19 @@ fn submit_poll_polls_when_full(case: &Case) {
     let (accepted, events) = ctx.submit_poll(&[ops::nop().tag(2)], 8);
     assert_eq!(accepted, 1);
     assert_eq!(events.len() + ctx.collect(1 - events.len()).len(), 1);
+}
+
+fn submit_poll_reads_nothing_when_full(case: &Case) {
+    let file = case.dir.file("file", &[1; sys::PAGE]);
+    let (stuck, mut room) = (Stuck::pipe(), [0; sys::PAGE]);
+    let ctx = case.ctx_of(1);
+    for _ in 0..2 {
+        assert_eq!(ctx.one_polled(ops::read(file.as_raw_fd(), &mut room, 0)), sys::PAGE as i64);
+    }
+    ctx.accept(&[stuck.read()]);
+    room.fill(0);
+    assert_eq!(ctx.submit_poll(&[ops::read(file.as_raw_fd(), &mut room, 0)], 1), (EAGAIN, vec![]));
+    assert!(room == [0; sys::PAGE], "the context is full");
 }
 
 fn submit_poll_polls_when_malformed(case: &Case) {

@@ -16,6 +16,7 @@ crate::promises! {
         tell_native_operations_from_workers,
         show_that_submit_copies_at_most_1_mib,
         show_that_submit_does_not_wait_for_a_device,
+        count_single_reads_once,
         show_that_fastest_path_is_a_choice_beside_the_backend,
     }
     Plan::EVERY => { count_nothing_inline_with_no_inline }
@@ -149,22 +150,46 @@ fn show_that_submit_does_not_wait_for_a_device(case: &Case) {
     let memory = sys::Map::new(sys::PAGE);
     let read =
         |page: usize| op(CAIO_OP_READ, fd).buf(memory.start()).len(sys::PAGE as u64).at((page * sys::PAGE) as u64);
+    for one in [Ctx::one, Ctx::one_polled] {
+        let ctx = case.ctx();
+        for page in 0..8 {
+            assert_eq!(one(&ctx, read(page)), sys::PAGE as i64);
+        }
+        case.dir.cool(&file);
+        // SAFETY: no memory involved.
+        if unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_DIRECT) } != 0 {
+            return case.skipped_without_direct();
+        }
+        let before = ctx.stats().done_inline;
+        for page in 0..PAGES {
+            assert_eq!(one(&ctx, read(page)), sys::PAGE as i64);
+            assert!(*memory.bytes() == content[page * sys::PAGE..][..sys::PAGE]);
+        }
+        let inline = ctx.stats().done_inline - before;
+        assert!(inline == 0 || !case.dir.on_disk(), "{inline} reads of the device inside submit");
+        // SAFETY: no memory involved.
+        assert_eq!(unsafe { libc::fcntl(fd, libc::F_SETFL, 0) }, 0);
+    }
+}
+
+/// Each read counts once, wherever its data is, and if it fails.
+fn count_single_reads_once(case: &Case) {
+    const SIZE: usize = 5000;
+    let file = case.dir.file("file", &pattern(SIZE));
+    let (fd, mut room) = (file.as_raw_fd(), [0; sys::PAGE]);
     let ctx = case.ctx();
-    for page in 0..8 {
-        assert_eq!(ctx.one(read(page)), sys::PAGE as i64);
+    for round in 1..=20 {
+        assert_eq!(ctx.one_polled(ops::read(fd, &mut room, 0)), sys::PAGE as i64);
+        assert_eq!(ctx.one_polled(ops::read(fd, &mut room, sys::PAGE as u64)), (SIZE - sys::PAGE) as i64);
+        assert_eq!(ctx.one_polled(ops::read(fd, &mut room, SIZE as u64)), 0);
+        let unmapped = op(CAIO_OP_READ, fd).buf(8 as *mut u8).len(sys::PAGE as u64);
+        assert_eq!(ctx.one_polled(unmapped), -i64::from(libc::EFAULT));
+        case.dir.cool(&file);
+        assert_eq!(ctx.one_polled(ops::read(fd, &mut room, 0)), sys::PAGE as i64);
+        let stats = ctx.stats();
+        check(&stats);
+        assert_eq!((stats.inflight, stats.submitted, stats.completed), (0, 5 * round, 5 * round));
     }
-    case.dir.cool(&file);
-    // SAFETY: no memory involved.
-    if unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_DIRECT) } != 0 {
-        return case.skipped_without_direct();
-    }
-    let before = ctx.stats().done_inline;
-    for page in 0..PAGES {
-        assert_eq!(ctx.one(read(page)), sys::PAGE as i64);
-        assert!(*memory.bytes() == content[page * sys::PAGE..][..sys::PAGE]);
-    }
-    let inline = ctx.stats().done_inline - before;
-    assert!(inline == 0 || !case.dir.on_disk(), "{inline} reads of the device inside submit");
 }
 
 /// The counters tell the caller which path an operation took.

@@ -88,7 +88,7 @@ static void an_execution_context_can_go_with_operations_in_flight()
     {
         net::io_context io;
         random_access_file device(io.get_executor(), std::move(pipe.reader));
-        device.async_read_some_at(CAIO_OFFSET_CURRENT, net::buffer(*owned), [owned](error_code, std::size_t) { CHECK(!"called"); });
+        device.async_read_some_at(CAIO_OFFSET_CURRENT, net::buffer(*owned), [owned](error_code, std::size_t) { CHECK(false && "called"); });
         CHECK(owned.use_count() == 2);
     }
     CHECK(owned.use_count() == 1);

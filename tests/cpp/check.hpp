@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
 #define CHECK(what) \
@@ -43,5 +44,16 @@ inline caio::options options_of(int argc, char **argv)
         if (argc > 1 && caio::name_of(kind) == argv[1])
             options.backend = kind;
     return options;
+}
+
+/* Starts an operation and waits for its result. */
+template <class Operation> auto run(caio::context &context, Operation operation)
+{
+    std::optional<typename Operation::result_type> got;
+    auto request = context.start(std::move(operation), [&](auto result) { got = std::move(result); });
+    CHECK(request);
+    CHECK(context.run());
+    CHECK(got.has_value());
+    return *std::move(got);
 }
 #endif

@@ -10,7 +10,7 @@ use super::support::*;
 use super::{c, works};
 
 const NOP: u8 = 0;
-const READV: u8 = 1;
+pub const READV: u8 = 1;
 const WRITEV: u8 = 2;
 const READ: u8 = 22;
 const WRITE: u8 = 23;
@@ -19,7 +19,7 @@ const OPCODES: &str = "RESTRICT_OPCODES";
 const ONLY_DISABLED: &str = "RESTRICT_DISABLED";
 
 /// Runs `body` in a process of its own, with the library preloaded.
-fn preloaded(body: impl FnOnce(&Dir)) {
+pub fn preloaded(body: impl FnOnce(&Dir)) {
     if !process::is_child() && !available(CAIO_BACKEND_URING) {
         return;
     }
@@ -45,7 +45,7 @@ fn set(variable: &str, value: &str) {
 }
 
 /// New rings refuse `opcode`.
-fn refuse(opcode: u8) {
+pub fn refuse(opcode: u8) {
     set(OPCODES, &opcode.to_string());
 }
 

@@ -11,7 +11,9 @@ mod support;
 
 mod calls;
 mod fork;
+mod harmless;
 mod judge;
+mod opened;
 mod plan;
 mod records;
 mod verdict;

@@ -81,6 +81,14 @@ pub enum What {
     Statx,
     /// Makes a folder, renames it, removes it: a chain of its own.
     Folder,
+    /// A chain of its own that opens what it uses.
+    Opened {
+        how: Opened,
+        cell: usize,
+        cells: usize,
+    },
+    /// One of the operations of version 0.2, with the result of the plain call.
+    Harmless(u8),
     UnlinkMissing,
     BadDescriptor,
     BadMemory,
@@ -91,6 +99,25 @@ pub enum What {
     },
     /// Submit refuses it with -EINVAL.
     Malformed(u8),
+}
+
+/// What a chain does with the descriptor that it opens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Opened {
+    /// Reads a file, and closes it.
+    Read,
+    /// The same, but a step between fails.
+    Fail,
+    /// Reads a file, which the caller closes.
+    Keep,
+    /// The open fails.
+    Missing,
+    /// Replaces a file: writes a new one, renames it, and syncs both.
+    Replace,
+    /// Makes, moves and removes a folder below the open one.
+    Folder,
+    /// Nothing is opened, so submit refuses it.
+    Nothing,
 }
 
 /// One call, or a few that belong together.
@@ -375,6 +402,8 @@ fn what() -> impl Strategy<Value = What> {
         2 => Just(What::Close),
         2 => Just(What::Statx),
         1 => Just(What::Folder),
+        6 => opened(),
+        6 => any::<u8>().prop_map(What::Harmless),
         1 => Just(What::UnlinkMissing),
         1 => Just(What::BadDescriptor),
         1 => Just(What::BadMemory),
@@ -383,4 +412,10 @@ fn what() -> impl Strategy<Value = What> {
         1 => (0..STREAMS).prop_map(|stream| What::StreamAtOffset { stream }),
         1 => any::<u8>().prop_map(What::Malformed),
     ]
+}
+
+fn opened() -> impl Strategy<Value = What> {
+    use Opened::*;
+    let how = prop::sample::select(&[Read, Fail, Keep, Missing, Replace, Folder, Nothing]);
+    (how, 0..CELLS, 1..4usize).prop_map(|(how, cell, cells)| What::Opened { how, cell, cells })
 }

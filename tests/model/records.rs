@@ -1,5 +1,7 @@
 //! Operations that were offered to a context, their memory, and how they ended.
 
+use super::harmless;
+use super::opened;
 use super::plan::{Ask, CELLS, Setup, What};
 use super::support::sys::Map;
 use super::support::*;
@@ -29,6 +31,8 @@ pub enum Deed {
     Open,
     OpenFifo,
     Close,
+    /// Of what the chain opened: it runs if the open succeeded.
+    CloseOpened,
     Statx,
     /// Submit refuses it with -EINVAL.
     Malformed,
@@ -97,29 +101,38 @@ const MARGIN: usize = 64;
 const POISON: u8 = 0x5a;
 
 impl Memory {
-    fn none() -> Self {
+    pub fn none() -> Self {
         Self { map: None, len: 0, iovecs: Vec::new(), before: Vec::new(), paths: Vec::new() }
     }
 
-    fn new(len: usize) -> Self {
+    pub fn new(len: usize) -> Self {
         let mut map = Map::new((len + MARGIN).next_multiple_of(sys::PAGE));
         map.bytes_mut().fill(UNTOUCHED);
         Self { map: Some(map), len, ..Self::none() }
     }
 
-    fn paths(paths: &[&str]) -> Self {
+    pub fn paths(paths: &[&str]) -> Self {
         Self { paths: paths.iter().map(|path| CString::new(*path).expect("no NUL")).collect(), ..Self::none() }
+    }
+
+    /// The memory, with a path.
+    pub fn with_path(self, path: &str) -> Self {
+        Self { paths: Self::paths(&[path]).paths, ..self }
+    }
+
+    pub fn path(&self, at: usize) -> *const std::ffi::c_char {
+        self.paths[at].as_ptr()
     }
 
     pub fn bytes(&self) -> &[u8] {
         self.map.as_ref().map_or(&[], |map| &map.bytes()[..self.len])
     }
 
-    fn fill(&mut self, bytes: &[u8]) {
+    pub fn fill(&mut self, bytes: &[u8]) {
         self.map.as_mut().expect("memory").bytes_mut()[..bytes.len()].copy_from_slice(bytes);
     }
 
-    fn start(&self) -> *const u8 {
+    pub fn start(&self) -> *const u8 {
         self.map.as_ref().map_or(std::ptr::null(), |map| map.start().cast_const())
     }
 
@@ -179,6 +192,11 @@ impl Records {
         let (chain, first) = (self.chains.len(), self.all.len());
         let made = match asks {
             [Ask { what: What::Folder, .. }] => folder_chain(world),
+            [ask @ Ask { what: What::Opened { how, cell, cells }, .. }] => {
+                let mut made = opened::chain(world, chain, *how, (*cell, *cells));
+                opened::limit(&mut made, ask);
+                made
+            }
             _ => asks.iter().map(|ask| prepare(world, chain, ask)).collect(),
         };
         let last = made.len() - 1;
@@ -193,7 +211,7 @@ impl Records {
     }
 }
 
-type Made = (caio_op, Deed, Memory);
+pub type Made = (caio_op, Deed, Memory);
 
 fn prepare(world: &mut World, chain: usize, ask: &Ask) -> Made {
     let (mut op, deed, memory) = made(world, chain, ask);
@@ -213,7 +231,7 @@ fn made(world: &mut World, chain: usize, ask: &Ask) -> Made {
         (op.buf(memory.start()).len(len as u64), deed, memory)
     };
     match ask.what {
-        What::Nop | What::Folder => always(ops::nop(), 0),
+        What::Nop | What::Folder | What::Opened { .. } => always(ops::nop(), 0),
         What::Read { file, cell, cells, vectored } => transfer(world, chain, file, (cell, cells), vectored, false),
         What::Write { file, cell, cells, vectored } => transfer(world, chain, file, (cell, cells), vectored, true),
         What::Beyond { file } => {
@@ -244,11 +262,11 @@ fn made(world: &mut World, chain: usize, ask: &Ask) -> Made {
         What::OpenFifo => named(ops::openat(dir, c"", libc::O_RDONLY | libc::O_CLOEXEC, 0), "fifo", Deed::OpenFifo),
         What::Close => (ops::close(world.disposable()), Deed::Close, Memory::none()),
         What::Statx => {
-            let memory = Memory { len: size_of::<libc::statx>(), ..Memory::new(size_of::<libc::statx>()) };
-            let named = Memory { paths: vec![c"buffered".into()], ..memory };
-            let op = op(CAIO_OP_STATX, dir).buf(named.paths[0].as_ptr()).buf2(named.start()).mode(libc::STATX_SIZE);
-            (op, Deed::Statx, named)
+            let memory = Memory::new(size_of::<libc::statx>()).with_path("buffered");
+            let op = op(CAIO_OP_STATX, dir).buf(memory.path(0)).buf2(memory.start()).mode(libc::STATX_SIZE);
+            (op, Deed::Statx, memory)
         }
+        What::Harmless(which) => harmless::harmless(world, which),
         What::UnlinkMissing => named(ops::unlinkat(dir, c""), "missing", Deed::Always(-ENOENT)),
         What::BadDescriptor => room(op(CAIO_OP_READ, -1), 100, Deed::Always(-EBADF)),
         What::BadMemory => always(op(CAIO_OP_READ, file).buf(sys::nowhere()).len(100), -EFAULT),
@@ -264,9 +282,15 @@ const EISDIR: i64 = libc::EISDIR as i64;
 const ESPIPE: i64 = libc::ESPIPE as i64;
 
 /// The operation with a path, in memory that is valid during the call only.
-fn named(op: caio_op, path: &str, deed: Deed) -> Made {
+pub fn named(op: caio_op, path: &str, deed: Deed) -> Made {
     let memory = Memory::paths(&[path]);
-    (op.buf(memory.paths[0].as_ptr()), deed, memory)
+    (op.buf(memory.path(0)), deed, memory)
+}
+
+/// The same with two paths.
+pub fn two_names(op: caio_op, from: &str, to: &str) -> Made {
+    let memory = Memory::paths(&[from, to]);
+    (op.buf(memory.path(0)).buf2(memory.path(1)), Deed::Always(0), memory)
 }
 
 fn malformed(how: u8) -> caio_op {
@@ -283,16 +307,14 @@ fn malformed(how: u8) -> caio_op {
 fn folder_chain(world: &mut World) -> Vec<Made> {
     let dir = world.folder.as_raw_fd();
     let (from, to) = (format!("from-{}", world.serial()), format!("to-{}", world.serial()));
-    let rename = Memory::paths(&[&from, &to]);
-    let renameat = op(CAIO_OP_RENAMEAT, dir).buf(rename.paths[0].as_ptr()).buf2(rename.paths[1].as_ptr());
     vec![
         named(ops::mkdirat(dir, c"", 0o700), &from, Deed::Always(0)),
-        (renameat, Deed::Always(0), rename),
+        two_names(op(CAIO_OP_RENAMEAT, dir), &from, &to),
         named(ops::unlinkat(dir, c"").sys(libc::AT_REMOVEDIR.into()), &to, Deed::Always(0)),
     ]
 }
 
-fn transfer(world: &mut World, chain: usize, file: usize, at: (usize, usize), vectored: bool, write: bool) -> Made {
+pub fn transfer(world: &mut World, chain: usize, file: usize, at: (usize, usize), vectored: bool, write: bool) -> Made {
     let stamp = world.serial();
     let cells = &mut world.files[file];
     let Some((first, count)) = cells.free(at.0, at.1, chain, write) else {

@@ -17,10 +17,18 @@ enum Turn {
 /// Resolves a chain whose members have all ended.
 pub fn resolve(world: &mut World, records: &mut Records, chain: usize) {
     let mut turn = Turn::Yes;
+    // Whether the last open of the chain succeeded, unless that is unknown.
+    let mut opened = None;
     for at in records.chains[chain].clone() {
         let record = &mut records.all[at];
         record.memory.check();
         match record.end {
+            End::Event(result, _) if record.deed == Deed::CloseOpened => {
+                let possible = |opened: bool| result == if opened { 0 } else { -ECANCELED };
+                let held = opened.map_or(possible(true) || possible(false), possible);
+                assert!(held, "the close of the chain's descriptor: {result}, opened {opened:?}, {:?}", record.setup);
+                turn = if result == 0 { turn } else { Turn::No };
+            }
             End::Event(result, when) => {
                 judge(record, result, when, turn);
                 leave(world, record, Some(result), turn);
@@ -32,6 +40,9 @@ pub fn resolve(world: &mut World, records: &mut Records, chain: usize) {
                 turn = Turn::Unknown;
             }
             other => panic!("it has not ended: {other:?}"),
+        }
+        if record.op.opcode == CAIO_OP_OPENAT {
+            opened = if let End::Event(result, _) = record.end { Some(result >= 0) } else { None };
         }
         record.memory.poison();
     }
@@ -83,7 +94,7 @@ fn is_natural(record: &Record, result: i64, stopped: bool) -> bool {
         Deed::StreamRead(_) | Deed::StreamWrite(_) => (1..=len).contains(&result),
         Deed::Open | Deed::OpenFifo => result >= 0,
         Deed::Close | Deed::Statx => result == 0,
-        Deed::Malformed => false,
+        Deed::CloseOpened | Deed::Malformed => false,
     }
 }
 

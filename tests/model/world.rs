@@ -181,6 +181,8 @@ pub struct World {
     pub folder: File,
     pub files: [CellFile; FILES],
     pub streams: Vec<Stream>,
+    /// What REPLACED may hold: each word of it is the same one of these.
+    pub replacements: Vec<u64>,
     /// Makes names and stamps unique.
     serial: u64,
     next_high: RawFd,
@@ -189,6 +191,9 @@ pub struct World {
 /// Descriptors for CLOSE get numbers from here on. Each number is used once, so the test can check whether it was
 /// closed.
 const HIGH: RawFd = 2000;
+/// The file that chains replace.
+pub const REPLACED: &str = "replaced";
+pub const REPLACED_SIZE: usize = 8192;
 pub const FILE_NAMES: [&str; FILES] = ["buffered", "direct"];
 
 impl World {
@@ -202,7 +207,15 @@ impl World {
             [CellFile::new(&dir, FILE_NAMES[0], 1024, 0), CellFile::new(&dir, FILE_NAMES[1], sys::PAGE, direct)];
         let streams =
             (0..STREAMS).map(|at| if at % 2 == 0 { Stream::pipe() } else { Stream::new(sys::socketpair()) }).collect();
-        Self { folder: dir.open(), dir, files, streams, serial: CELLS as u64, next_high: HIGH }
+        Self {
+            folder: dir.open(),
+            dir,
+            files,
+            streams,
+            replacements: Vec::new(),
+            serial: CELLS as u64,
+            next_high: HIGH,
+        }
     }
 
     pub fn serial(&mut self) -> u64 {
@@ -232,5 +245,15 @@ impl World {
             file.verify(&self.dir.join(name));
         }
         self.streams.iter_mut().for_each(Stream::verify);
+        self.verify_replaced();
+    }
+
+    /// A file that chains replace is whole at any time.
+    fn verify_replaced(&self) {
+        let Ok(bytes) = std::fs::read(self.dir.join(REPLACED)) else { return };
+        assert_eq!(bytes.len(), REPLACED_SIZE, "a file was replaced by a part");
+        let first = u64::from_ne_bytes(bytes[..WORD].try_into().expect("a word"));
+        assert!(self.replacements.contains(&first), "{first:#x} was never written");
+        verify_cell(&bytes, &[first], 0);
     }
 }

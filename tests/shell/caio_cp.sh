@@ -375,6 +375,15 @@ inject() {
     strace -f -qq -o trace --inject="$fault" "$@"
 }
 
+# A small file in a new folder gets its only name when it is complete. Where that is refused, all are copied in another way.
+unnamed() {
+    local number
+    mkdir small-ones && for number in {1..200}; do echo "$number" >"small-ones/$number"; done
+    strace -f -qq -o trace -e trace=openat,linkat,renameat2 caio-cp -q small-ones ones-copy && diff -r small-ones ones-copy &&
+        ! grep -F '.caio-' trace && [ "$(grep -c 'linkat(' trace)" -ge 200 ] &&
+        exits 0 inject linkat:error=EPERM caio-cp -q small-ones ones-named && diff -r small-ones ones-named && no_temporary_files ones-named
+}
+
 # Injects an error into the reads of one file, in every thread and with every call, from the third read of a thread on.
 inject_reads() {
     local fault=$1
@@ -480,6 +489,7 @@ waits_nowhere_else() {
 
 if have strace; then
     check "the thread of the loop makes no system call that may wait for a disk" waits_nowhere_else
+    check "a small file in a new folder has no name until it is complete" unnamed
     check "reports a read error" read_error
     check "copies what remains of a file that shrinks during the copy" shrinking
     check "reports a named backend that is not available" no_uring

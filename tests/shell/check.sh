@@ -13,13 +13,13 @@ summary=() status=0
 
 # step NAME COMMAND...: runs one step, and copies its output to the log.
 step() {
-    local name=$1 from outcome=ok
+    local name=$1 from outcome=ok start=$SECONDS
     shift
     printf '\n== %s\n' "$name"
     from=$(($(wc -l <"$log") + 1))
     "$@" 2>&1 | tee -a "$log"
     [ "${PIPESTATUS[0]}" = 0 ] || { outcome=FAILED status=1; }
-    summary+=("$(printf '%-12s %-7s %s' "$name" "$outcome" "$(tail -n "+$from" "$log" | rust_tests)")")
+    summary+=("$(printf '%-12s %-7s %5d s  %s' "$name" "$outcome" $((SECONDS - start)) "$(tail -n "+$from" "$log" | rust_tests)")")
 }
 
 # Adds up the results of the Rust test programs and of pytest.
@@ -44,7 +44,7 @@ step lint lint
 step "cargo test" "$cargo" test --locked --no-fail-fast -- --show-output
 step systest "$cargo" test --manifest-path tests/systest/Cargo.toml
 step loom "$make" --no-print-directory check-loom
-for suite in install caio_cp tools httpd site valgrind; do
+for suite in install tracing caio_cp tools httpd site valgrind; do
     step "$suite" "tests/shell/$suite.sh"
 done
 step dist env DIST=short tests/shell/dist.sh

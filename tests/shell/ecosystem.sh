@@ -17,6 +17,12 @@ needs() {
     }
 }
 
+# short_programs FILE...: whether each has fewer than 60 lines.
+short_programs() {
+    local file
+    for file; do [ "$(wc -l <"$file")" -lt 60 ] || { wc -l "$file"; return 1; }; done
+}
+
 for part in ${PARTS:-cxx loops build kit languages rust}; do
     # shellcheck disable=SC1090
     . "$root/tests/shell/ecosystem/$part.sh"

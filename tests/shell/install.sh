@@ -50,7 +50,7 @@ check "the library exports the functions of the header, each with its version" e
 
 archive() {
     [ "$(stat -c %s "$STAGED_LIBS/libcaio.a")" -lt 4000000 ] &&
-        expect "$(functions)" "$(nm -g --defined-only "$STAGED_LIBS/libcaio.a" | awk 'NF == 3 { print $3 }' | LC_ALL=C sort)" &&
+        expect "$(functions)" "$(nm -g --defined-only "$STAGED_LIBS/libcaio.a" | awk 'NF == 3 && $3 != "_.stapsdt.base" { print $3 }' | LC_ALL=C sort)" &&
         ! nm -u "$STAGED_LIBS/libcaio.a" | grep 'getaddrinfo\|getpw'
 }
 check "the static library is small and defines the functions of the header alone" archive

@@ -33,5 +33,8 @@ depends() {
 }
 check "a program that depends on it works" depends
 
+only_rust() { expect "" "$(find "$CARGO_TARGET_DIR" -name 'libcaio*.so' -o -name 'libcaio*.a')"; }
+check "it builds no library of the C API" only_rust
+
 rm -rf "$CARGO_TARGET_DIR/package"
 finish

@@ -11,7 +11,7 @@ fi
 builds() { exits 0 make -C "$root" site SITE_DIR="$work/site" && grep -q ' 0 broken links$' out; }
 check "make site builds it without broken links" builds
 
-# A page for each manual page, each loop and each part of the guide, and all have the version.
+# A page for each manual page, each loop and each language, and all have the version.
 complete() {
     local version page name
     version=$($PKG_CONFIG --modversion caio)
@@ -26,8 +26,11 @@ complete() {
         case $name in reads.c | pool.c) continue ;; esac
         [ -f "site/loop-${name%.*}.html" ] || { echo "no page for $name"; return 1; }
     done
+    for name in $(cd "$root/bindings/examples" && find . -type f); do
+        grep -qF "<code>bindings/examples/${name#./}</code>" site/language-*.html || { echo "no page for $name"; return 1; }
+    done
 }
-check "the site has a page for each manual page and each loop" complete
+check "the site has a page for each manual page, loop and language" complete
 
 cross_references() { grep -q '<a href="caio_ctx_poll.3.html"><b>caio_ctx_poll</b>(3)</a>' site/caio_ctx_submit.3.html && grep -q '<a href="caio-promises.7.html">caio-promises(7)</a>' site/tutorial.html; }
 check "references to manual pages are links" cross_references
@@ -43,6 +46,14 @@ for svg in re.findall("<svg.*?</svg>", open("site/performance.html").read(), re.
 }
 check "the page on performance plots each row" plots
 
+if have chromium; then
+    check "no page is wider than the window of a phone or a desktop" python3 "$root/tests/shell/site_widths.py" site chromium
+    wide() { mkdir wide && sed 's|</main>|<p style="width: 500px">wide</p></main>|' site/backends.html >wide/backends.html && cp site/style.css wide && exits 1 python3 "$root/tests/shell/site_widths.py" wide chromium && grep -q 'backends.html at 360: 516 wide' out; }
+    check "a page that is too wide is an error" wide
+else
+    skip "the width of the pages" chromium
+fi
+
 # In a copy of the tree, one link leads nowhere.
 broken() {
     mkdir broken && (cd "$root" && tar -c --exclude=target docs man c-examples benches tests bindings src README.md CHANGELOG.md CONTRIBUTING.md LICENSE Cargo.toml) | tar -x -C broken &&
@@ -51,7 +62,7 @@ broken() {
 }
 check "a broken link is an error" broken
 
-# programs FILE: compiles each C program of a Markdown page.
+# programs FILE: compiles each C program of a Markdown page, and runs them.
 programs() {
     python3 - "$1" <<'END'
 import re, sys
@@ -60,17 +71,19 @@ for number, block in enumerate(re.findall(r"^```c\n(.*?)^```$", open(sys.argv[1]
 END
     local block
     for block in block-*.c; do
-        [ -f "$block" ] || break
         $CC -std=gnu11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only "$block" $($PKG_CONFIG --cflags caio) || return
     done
+    guide=$(basename "$1" .md)
+    $CC -std=gnu11 -Wall -Wextra -Werror -I. -DGUIDE="$(echo "$guide" | tr a-z- A-Z_)" "$root/tests/c/migration.c" -o migration $($PKG_CONFIG --cflags --libs caio) -laio -luring -luv &&
+        timeout 60 ./migration
 }
 headers() { echo '#include <libaio.h>
 #include <liburing.h>
 #include <uv.h>' | $CC -E - >/dev/null 2>&1; }
 if headers; then
-    for page in "$root"/docs/migration/*.md; do
+    for page in "$root"/docs/migration/{libaio,liburing,libuv,posix-aio}.md; do
         mkdir "$(basename "$page")-programs"
-        check "the programs in $(basename "$page") compile" eval "cd $(basename "$page")-programs && programs $page"
+        check "the programs in $(basename "$page") compile and run" eval "cd $(basename "$page")-programs && programs $page"
     done
 else
     skip "the programs of the migration guides" "libaio-dev liburing-dev libuv1-dev"

@@ -1,30 +1,33 @@
 #!/bin/bash
 # `make check-targets`: builds for other systems and runs what can run here, natively or under qemu-user. Prints a table.
-# tests/shell/targets.sh [TARGET...] does this for some. TARGETS=short runs the quick tests only, also natively.
+# tests/shell/targets.sh [TARGET...] does this for some. TARGETS=short takes five, with quick tests and less linking.
+# TABLE=write puts the table of all targets into the documents that show it.
+#
+# rustup's standard library of a target is used if it is installed. Otherwise Debian's rustc-web compiles it, once a target.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-root=$PWD cargo=${CARGO:-cargo} out=${CARGO_TARGET_DIR:-$PWD/target}
-work=$out/targets log=$out/targets/log status=0 table=()
-mkdir -p "$work" && : >"$log" || exit 1
-# The io-uring crate refuses 32-bit and s390x; tests/kernel_abi.rs compares its structures with the kernel's.
-export RUSTFLAGS="${RUSTFLAGS:-} --cfg=io_uring_skip_arch_check" CARGO_PROFILE_RELEASE_DEBUG=0 RUST_BACKTRACE=0
+script=tests/shell/targets.sh cargo=${CARGO:-cargo} short=${TARGETS:-}
+work=${TARGETS_DIR:-${CARGO_TARGET_DIR:-$PWD/target}/targets}
+# shellcheck source=tests/shell/systems_lib.sh
+. tests/shell/systems_lib.sh
 
-# target | C compiler and its Debian package | emulator, or "native"
-targets='i686-unknown-linux-gnu i686-linux-gnu-gcc gcc-i686-linux-gnu native
-x86_64-unknown-linux-musl musl-gcc musl-tools native
-s390x-unknown-linux-gnu s390x-linux-gnu-gcc gcc-s390x-linux-gnu s390x
-aarch64-unknown-linux-gnu aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu aarch64
-armv7-unknown-linux-gnueabihf arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf arm
-riscv64gc-unknown-linux-gnu riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu riscv64
-aarch64-unknown-linux-musl aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu aarch64
-x86_64-unknown-linux-gnu.2.17 cc gcc native
-x86_64-linux-posix cc gcc native
-x86_64-unknown-freebsd cc gcc -
-aarch64-apple-darwin cc gcc -
-x86_64-apple-darwin cc gcc -
-x86_64-pc-windows-gnu x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64-win32 wine
-x86_64-pc-windows-gnullvm cc gcc -
-x86_64-pc-windows-msvc cc gcc -'
+# target | what is done | C compiler | how its programs run: native, wine, the name of qemu's processor, or -
+# The longest are first, as two run at a time.
+targets='i686-unknown-linux-gnu linux i686-linux-gnu-gcc native
+x86_64-unknown-linux-musl linux zig native
+x86_64-linux-posix posix cc native
+x86_64-pc-windows-gnu windows x86_64-w64-mingw32-gcc wine
+s390x-unknown-linux-gnu linux s390x-linux-gnu-gcc s390x
+aarch64-unknown-linux-gnu linux aarch64-linux-gnu-gcc aarch64
+armv7-unknown-linux-gnueabihf linux arm-linux-gnueabihf-gcc arm
+riscv64gc-unknown-linux-gnu linux riscv64-linux-gnu-gcc riscv64
+aarch64-unknown-linux-musl linux zig aarch64
+x86_64-unknown-linux-gnu.2.17 glibc cc native
+x86_64-unknown-freebsd library zig -
+aarch64-apple-darwin library zig -
+x86_64-apple-darwin library zig -
+x86_64-pc-windows-gnullvm library zig -
+x86_64-pc-windows-msvc library - -'
 
 # Modules of the conformance suite that are quick under emulation.
 quick=(current full links sizes stats polling fork large submit errno::paths exactly_once)
@@ -32,198 +35,275 @@ quick=(current full links sizes stats polling fork large submit errno::paths exa
 # - It checks no descriptor in a transfer of no iovecs, and returns 0 instead of EBADF.
 # - In a child of fork(2) that creates threads, it hangs on a lock of its own.
 # - It has neither preadv2(2) nor io_uring, so nothing stops a read when another one was faster.
-cannot=(gives_einval_for_full_without_a_transfer a_child_can_create_its_own_context count_submitted_completed_and_cancelled)
+# - A program that aborts ends differently.
+cannot=(gives_einval_for_full_without_a_transfer a_child_can_create_its_own_context
+    count_submitted_completed_and_cancelled aborts)
 
 have() { command -v "$1" >/dev/null 2>&1; }
-skip() { echo "skipped: $1 needs $2"; }
 passed() { sed -n 's/^test result: .* \([0-9]*\) passed; .*/\1/p' "$1" | awk '{ sum += $1 } END { print sum + 0 }'; }
-program() { find "$1" -maxdepth 1 -type f -executable -name "$2-*" ! -name '*.so' -printf '%T@ %p\n' | sort -n | sed -n '$s/^[^ ]* //p'; }
+row() { printf '%-30s %-7s %-7s %-7s %-7s %s\n' "$target" "$@" >"$place/row"; }
 
-# try WHAT COMMAND...: "yes", or "FAILED" and the end of the output.
+# need PATH PACKAGE: notes the package if neither a file nor a command has this name.
+need() { [ -e "$1" ] || have "$1" || missing+=" $2"; }
+
+# Ends the row if something is missing.
+skip_if_missing() {
+    [ -n "$missing" ] || return 0
+    echo "skipped: $target needs$missing"
+    row - - - - -
+    exit 0
+}
+
+# try WHAT COMMAND...: `answer` is "yes", or "FAILED" after the end of the output.
 try() {
     local what=$1
     shift
-    if "$@" >"$work/output" 2>&1; then cat "$work/output" >>"$log"; answer=yes; return; fi
-    cat "$work/output" >>"$log"
-    echo "FAILED  $target: $what" && grep -aE 'error|FAILED|panicked|hung' "$work/output" | head -n 20 || tail -n 20 "$work/output"
-    answer=FAILED status=1
+    answer=yes
+    "$@" >"$place/output" 2>&1 </dev/null || answer=FAILED status=1
+    { echo "== $what: $*" && cat "$place/output"; } >>"$place/log"
+    [ $answer = yes ] && return
+    echo "FAILED  $target: $what"
+    grep -aE '^error|FAILED|panicked|hung' "$place/output" | head -n 20
+    tail -n 20 "$place/output"
     return 1
 }
 
-# The standard library of the target: rustup's, or compiled by Debian's rustc-web. DEBIAN=1 takes the latter.
-choose_toolchain() {
-    build=(--locked --target "$triple")
-    [ -z "${DEBIAN:-}" ] && [ -d "$(rustc --print target-libdir --target "$triple" 2>/dev/null)" ] && return
-    [ -d /usr/lib/rustlib/src/rust/library ] || [ -d /usr/src/rustc-*/library ] || return
-    export RUSTC_BOOTSTRAP=1 CARGO_PROFILE_DEV_PANIC=unwind PATH=/usr/bin:$PATH
-    build+=(-Zbuild-std)
+# zig and cargo-zigbuild, which link for other systems: from PyPI, into a directory of their own.
+zig_tools() {
+    exec 5>"$work/zig.lock" && flock 5
+    if ! have cargo-zigbuild && [ ! -e "$work/zig/done" ]; then
+        { python3 -m venv "$work/zig" &&
+            "$work/zig/bin/pip" install -q --disable-pip-version-check "$zig" cargo-zigbuild==0.24.1 &&
+            touch "$work/zig/done"; } >>"$place/log" 2>&1 5>&- || missing+=" python3-venv, and ziglang and cargo-zigbuild of PyPI"
+    fi
+    exec 5>&-
+    PATH=$PATH:$work/zig/bin
+    CARGO_ZIGBUILD_ZIG_PATH=$(command -v python-zig || command -v zig)
+    export CARGO_ZIGBUILD_ZIG_PATH CARGO_ZIGBUILD_CACHE_DIR=$work/zig/wrappers ZIG_GLOBAL_CACHE_DIR=$work/zig/cache ZIG_LOCAL_CACHE_DIR=$work/zig/cache
+}
+
+flag() { export CARGO_ENCODED_RUSTFLAGS=${CARGO_ENCODED_RUSTFLAGS:+$CARGO_ENCODED_RUSTFLAGS$'\x1f'}$1; }
+
+# Chooses the compiler and its standard library of the target: `build` has code, `check` is enough for clippy.
+standard_library() {
+    local root=$work/std/$triple-$1
+    [ -z "${DEBIAN:-}" ] && has_std "$triple" && return
+    need /usr/bin/cargo cargo-web
+    need /usr/bin/rustc rustc-web
+    need /usr/bin/cargo-clippy rust-web-clippy
+    need /usr/lib/rustlib/src/rust/library/std rust-web-src
+    skip_if_missing
+    debian_rust || { row FAILED - - - -; exit 1; }
+    cargo=/usr/bin/cargo
+    if [ "$(cat "$root/done" 2>/dev/null)" != "$(rustc --version)" ]; then
+        try "standard library" compile_std "$1" "$root" || { row FAILED - - - -; exit 1; }
+    fi
+    flag "--sysroot=$root"
+}
+
+# An empty crate, for which cargo compiles the standard library; then the libraries are put where rustc looks for them.
+# As in Rust's own build, panic_abort alone aborts.
+compile_std() {
+    local libraries=$2/lib/rustlib/$triple/lib
+    rm -rf "$2" && mkdir -p "$2/crate/src" "$libraries" && : >"$2/crate/src/lib.rs" &&
+        printf '[package]\nname = "empty"\nedition = "2024"\n[profile.dev]\ndebug = 0\n' >"$2/crate/Cargo.toml" &&
+        printf '%s\n' '#!/bin/sh' 'case " $* " in *" --crate-name panic_abort "*) set -- "$@" -Cpanic=abort ;; esac' 'exec "$@"' \
+            >"$2/rustc" && chmod +x "$2/rustc" &&
+        env -u CARGO_ENCODED_RUSTFLAGS RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER="$2/rustc" "$cargo" "$1" --manifest-path "$2/crate/Cargo.toml" \
+            -Zbuild-std=std,panic_unwind,panic_abort,test --target "$triple" --target-dir "$2/crate/target" &&
+        find "$2/crate/target/$triple/debug/deps" \( -name 'lib*.rlib' -o -name 'lib*.rmeta' \) ! -name 'libempty*' \
+            -exec mv {} "$libraries" \; && rm -r "$2/crate" && rustc --version >"$2/done"
+}
+
+# Clippy, whose success says that the target checks. Arguments: which part of the package.
+clippy() {
+    try clippy "$cargo" clippy "${build[@]}" "$@" -- -D warnings
+    clippy=$answer checks=$answer
+    [ $answer = yes ] || { try checks "$cargo" check "${build[@]}" "$@" && checks=yes; }
 }
 
 # c_tests LIBRARY...: the C programs, linked with the library, on each backend that the system has.
 c_tests() {
-    local library=$1 backends=(1 2 3) name backend
-    [ "$emulator" = native ] || backends=(3)
+    local backends=(1 2 3) name backend code
+    [ "$runs" = native ] || backends=(3)
     for name in tour fork exit_live; do
-        $compile -std=gnu11 -O1 -Wall -Wextra -Werror -I include "tests/c/$name.c" -o "$work/$name" -pthread "$library" "${@:2}" || return
+        $compile -std=gnu11 -O1 -Wall -Wextra -Werror -I include "tests/c/$name.c" -o "$place/$name" -pthread "$@" || return
         for backend in "${backends[@]}"; do
-            mkdir -p "$work/run" && (cd "$work/run" && $run "$work/$name" "$backend" main)
-            [ $? = "$([ $name = exit_live ] && echo 3 || echo 0)" ] || { echo "FAILED: $name on backend $backend"; return 1; }
+            rm -rf "$place/run" && mkdir "$place/run"
+            (cd "$place/run" && timeout 60 $run "$place/$name" "$backend" main)
+            code=$?
+            [ $code = "$([ $name = exit_live ] && echo 3 || echo 0)" ] || { echo "FAILED: $name on backend $backend: $code"; return 1; }
             echo "test result: ok. 1 passed; of tests/c"
         done
     done
 }
 
+# Unit tests, the structures of the kernel as the C compiler lays them out, and the conformance suite or its quick part.
 rust_tests() {
-    local debug=$out/$triple/debug/deps filters=() module backend=thread:: skips=() unit
-    if [ "$emulator" = native ] && [ "${TARGETS:-}" != short ]; then filters=(); else
-        [ "$emulator" = native ] && backend=
-        for module in "${quick[@]}"; do filters+=("$module::$backend"); done
+    local filters=() skips=() module backend=thread::
+    [ "$runs" = qemu ] && backend= && for module in "${cannot[@]}"; do skips+=(--skip "$module"); done
+    [ "$runs" = native ] && [ "$short" != short ] || for module in "${quick[@]}"; do filters+=("$module::$backend"); done
+    "${test[@]}" --lib -- "${skips[@]}" &&
+        $compile tests/c/kernel_abi.c -o "$place/kernel_abi" && $run "$place/kernel_abi" >"$CAIO_KERNEL_ABI" &&
+        "${test[@]}" --test kernel_abi && "${test[@]}" --test conformance -- --test-threads=4 "${skips[@]}" "${filters[@]}"
+}
+
+# linux COMPILER RUNS: everything, with the programs run natively or under qemu.
+linux() {
+    local count=0 links test variable
+    compile=$1 runs=$2 run='' variable=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$triple")
+    flag --cfg=io_uring_skip_arch_check # the io-uring crate refuses 32-bit and s390x
+    export CAIO_KERNEL_ABI=$place/kernel_abi.txt CAIO_FUSE_GATE=$place/fuse_gate
+    need cc gcc
+    if [ "$runs" != native ]; then
+        need "qemu-$runs-static" qemu-user-static
+        run="qemu-$runs-static" runs=qemu
+        export "${variable}_RUNNER=$run" CAIO_TEST_RUNNER=$run
     fi
-    [ "$emulator" = native ] || for module in "${cannot[@]}" aborts; do skips+=(--skip "$module"); done
-    unit=$(program "$debug" caio)
-    $run "$unit" "${skips[@]}" && $run "$(program "$debug" kernel_abi)" &&
-        $run "$(program "$debug" conformance)" --test-threads=4 "${skips[@]}" "${filters[@]}"
-}
-
-row() { table+=("$(printf '%-30s %-7s %-7s %-7s %-7s %s' "$@")"); }
-
-# zig and cargo-zigbuild, which link for other systems: installed, or from PyPI into a folder of their own.
-zig_tools() {
-    if ! have cargo-zigbuild; then
-        [ -x "$out/zig/bin/cargo-zigbuild" ] || { python3 -m venv "$out/zig" &&
-            "$out/zig/bin/pip" install -q --disable-pip-version-check ziglang==0.17.1 cargo-zigbuild==0.24.1; } >>"$log" 2>&1
-        PATH=$PATH:$out/zig/bin
-    fi
-    CARGO_ZIGBUILD_ZIG_PATH=$(command -v python-zig || command -v zig) && export CARGO_ZIGBUILD_ZIG_PATH
-    have cargo-zigbuild
-}
-
-# The code of POSIX systems, forced on Linux: it runs the whole conformance suite, without the backends that it does not have.
-forced_posix() {
-    local RUSTFLAGS="$RUSTFLAGS --cfg caio_posix" CARGO_TARGET_DIR=$out/posix clippy=yes links=yes runs=native filters=() module
-    export RUSTFLAGS CARGO_TARGET_DIR
-    if [ "${TARGETS:-}" = short ]; then for module in "${quick[@]}"; do filters+=("$module::thread::"); done; fi
-    try clippy "$cargo" clippy --locked --all-targets -- -D warnings || clippy=FAILED
-    try links "$cargo" test --locked --no-run --lib --test conformance || links=FAILED
-    try "unit tests" "$cargo" test --locked --lib || runs=FAILED
-    count=$(passed "$work/output")
-    try tests "$cargo" test --locked --test conformance -- --skip ::uring:: --skip ::linux:: "${filters[@]}" || runs=FAILED
-    row "$target" "$clippy" "$clippy" $links $runs $((count + $(passed "$work/output")))
-}
-
-# A system whose programs cannot run here: the library is checked and linked.
-compiled() {
-    local checks=yes clippy=yes links=yes
-    choose_toolchain || { skip "$target" "rustc-web cargo-web rust-web-src rust-web-clippy"; row "$target" - - - - -; return; }
-    case ${build[*]} in *build-std*) build[-1]=-Zbuild-std=std,panic_abort; unset CARGO_PROFILE_DEV_PANIC ;; esac
-    try clippy "$cargo" clippy "${build[@]}" --lib --features capi -- -D warnings || { clippy=FAILED; try checks "$cargo" check "${build[@]}" --lib --features capi || checks=FAILED; }
-    # The short form leaves the linker out.
-    # So does Windows' own, which needs its SDK.
-    if [ "${TARGETS:-}" = short ] || [[ $target = *-msvc ]]; then links=-; elif zig_tools; then
-        try links "$cargo" zigbuild "${build[@]}" --lib --features capi || links=FAILED
+    if [ "$compile" = zig ]; then
+        zig_tools
+        compile="python-zig cc -target ${triple/-unknown/} -static"
+        test=(cargo-zigbuild test)
     else
-        skip "linking for $target" "cargo-zigbuild and ziglang (PyPI)"
-        links=-
+        need "$compile" "gcc-${compile%-gcc}"
+        need "/usr/${compile%-gcc}/include/stdio.h" "the C library for it (libc6-dev-*-cross)"
+        [[ $target != i686-* ]] || { need /lib/ld-linux.so.2 libc6-i386 && need /usr/lib32/libgcc_s.so.1 lib32gcc-s1; }
+        export "${variable}_LINKER=$compile" "CC_${triple//-/_}=$compile" QEMU_LD_PREFIX=/usr/${compile%-gcc}
+        test=("$cargo" test)
     fi
-    row "$target" $checks $clippy $links - -
+    skip_if_missing
+    standard_library build
+    [ "${test[0]}" = cargo-zigbuild ] && flag -Clink-self-contained=no || test[0]=$cargo
+    # Without optimization, tests take minutes.
+    test+=("${build[@]}" --config profile.dev.package.caio.opt-level=1)
+    # A program of the host, for a test that cannot compile it.
+    cc -O1 tests/c/fuse_gate.c -o "$CAIO_FUSE_GATE" || exit 1
+
+    # Where long has another size, all tests are linted. Others are compiled.
+    case $target in i686-*) clippy --all-targets ;; *) clippy --lib --features capi ;; esac
+    try links "${test[@]}" --no-run --lib --test conformance --test kernel_abi
+    links=$answer
+    if [ $links = yes ]; then
+        try tests rust_tests
+        count=$(passed "$place/output")
+        [ $answer = yes ] && linked_c_tests && count=$((count + $(passed "$place/output"))) || runs=FAILED
+    else
+        runs=-
+    fi
+    row "$checks" "$clippy" $links $runs $count
+}
+
+linked_c_tests() {
+    local library=$CARGO_TARGET_DIR/$triple/debug/libcaio kind=cdylib
+    [[ $target != *musl ]] || kind=staticlib
+    try library "${test[0]}" rustc "${build[@]}" --lib --features capi --crate-type $kind || return
+    case $target in
+    *musl) try "C tests" c_tests "$library.a" -lunwind ;;
+    *) cp "$library.so" "$place/libcaio.so" && try "C tests" c_tests "$place/libcaio.so" "-Wl,-rpath,$place" ;;
+    esac
+}
+
+# The code of POSIX systems, forced on Linux: the whole conformance suite, without the backends that these systems lack.
+posix() {
+    local links=- runs=native count=0 filters=() module
+    flag --cfg=caio_posix
+    build=(--locked)
+    if [ "$short" = short ]; then for module in "${quick[@]}"; do filters+=("$module::thread::"); done; fi
+    need cc gcc
+    skip_if_missing
+    clippy --all-targets
+    try links "$cargo" test --locked --no-run --lib --test conformance
+    links=$answer
+    try "unit tests" "$cargo" test --locked --lib || runs=FAILED
+    count=$(passed "$place/output")
+    try tests "$cargo" test --locked --test conformance -- --skip ::uring:: --skip ::linux:: "${filters[@]}" || runs=FAILED
+    row "$checks" "$clippy" $links $runs $((count + $(passed "$place/output")))
+}
+
+# An old C library: linked by zig, which knows the symbols of each version.
+glibc() {
+    local library newest links
+    build=(--locked --lib --features capi)
+    compile=$1 runs=native run=
+    need cc gcc
+    need objdump binutils
+    zig_tools
+    skip_if_missing
+    clippy
+    try links cargo-zigbuild rustc "${build[@]}" --crate-type cdylib --target "$target"
+    links=$answer runs=-
+    if [ $links = yes ]; then
+        runs=native library=$CARGO_TARGET_DIR/$triple/debug/libcaio.so
+        newest=$(objdump -T "$library" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
+        echo "$target: needs $newest"
+        [ "$(printf '%s\n' GLIBC_2.17 "$newest" | sort -V | tail -n 1)" = GLIBC_2.17 ] || links=FAILED status=1
+        cp "$library" "$place/libcaio.so" && try "C tests" c_tests "$place/libcaio.so" "-Wl,-rpath,$place" || runs=FAILED
+    fi
+    row "$checks" "$clippy" $links $runs "$(passed "$place/output")"
+}
+
+# library LINKER: for a system whose programs cannot run here, the library is compiled and linked.
+library() {
+    local how=check links=-
+    # The short form leaves the linker out. Windows' own needs its SDK.
+    [ "$short" = short ] || [ "$1" = - ] || { how=build && zig_tools; }
+    skip_if_missing
+    standard_library $how
+    clippy --lib --features capi
+    [ $how = check ] || { try links cargo-zigbuild rustc "${build[@]}" --lib --features capi --crate-type cdylib; links=$answer; }
+    row "$checks" "$clippy" $links compiles -
 }
 
 # Windows: C programs and examples, under Wine.
 windows() {
-    local clippy=yes runs=wine
-    choose_toolchain || { skip "$target" "rustc-web cargo-web rust-web-src rust-web-clippy"; row "$target" - - - - -; return; }
-    case ${build[*]} in *build-std*) build[-1]=-Zbuild-std=std,panic_abort; unset CARGO_PROFILE_DEV_PANIC ;; esac
-    try clippy "$cargo" clippy "${build[@]}" --lib --features capi -- -D warnings || clippy=FAILED
-    try tests env CARGO="$cargo" WINDOWS="${TARGETS:-}" CARGO_TARGET_DIR="$out" tests/shell/windows.sh || runs=FAILED
-    grep '^skipped:' "$work/output" && runs=compiles
-    row "$target" $clippy $clippy $clippy $runs "$(sed -n 's/^\([0-9]*\) passed, .*/\1/p' "$work/output")"
+    local runs=wine links
+    need "$1" gcc-mingw-w64-x86-64-win32
+    need wine "wine wine64"
+    need pkg-config pkg-config
+    skip_if_missing
+    standard_library check
+    clippy --lib --features capi
+    try tests env -u CARGO_ENCODED_RUSTFLAGS CARGO="$cargo" WINDOWS="$short" tests/shell/windows.sh || runs=FAILED
+    links=yes
+    grep -q 'FAILED  windows: make' "$place/output" && links=FAILED runs=-
+    grep '^skipped:' "$place/output" && links=- runs=-
+    row "$checks" "$clippy" $links $runs "$(sed -n 's/^\([0-9]*\) passed, .*/\1/p' "$place/output")"
 }
 
-# An old C library: linked by zig, which knows the symbols of each version.
-old_glibc() {
-    zig_tools || { skip "$target" "cargo-zigbuild and ziglang (PyPI)"; row "$target" - - - - -; return; }
-    try links "$cargo" zigbuild --locked --lib --features capi --target "$target" || { row "$target" - - FAILED - -; return; }
-    local library=$out/$triple/debug/libcaio.so newest
-    newest=$(objdump -T "$library" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
-    echo "$target: needs $newest" && [ "$(printf '%s\n' GLIBC_2.17 "$newest" | sort -V | tail -n 1)" = GLIBC_2.17 ] || { answer=FAILED status=1; }
-    cp "$library" "$work/libcaio.so.0" && try "C tests" c_tests "$work/libcaio.so.0" "-Wl,-rpath,$work"
-    [ "$answer" = yes ] && answer=native
-    row "$target" - - yes "$answer" "$(passed "$work/output")"
+# One row, in a process of its own. The two that run at a time have each a directory of cargo's.
+if [ "${1:-}" = --row ]; then
+    read -r target what compiler runs <<<"$(grep -F "$2 " <<<"$targets")"
+    triple=${target%.2.17} place=$work/$target missing='' status=0 checks=- clippy=-
+    build=(--locked --target "$triple")
+    unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+    # Cargo strips what has no debug information, and Debian's Rust has no rust-objcopy, which strips for macOS.
+    export CARGO_TARGET_DIR=$work/cargo$TARGETS_SLOT CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=none CARGO_INCREMENTAL=0
+    export RUST_BACKTRACE=0
+    rm -rf "$place" && mkdir -p "$place" && row FAILED - - - - || exit 1
+    SECONDS=0
+    $what "$compiler" "$runs"
+    times >"$place/times"
+    echo "$target: $SECONDS s, of processors $(sed -n 2p "$place/times")"
+    exit $status
+fi
+
+mkdir -p "$work" || exit 1
+rows=("$@")
+[ $# = 0 ] && [ "$short" = short ] &&
+    rows=(i686-unknown-linux-gnu s390x-unknown-linux-gnu x86_64-linux-posix x86_64-unknown-freebsd aarch64-apple-darwin)
+[ $# = 0 ] && [ "$short" != short ] && read -ra rows <<<"$(cut -d ' ' -f 1 <<<"$targets" | tr '\n' ' ')"
+printf '%s\n' "${rows[@]}" | xargs -P 2 --process-slot-var=TARGETS_SLOT -I{} "$script" --row {}
+status=$?
+
+table=$(printf '%-30s %-7s %-7s %-7s %-7s %s\n' target checks clippy links runs "tests passed" && for name in "${rows[@]}"; do cat "$work/$name/row"; done)
+printf '\n%s\n\n%s\n' "$table" "$((SECONDS / 60)) min $((SECONDS % 60)) s"
+
+# put FILE END: replaces the table of a document, from its first line up to the line END.
+put() {
+    awk -v end="$2" '/^target  / { while ((getline line <"/dev/stdin") > 0) print line; inside = 1 } $0 == end { inside = 0 } !inside' \
+        "$1" >"$work/document" && cat "$work/document" >"$1"
 }
-
-one_target() {
-    target=$1 compile=$2 package=$3 emulator=$4 triple=${1%.2.17} run=
-    local checks=- clippy=- links=- runs=- count=0 how
-    PATH=$base_path && unset RUSTC_BOOTSTRAP CARGO_PROFILE_DEV_PANIC
-    have "$compile" || { skip "$target" "$package"; row "$target" - - - - -; return; }
-    case $target in
-    *.2.17) old_glibc; return ;;
-    *-posix) forced_posix; return ;;
-    *-windows-gnu) windows; return ;;
-    *-freebsd | *-darwin | *-windows-*) compiled; return ;;
-    esac
-    choose_toolchain || { skip "$target" "its standard library (rustup target add $triple)"; row "$target" - - - - -; return; }
-    case $target in *musl) [ "$compile" = musl-gcc ] && linker=cc || linker=$compile ;; *) linker=$compile ;; esac
-    export "CARGO_TARGET_$(tr a-z- A-Z_ <<<"$triple")_LINKER=$linker" "CC_${triple//-/_}=$compile"
-    how=native
-    if [ "$emulator" != native ]; then
-        how=qemu
-        run="qemu-$emulator-static -L /usr/${compile%-gcc}" CAIO_TEST_RUNNER=$run
-        export CAIO_TEST_RUNNER
-    else
-        unset CAIO_TEST_RUNNER
-    fi
-    # Programs of the host, for tests that cannot compile them.
-    cc -O1 tests/c/fuse_gate.c -o "$work/fuse_gate" && export CAIO_FUSE_GATE=$work/fuse_gate || return
-
-    if try clippy "$cargo" clippy "${build[@]}" --all-targets -- -D warnings; then checks=yes clippy=yes; else
-        clippy=FAILED && try checks "$cargo" check "${build[@]}" --all-targets && checks=yes
-    fi
-    if try links "$cargo" test "${build[@]}" --no-run --lib --test conformance --test kernel_abi; then links=yes; else links=FAILED; fi
-    if [ $links = yes ] && [ "$how" = qemu ] && ! have "qemu-$emulator-static"; then
-        skip "running $target" qemu-user-static
-        runs=compiles
-    elif [ $links = yes ] && [ "$target" = i686-unknown-linux-gnu ] && [ ! -e /lib/ld-linux.so.2 ]; then
-        skip "running $target" "libc6-i386 lib32gcc-s1"
-        runs=compiles
-    elif [ $links = yes ]; then
-        runs=$how
-        layout && { try "tests" rust_tests || runs=FAILED; count=$(passed "$work/output"); } || runs=FAILED
-        programs || runs=FAILED
-    fi
-    row "$target" $checks $clippy $links "$runs" "$count"
-}
-
-# The kernel's structures, as this target's compiler lays them out. musl has no kernel headers, but the same layout.
-layout() {
-    case $target in x86_64*musl) set -- cc "" ;; *musl) set -- "$compile" "$run" ;; *) set -- "$compile" "$run" ;; esac
-    $1 tests/c/kernel_abi.c -o "$work/kernel_abi" && $2 "$work/kernel_abi" >"$work/kernel_abi.txt" && export CAIO_KERNEL_ABI=$work/kernel_abi.txt
-}
-
-programs() {
-    local debug=$out/$triple/debug/deps before=$count
-    case $target in
-    aarch64*musl)
-        zig_tools || { skip "C tests on $target" "ziglang (PyPI)"; return 0; }
-        compile="python-zig cc -target aarch64-linux-musl" && set -- "$debug/libcaio.a" -static -lunwind ;;
-    # musl-gcc has no headers of the kernel.
-    *musl) set -- "$debug/libcaio.a" -static "$(rustc --print target-libdir --target "$triple")/self-contained/libunwind.a" -idirafter /usr/include -idirafter "/usr/include/$(cc -dumpmachine)" ;;
-    *) cp "$debug/libcaio.so" "$work/libcaio.so.0" && set -- "$work/libcaio.so.0" "-Wl,-rpath,$work" ;;
-    esac
-    try "C tests" c_tests "$@" || return
-    count=$((before + $(passed "$work/output")))
-}
-
-base_path=$PATH wanted=" $* "
-[ "$wanted" = "  " ] && [ "${TARGETS:-}" = short ] &&
-    wanted=" i686-unknown-linux-gnu s390x-unknown-linux-gnu x86_64-linux-posix x86_64-unknown-freebsd aarch64-apple-darwin "
-while read -r target compile package emulator; do
-    if [ "$wanted" = "  " ] || [[ $wanted = *" $target "* ]]; then
-        echo "== $target"
-        one_target "$target" "$compile" "$package" "$emulator"
-    fi
-done <<<"$targets"
-
-printf '\n%-30s %-7s %-7s %-7s %-7s %s\n' target checks clippy links runs "tests passed"
-printf '%s\n' "${table[@]}"
+if [ "${TABLE:-}" = write ] && [ $# = 0 ] && [ "$short" != short ]; then
+    put README.md '```' <<<"$table" && put man/caio-systems.7 .EE <<<"${table//-/\\-}" || status=1
+fi
 exit $status

@@ -218,6 +218,17 @@ impl Ctx {
         self.run(&[op])[0]
     }
 
+    /// Runs one operation with submit_poll, and returns its result.
+    pub fn one_polled(&self, op: caio_op) -> i64 {
+        let (accepted, mut events) = self.submit_poll(&[op.tag(0)], 1);
+        assert_eq!(accepted, 1);
+        if events.is_empty() {
+            events = self.collect(1);
+        }
+        assert_eq!((events.len(), events[0].user_data), (1, 0), "one event: {events:?}");
+        events[0].result
+    }
+
     /// Runs one operation while others are in flight. Panics if one of these completes first.
     pub fn run_beside(&self, op: caio_op) -> i64 {
         const BESIDE: u64 = 0xbe51de;

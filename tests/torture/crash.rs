@@ -45,16 +45,12 @@ fn kill(mut child: Child) {
     assert_eq!(status.signal(), Some(libc::SIGKILL), "it lived until it was killed: {status}");
 }
 
-/// One round: how many records were acknowledged, and how many of them are lost.
-fn round(disk: &Disk, backend: u32, order: Order, random: &mut Random) -> (usize, usize) {
-    let path = disk.path("records");
-    std::fs::remove_file(&path).ok();
-    // A slow sync lets others queue meanwhile, so that group commit has work.
-    disk.tell(&format!("fsync slow {} times=all", random.below(8)));
-    let asked = format!("{backend} {} {}", order as u32, path.display());
+/// Runs a test of this program, with a variable that says what to do, kills it at a random moment, and then the power fails.
+/// Returns what it wrote after its first word.
+fn killed(disk: &Disk, test: &str, variable: &str, asked: &str, random: &mut Random) -> Vec<u8> {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", "writer", "--nocapture", "--test-threads=1"]).env(WRITER, asked);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the writer");
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(variable, asked);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program");
     let mut output = child.stdout.take().expect("a pipe");
     await_first(&mut output);
     std::thread::sleep(Duration::from_micros(random.below(disk.longest_life_us()) as u64));
@@ -63,6 +59,17 @@ fn round(disk: &Disk, backend: u32, order: Order, random: &mut Random) -> (usize
     output.read_to_end(&mut acknowledged).expect("what it said");
     disk.crash();
     disk.tell("clear");
+    acknowledged
+}
+
+/// One round: how many records were acknowledged, and how many of them are lost.
+fn round(disk: &Disk, backend: u32, order: Order, random: &mut Random) -> (usize, usize) {
+    let path = disk.path("records");
+    std::fs::remove_file(&path).ok();
+    // A slow sync lets others queue meanwhile, so that group commit has work.
+    disk.tell(&format!("fsync slow {} times=all", random.below(8)));
+    let asked = format!("{backend} {} {}", order as u32, path.display());
+    let acknowledged = killed(disk, "writer", WRITER, &asked, random);
     let content = std::fs::read(&path).unwrap_or_default();
     let numbers =
         acknowledged.chunks_exact(size_of::<u64>()).map(|bytes| u64::from_ne_bytes(bytes.try_into().unwrap()));

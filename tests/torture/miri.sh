@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 [ "$TORTURE" = full ] || exit 0
 if ! "$CARGO" +nightly miri --version >/dev/null 2>&1; then
-    echo "skipped: Miri needs rustup component add --toolchain nightly miri rust-src"
+    echo "skipped: Miri needs rustup component add --toolchain nightly miri rust-src; make check-sanitizers runs these tests on the real core"
     exit 0
 fi
 out=$PWD/target/miri

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Tests with many threads under ThreadSanitizer, with an instrumented standard library. Only in full, as this builds that
 # library. It needs Debian's compiler packages, which contain its source and a runtime for clang's linker.
+# SUITES='NAME...' runs the unit tests and these test programs alone.
 . "$(dirname "$0")/lib.sh"
 [ "$TORTURE" = full ] || exit 0
 missing=()
@@ -37,7 +38,9 @@ tested() {
 }
 status=0
 # contexts_by_the_thousand counts the process's threads, and the sanitizer adds one.
-tested "tests of concurrency" --lib --test=concurrency --test=model --test=rust_api -- --skip=contexts_by_the_thousand || status=1
+read -ra suites <<<"${SUITES:-concurrency model rust_api}"
+tested "tests of concurrency" --lib "${suites[@]/#/--test=}" -- --skip=contexts_by_the_thousand || status=1
+[ -z "${SUITES:-}" ] || exit $status
 # Data races do not depend on values and errnos, so those modules are omitted. The whole suite takes half an hour.
 promises=(blocking current exactly_once fork free full large links polling sizes stats submit syncs timeouts wait)
 tested "tests of the conformance suite" --test=conformance -- "${promises[@]/%/::}" || status=1

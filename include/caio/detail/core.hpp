@@ -242,7 +242,6 @@ inline int group::submit(core &to, slot *slots, caio_op *operations, std::size_t
         slots[i].owner = this;
         slots[i].index = i;
         operations[i].user_data = reinterpret_cast<std::uintptr_t>(&slots[i]);
-        operations[i].flags = static_cast<std::uint8_t>(operations[i].flags | (i + 1 < count ? CAIO_FLAG_LINK : 0));
     }
     retain();
     core_.store(&to);
@@ -276,6 +275,15 @@ inline void group::drop() noexcept
         release();
 }
 
+/* Operations as the library takes them: a chain. */
+template <class... Operations> std::array<caio_op, sizeof...(Operations)> linked(std::tuple<Operations...> &operations) noexcept
+{
+    auto raw = std::apply([](auto &...each) { return std::array<caio_op, sizeof...(Operations)>{each.prepare()...}; }, operations);
+    for (std::size_t i = 0; i + 1 < raw.size(); i++)
+        raw[i].flags = static_cast<std::uint8_t>(raw[i].flags | CAIO_FLAG_LINK);
+    return raw;
+}
+
 /* A group with its operations and their results. */
 template <class... Operations> class typed_group : public group {
 public:
@@ -285,7 +293,7 @@ public:
     }
     int submit(core &to) noexcept
     {
-        auto raw = std::apply([](auto &...each) { return std::array<caio_op, sizeof...(Operations)>{each.prepare()...}; }, operations_);
+        auto raw = linked(operations_);
         return group::submit(to, slots_.data(), raw.data(), raw.size());
     }
     /* The results of operations that were not submitted. */

@@ -2,8 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::path::Path;
 
-use super::path::OnPath;
+use super::lent;
+use super::path::{OnPath, PathCall};
+use crate::api::open::OpenOptions;
 use crate::api::state::{Operation, Outcome};
 use crate::context::AT_FDCWD;
 use crate::error::Result;
@@ -146,14 +149,51 @@ impl<F: Descriptor> Operation for OnFdSize<F> {
     }
 }
 
+/// Opens a file for its chain.
+pub struct OpenForChain<F> {
+    path: OnPath<F>,
+    /// `struct open_how`, which the library reads when it accepts the operation; None for a plain openat(2).
+    how: Option<Box<[u64; 3]>>,
+}
+
+impl<F: Descriptor> OpenForChain<F> {
+    pub fn new(dir: F, path: &Path, options: &OpenOptions) -> Self {
+        let (flags, mode) = (options.flags(), options.permissions());
+        let (call, how) = match options.resolution() {
+            0 => (PathCall { flags, mode, ..PathCall::of(Code::Openat) }, None),
+            resolve => {
+                let how = [flags.into(), mode.into(), resolve];
+                (PathCall { len: size_of_val(&how) as u64, ..PathCall::of(Code::Openat2) }, Some(Box::new(how)))
+            }
+        };
+        Self { path: OnPath::new(dir, path, call), how }
+    }
+}
+
+impl<F: Descriptor> Operation for OpenForChain<F> {
+    type Output = io::Result<()>;
+
+    fn describe(&mut self) -> Result<Op> {
+        let op = self.path.op()?;
+        Ok(match &mut self.how {
+            Some(how) => Op { buf2: lent((&raw mut **how).cast()), ..op },
+            None => op,
+        })
+    }
+
+    fn finish(self, outcome: Outcome) -> Self::Output {
+        outcome.result().map(drop)
+    }
+}
+
 /// Opens a file.
-pub struct Open<F>(pub OnPath<F>);
+pub struct Open<F>(pub OpenForChain<F>);
 
 impl<F: Descriptor> Operation for Open<F> {
     type Output = io::Result<OwnedFd>;
 
     fn describe(&mut self) -> Result<Op> {
-        self.0.op()
+        self.0.describe()
     }
 
     fn finish(self, outcome: Outcome) -> Self::Output {

@@ -6,18 +6,24 @@
 mod buffer;
 mod copy;
 mod descriptor;
+mod file_system;
 mod named;
 mod path;
+mod raw;
 mod stat;
+mod times;
 mod transfer;
 mod vectored;
 
 pub use buffer::{IoBuf, IoBufMut, Slice};
 pub use copy::Copying;
-pub use descriptor::{CWD, Close, Cwd, Descriptor, OPENED, OnFd, OnFdSize, Open, Opened, borrowed};
+pub use descriptor::{CWD, Close, Cwd, Descriptor, OPENED, OnFd, OnFdSize, Open, OpenForChain, Opened, borrowed};
+pub use file_system::{FileSystem, Statfs};
 pub use named::{Getting, Setting, name};
 pub use path::{OnPath, PathCall};
+pub use raw::raw;
 pub use stat::{MASK, Metadata, Stat};
+pub use times::{FileTime, SettingTimes};
 pub use transfer::{Entries, Reading, Writing};
 pub use vectored::{ReadingParts, WritingParts};
 

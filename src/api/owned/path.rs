@@ -17,6 +17,14 @@ pub struct PathCall {
     pub code: Code,
     pub flags: u32,
     pub mode: u32,
+    pub len: u64,
+    pub offset: u64,
+}
+
+impl PathCall {
+    pub fn of(code: Code) -> Self {
+        Self { code, flags: 0, mode: 0, len: 0, offset: 0 }
+    }
 }
 
 /// A call on one path, or on two.
@@ -58,12 +66,12 @@ impl<F: Descriptor> OnPath<F> {
 
     pub fn op(&self) -> Result<Op> {
         let (buf, buf2) = (name_address(&self.path)?, self.second.as_ref().map_or(Ok(NULL), name_address)?);
-        let PathCall { code, flags, mode } = self.call;
+        let PathCall { code, flags, mode, len, offset } = self.call;
         let (dir2, offset) = match &self.second_directory {
             Some(directory) => (true, i64::from(directory.raw()) as u64),
-            None => (false, 0),
+            None => (false, offset),
         };
-        Ok(Op { fd: self.dir.raw(), buf, buf2, sys_flags: flags, mode, dir2, offset, ..Op::of(code) })
+        Ok(Op { fd: self.dir.raw(), buf, buf2, len, offset, sys_flags: flags, mode, dir2, ..Op::of(code) })
     }
 }
 

@@ -3,7 +3,9 @@
 use super::{Batch, Pending};
 use crate::completion::Sink;
 use crate::context::Shared;
+use crate::context::chain_file::Traits;
 use crate::context::inline::{self, Step, To};
+use crate::context::probes;
 use crate::context::state::{CANCELED, State};
 use crate::error::{Errno, Result};
 use crate::op::{Op, Role};
@@ -15,17 +17,16 @@ use crate::sys::{fork, fs};
 #[derive(Clone, Copy)]
 pub struct ChainFd {
     fd: RawFd,
-    /// A CLOSE of the chain closes it.
-    for_chain: bool,
+    traits: Traits,
 }
 
 impl State {
     /// A member of a chain gets the descriptor that submit opened for it.
     pub(super) fn take_chain_fd(&mut self, index: u32, file: Option<ChainFd>) -> Result<()> {
-        let Some(ChainFd { fd, for_chain }) = file else { return Ok(()) };
-        let kept = self.keep_file(index, fd, for_chain);
-        if kept.is_err() && for_chain {
-            fs::close(fd).ok();
+        let Some(file) = file else { return Ok(()) };
+        let kept = self.keep_file(index, file.fd, file.traits);
+        if kept.is_err() && file.traits.for_chain {
+            fs::close(file.fd).ok();
         }
         kept
     }
@@ -34,14 +35,15 @@ impl State {
 impl Batch {
     /// Runs the chain inline as far as possible without blocking. The rest becomes pending.
     pub(super) fn run_chain(&mut self, shared: &Shared, sink: &mut impl Sink) {
-        let mut file: Option<(Opened, bool)> = None;
+        let mut file: Option<(ChainFd, Opened)> = None;
+        self.chain.iter().for_each(|op| probes::accepted(shared.events_fd, op));
         for at in 0..self.chain.len() {
             let mut op = self.chain[at];
             let (step, paths, refused) = match &file {
-                Some((opened, _)) if op.uses_opened() => {
+                Some((_, opened)) if op.uses_opened() => {
                     op.use_opened(opened.fd);
-                    let Self { checks, scratch, .. } = &mut *self;
-                    match inline::run_on_opened(&shared.router, &op, opened, checks, scratch) {
+                    op.storage = op.fd == opened.fd;
+                    match self.run_on_opened(shared, &op, opened) {
                         Some(step) => (step, 0..0, None),
                         None => self.run(shared, &op, true),
                     }
@@ -54,7 +56,8 @@ impl Batch {
                     match op.role {
                         Role::Opens | Role::OpensForChain => {
                             let for_chain = op.role == Role::OpensForChain;
-                            file = opened.map(|opened| (opened, for_chain));
+                            let traits = Traits { for_chain, storage: true, brief: true, cached: false };
+                            file = opened.map(|opened| (ChainFd { fd: opened.fd, traits }, opened));
                         }
                         Role::Closes => file = None,
                         Role::None | Role::Behind => {}
@@ -63,12 +66,12 @@ impl Batch {
                     self.deliver(op, result, sink);
                     if op.link && !op.succeeded_in_full(result) {
                         // A CLOSE further on may belong to an open that never runs.
-                        let to_close = file.filter(|(_, for_chain)| *for_chain);
-                        return self.break_chain(at + 1, to_close.map(|(opened, _)| opened.fd), sink);
+                        let to_close = file.map(|(file, _)| file).filter(|file| file.traits.for_chain);
+                        return self.break_chain(at + 1, to_close.map(|file| file.fd), sink);
                     }
                 }
                 Step::Onward(to, moved) => {
-                    let file = file.map(|(opened, for_chain)| ChainFd { fd: opened.fd, for_chain });
+                    let file = file.map(|(file, _)| file);
                     self.pend(Pending { op, to, moved, paths, refused, file });
                     return self.queue_behind(at + 1);
                 }
@@ -85,6 +88,24 @@ impl Batch {
             file = file.filter(|_| close.is_none());
             self.deliver(op, result, sink);
         }
+    }
+
+    fn run_on_opened(&mut self, shared: &Shared, op: &Op, opened: &Opened) -> Option<Step> {
+        let Self { checks, scratch, strings, .. } = self;
+        if strings.was_empty(op.buf)
+            && let Some(result) = inline::tell_of_opened(op, opened)
+        {
+            return Some(Step::Done(result));
+        }
+        inline::run_on_opened(&shared.router, op, opened, |path| strings.is_empty(path), checks, scratch)
+    }
+
+    /// Makes a call on a descriptor that does not wait.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn call(&mut self, shared: &Shared, op: &Op) -> Option<i64> {
+        let Self { scratch, strings, .. } = self;
+        inline::call(&shared.router, op, |path| strings.is_empty(path), scratch)
     }
 
     #[cold]

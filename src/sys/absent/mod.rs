@@ -6,9 +6,11 @@
 pub mod aio;
 pub mod attributes;
 pub mod cached_open;
+pub mod cached_read;
 pub mod interruptible;
 pub mod links;
 pub mod ranges;
+pub mod stderr;
 pub mod uring;
 
 use super::{Descriptors, fd, mem, rw, span};

@@ -7,6 +7,7 @@ use crate::error::{Errno, Result};
 const MISSING: Result<u64> = Err(Errno(libc::EOPNOTSUPP));
 
 pub const NONBLOCK: u32 = 2;
+pub const HAS_SENDFILE: bool = false;
 
 pub fn copy_file_range(_: &Copy) -> Result<u64> {
     MISSING

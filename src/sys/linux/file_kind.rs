@@ -34,14 +34,20 @@ pub fn look_unless_on_disk(fd: i32) -> Option<File> {
     }
 }
 
-/// [`look`] for a file or directory on a disk that has a name, and is not on FUSE; None for all others.
-pub fn look_on_disk(fd: i32) -> Option<File> {
+/// [`look`] for a regular file or directory on a local file system that has a name; None for all others.
+pub fn look_if_local(fd: i32) -> Option<File> {
     let mut stat = MaybeUninit::uninit();
     let stat = statx(fd, &mut stat).ok()?;
-    let directory = u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFDIR;
+    let has_content = matches!(u32::from(stat.stx_mode) & libc::S_IFMT, libc::S_IFREG | libc::S_IFDIR);
     // The last close of a file without a name deletes it, which waits for the disk.
     let named = stat.stx_mask & libc::STATX_NLINK != 0 && stat.stx_nlink > 0;
-    (named && (is_on_disk(stat) || directory && is_local(stat))).then(|| file(fd, stat))
+    (named && has_content && is_local(stat)).then(|| file(fd, stat))
+}
+
+/// Whether the file of a descriptor, of any kind, is on a local file system.
+pub fn is_on_local(fd: i32) -> bool {
+    let mut stat = MaybeUninit::uninit();
+    statx(fd, &mut stat).is_ok_and(is_local)
 }
 
 #[inline(always)]
@@ -66,15 +72,18 @@ fn without_statx(fd: i32, errno: Errno) -> File {
 /// Whether this is a regular file on a block device, and not on FUSE.
 #[inline(always)]
 fn is_on_disk(stat: &libc::statx) -> bool {
-    u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFREG && is_local(stat)
+    u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFREG && stat.stx_dev_major != 0 && is_local(stat)
 }
 
-/// Whether a file is on a block device, and not on FUSE. Of the file systems on block devices, only FUSE does not support
-/// the attribute.
+/// Whether a file is on a local file system, which asks no other process or computer. FUSE and network file systems do not
+/// support these attributes. Of the file systems on block devices, all others support the first. Of those without one,
+/// OrangeFS supports the first too, and overlayfs reports it for any file. It reports the second only if the file system
+/// beneath does; btrfs and tmpfs do.
 #[inline(always)]
 fn is_local(stat: &libc::statx) -> bool {
     const IMMUTABLE: u64 = libc::STATX_ATTR_IMMUTABLE as u64;
-    stat.stx_dev_major != 0 && stat.stx_attributes_mask & IMMUTABLE != 0
+    const NODUMP: u64 = libc::STATX_ATTR_NODUMP as u64;
+    stat.stx_attributes_mask & if stat.stx_dev_major != 0 { IMMUTABLE } else { NODUMP } != 0
 }
 
 /// [`look`] with fstat(2). If a filter forbids that too, a descriptor that refuses offsets is a stream.

@@ -7,7 +7,7 @@ pub use libc::AT_FDCWD;
 use super::fd::OwnedFd;
 use super::filter::or_else;
 use super::mem::Memory;
-use super::{check, copy, input, own};
+use super::{check, copy, in_place, input, own};
 use crate::error::{Errno, Result};
 
 /// No descriptor.
@@ -144,7 +144,7 @@ pub(super) fn needs_no_directory(dir: i32, path: &CStr) -> bool {
 /// Where a filter forbids close(2), calls close_range(2), which reports no error of writing back.
 pub fn close(fd: i32) -> Result<u64> {
     // SAFETY: takes no memory; the number is the operation's to close.
-    let call = |fd| check(unsafe { libc::close(fd) }.into());
+    let call = |fd: i32| unsafe { in_place!(libc::SYS_close, fd) };
     // SAFETY: takes no memory.
     let is_open = || check(unsafe { libc::fcntl(fd, libc::F_GETFD) }.into());
     // SAFETY: as for close(2).
@@ -156,7 +156,7 @@ pub fn close(fd: i32) -> Result<u64> {
 pub fn statx(dir: i32, path: &CStr, flags: u32, mask: u32, to: Memory) -> Result<u64> {
     let call = |dir: i32, path: &CStr| {
         // SAFETY: the path is NUL-terminated; the kernel checks `to`, which is lent to this operation (Memory).
-        check(unsafe { libc::syscall(libc::SYS_statx, dir, path.as_ptr(), flags, mask, to.address()) } as i64)
+        unsafe { in_place!(libc::SYS_statx, dir, path.as_ptr(), flags, mask, to.address()) }
     };
     or_else(|| call(dir, path), || call(BAD, c"x"), || old_statx(dir, path, flags, mask, to))
 }
@@ -240,10 +240,13 @@ pub fn mkdirat(dir: i32, path: &CStr, mode: u32) -> Result<u64> {
 
 /// Whether opening the path may wait for something other than a disk: a FIFO, or a terminal without carrier.
 pub fn open_may_block(dir: i32, path: &CStr, flags: u32) -> bool {
-    if flags as i32 & (libc::O_NONBLOCK | libc::O_PATH) != 0 {
+    const CREATES: i32 = libc::O_CREAT | libc::O_EXCL;
+    let flags = flags as i32;
+    // What it creates is a regular file. O_DIRECTORY, a part of O_TMPFILE, opens nothing else: ENOTDIR.
+    if flags & (libc::O_NONBLOCK | libc::O_PATH | libc::O_DIRECTORY) != 0 || flags & CREATES == CREATES {
         return false;
     }
-    let follow = if flags as i32 & libc::O_NOFOLLOW != 0 { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
+    let follow = if flags & libc::O_NOFOLLOW != 0 { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
     let mode = mode_of(dir, path, follow);
     matches!(mode & libc::S_IFMT, libc::S_IFIFO | libc::S_IFCHR)
 }

@@ -4,11 +4,15 @@
 use super::super::Descriptors;
 use super::fd::{AsRawFd, RawFd};
 use super::rw::Transfer;
+use super::span::Copy;
 use super::uring::{self, IoUring, NO_OPERATION, RingSetup};
 use crate::error::{Errno, Result};
 
 /// An interrupted write tells how many bytes it moved.
 pub const TELLS_WHAT_MOVED: bool = true;
+
+/// Whether calls copy to streams. Not here: the poller waits until a stream is ready.
+pub const COPIES: bool = false;
 
 /// The ring of one poller. Only the poller's thread uses it, as the kernel ties a ring's calls to the thread that
 /// submits.
@@ -50,6 +54,11 @@ impl CallRing {
             self.ring.push_blocking(transfer, token);
         }
         self.submit()
+    }
+
+    /// Not supported: see [`COPIES`].
+    pub fn begin_copy(&mut self, _: u64, _: &Copy) -> Result<()> {
+        Err(Errno(libc::ENOSYS))
     }
 
     /// Interrupts a call. It ends soon, with ECANCELED, EINTR, or the bytes that it had moved.

@@ -21,7 +21,7 @@ pub mod thread;
 pub mod timer;
 pub mod uring;
 
-pub use super::unix::{config, fd, fork, messages};
+pub use super::unix::{config, fd, fork, messages, stderr};
 
 /// The numbers of the opcodes that have no call here.
 pub const MISSING: &[u8] = &[];

@@ -32,6 +32,9 @@ pub fn copy_file_range(copy: &Copy) -> Result<u64> {
     check(unsafe { libc::syscall(libc::SYS_copy_file_range, copy.from, from, copy.to, to, size(copy), 0) } as i64)
 }
 
+/// Whether there is sendfile(2), which copies to any descriptor.
+pub const HAS_SENDFILE: bool = true;
+
 /// sendfile(2).
 pub fn sendfile(copy: &Copy) -> Result<u64> {
     let mut from = explicit(copy.offset);

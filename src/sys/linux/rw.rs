@@ -175,40 +175,59 @@ fn read_parts_cached(fd: i32, parts: &[libc::iovec], offset: u64) -> Result<u64>
     unsafe { in_place!(libc::SYS_preadv2, fd, parts.as_ptr(), parts.len(), low, high, libc::RWF_NOWAIT) }
 }
 
-/// [`read_cached`] for a descriptor that may have `O_DIRECT`. The end goes to a buffer of its own, at an odd address.
-/// Devices refuse such a part, so a direct read fails with EINVAL or falls back to the page cache. None if the end cannot
-/// be split off.
-#[inline(always)]
-pub fn read_cached_unasked(fd: i32, memory: Memory, count: u64, offset: u64) -> Option<Result<u64>> {
-    // What is copied in multiples of this copies fast: with an odd length, Intel's processors need 140 ns more.
-    const END: usize = 64;
-    #[repr(align(2))]
-    struct Odd(MaybeUninit<[u8; 1 + END]>);
+/// The bytes at the end of a cached read that are split off. Intel's processors fetch cache lines in pairs: a part that ends
+/// inside a pair takes 50 ns longer to copy, one of an odd length 100 ns.
+const END: usize = 128;
+/// The same for a read of less.
+const SHORT_END: usize = 1;
 
-    let before = usize::try_from(count).ok()?.checked_sub(END).filter(|before| *before > 0)?;
-    let end = memory.address().wrapping_byte_add(before);
-    // The kernel must have checked the page of the end.
-    if !(1..=PAGE - END).contains(&(end.addr() % PAGE)) {
-        return None;
-    }
-    let mut odd = Odd(MaybeUninit::uninit());
-    let own = odd.0.as_mut_ptr().cast::<u8>().wrapping_add(1);
-    let parts = [
-        libc::iovec { iov_base: memory.address(), iov_len: before },
-        libc::iovec { iov_base: own.cast(), iov_len: END },
-    ];
-    let answer = read_parts_cached(fd, &parts, offset);
-    if answer == Ok(count) {
-        // SAFETY: lent to this operation, and on a page that the kernel has just written to; `own` is full.
-        unsafe { end.cast::<[u8; END]>().write_unaligned(own.cast::<[u8; END]>().read_unaligned()) };
-    } else if let Ok(moved) = answer {
-        keep_short_end(length(moved).saturating_sub(before), own, end.cast());
-    }
-    Some(answer)
+/// [`read_cached`] for a descriptor that may have `O_DIRECT`. The end goes to a buffer of its own, at an odd address.
+/// Devices refuse such a part, so a direct read fails with EINVAL or falls back to the page cache.
+pub struct Split {
+    memory: Memory,
+    before: usize,
+    end: *mut c_void,
+    /// [`END`], or else [`SHORT_END`].
+    is_long: bool,
 }
 
-/// The file ends inside the part that [`read_cached_unasked`] splits off, or what is cached of it.
-#[cold]
+impl Split {
+    /// None if the end cannot be split off.
+    #[inline(always)]
+    pub fn of(memory: Memory, count: u64) -> Option<Self> {
+        let is_long = count > END as u64;
+        let after = if is_long { END } else { SHORT_END };
+        let before = usize::try_from(count).ok()?.checked_sub(after).filter(|before| *before > 0)?;
+        let end = memory.address().wrapping_byte_add(before);
+        // The kernel must have checked the page of the end.
+        (1..=PAGE - after).contains(&(end.addr() % PAGE)).then_some(Self { memory, before, end, is_long })
+    }
+
+    #[inline(always)]
+    pub fn read(&self, fd: i32, offset: u64) -> Result<u64> {
+        #[repr(align(2))]
+        struct Odd(MaybeUninit<[u8; 1 + END]>);
+
+        let Self { memory, before, end, is_long } = *self;
+        let after = if is_long { END } else { SHORT_END };
+        let mut odd = Odd(MaybeUninit::uninit());
+        let own = odd.0.as_mut_ptr().cast::<u8>().wrapping_add(1);
+        let parts = [
+            libc::iovec { iov_base: memory.address(), iov_len: before },
+            libc::iovec { iov_base: own.cast(), iov_len: after },
+        ];
+        let answer = read_parts_cached(fd, &parts, offset);
+        if is_long && answer == Ok((before + END) as u64) {
+            // SAFETY: lent to this operation, and on a page that the kernel has just written to; `own` is full.
+            unsafe { end.cast::<[u8; END]>().write_unaligned(own.cast::<[u8; END]>().read_unaligned()) };
+        } else if let Ok(moved) = answer {
+            keep_short_end(length(moved).saturating_sub(before), own, end.cast());
+        }
+        answer
+    }
+}
+
+/// The file ends inside the part that a [`Split`] reads separately, or what is cached of it, or the part is short.
 #[inline(never)]
 fn keep_short_end(arrived: usize, own: *const u8, end: *mut u8) {
     // SAFETY: the kernel has written this much to `own`; `end` is as in the caller.

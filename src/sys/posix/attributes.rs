@@ -2,7 +2,11 @@
 
 use std::ffi::CStr;
 
-pub use super::super::absent::attributes::{fgetxattr, flistxattr, fremovexattr, fsetxattr, syncfs};
+pub use super::super::absent::attributes::syncfs;
+#[cfg(target_os = "freebsd")]
+pub use super::super::absent::attributes::{fgetxattr, flistxattr, fremovexattr, fsetxattr};
+#[cfg(not(target_os = "freebsd"))]
+pub use super::xattrs::{fgetxattr, flistxattr, fremovexattr, fsetxattr};
 
 use super::fs::{AT_FDCWD, at};
 use super::mem::Memory;

@@ -37,7 +37,7 @@ pub fn sync_file_range(fd: i32, offset: u64, len: u64, flags: u32) -> Result<u64
 }
 
 /// EBADF for a descriptor that is closed, or for paths only.
-fn is_open_for_io(fd: i32) -> Result<()> {
+pub(super) fn is_open_for_io(fd: i32) -> Result<()> {
     if os::is_for_paths(rw::status_flags(fd)?) { Err(Errno(libc::EBADF)) } else { Ok(()) }
 }
 
@@ -110,10 +110,13 @@ pub fn mkdirat(dir: i32, path: &CStr, mode: u32) -> Result<u64> {
 
 /// Whether opening the path may wait for something other than a disk: a FIFO, or a terminal without carrier.
 pub fn open_may_block(dir: i32, path: &CStr, flags: u32) -> bool {
-    if flags as i32 & libc::O_NONBLOCK != 0 || os::is_for_paths(flags as i32) {
+    const CREATES: i32 = libc::O_CREAT | libc::O_EXCL;
+    let flags = flags as i32;
+    // What it creates is a regular file.
+    if flags & libc::O_NONBLOCK != 0 || flags & CREATES == CREATES || os::is_for_paths(flags) {
         return false;
     }
-    let follow = if flags as i32 & libc::O_NOFOLLOW != 0 { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
+    let follow = if flags & libc::O_NOFOLLOW != 0 { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
     // SAFETY: stat is plain data, filled by the call.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: the path is NUL-terminated; `stat` is live.

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-pub use super::super::absent::links::getdents;
+pub use super::entries::getdents;
 
 use super::fs::at;
 use super::mem::Memory;

@@ -3,6 +3,7 @@
 
 pub mod attributes;
 pub mod copy;
+mod entries;
 pub mod file_kind;
 pub mod fs;
 pub mod links;
@@ -14,9 +15,11 @@ pub mod rw;
 mod statx;
 pub mod thread;
 pub mod timer;
+#[cfg(not(target_os = "freebsd"))]
+mod xattrs;
 
 pub use super::absent::{aio, cached_open, interruptible, uring};
-pub use super::unix::{config, fd, fork, messages};
+pub use super::unix::{config, fd, fork, messages, stderr};
 
 pub use os::MISSING;
 

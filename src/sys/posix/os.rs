@@ -3,7 +3,6 @@
 use std::ffi::{CStr, c_void};
 
 use super::super::unix::fd::OwnedFd;
-use super::fs::at;
 use super::{check, own};
 use crate::error::{Errno, Result};
 
@@ -175,7 +174,7 @@ pub fn allocate(fd: i32, offset: i64, len: i64, grows: bool) -> Result<u64> {
 pub fn mknodat(dir: i32, path: &CStr, mode: libc::mode_t, device: libc::dev_t) -> Result<u64> {
     #[cfg(not(target_vendor = "apple"))]
     // SAFETY: the path is NUL-terminated and outlives the call.
-    return check(unsafe { libc::mknodat(at(dir), path.as_ptr(), mode, device) }.into());
+    return check(unsafe { libc::mknodat(super::fs::at(dir), path.as_ptr(), mode, device) }.into());
     // macOS has the call from version 13 only.
     #[cfg(target_vendor = "apple")]
     {
@@ -203,26 +202,17 @@ pub fn advise(fd: i32, offset: libc::off_t, len: libc::off_t, advice: i32) -> Re
     }
 }
 
-const GETDENTS: u8 = 19;
-const SENDFILE: u8 = 21;
 const SPLICE: u8 = 22;
 #[cfg(target_vendor = "apple")]
 const FADVISE: u8 = 23;
-const FIRST_XATTR: u8 = 29;
 const OPENAT2: u8 = 33;
+/// sync(2) may return before the data is on the disk, so that it does not do what SYNCFS promises.
 const SYNCFS: u8 = 34;
 
-/// The numbers of the opcodes that have no call here.
-pub const MISSING: &[u8] = &[
-    GETDENTS,
-    SENDFILE,
-    SPLICE,
-    #[cfg(target_vendor = "apple")]
-    FADVISE,
-    FIRST_XATTR,
-    FIRST_XATTR + 1,
-    FIRST_XATTR + 2,
-    FIRST_XATTR + 3,
-    OPENAT2,
-    SYNCFS,
-];
+/// The numbers of the opcodes that have no call here. 29 to 32 are those on extended attributes.
+#[cfg(target_vendor = "apple")]
+pub const MISSING: &[u8] = &[SPLICE, FADVISE, OPENAT2, SYNCFS];
+#[cfg(target_os = "freebsd")]
+pub const MISSING: &[u8] = &[SPLICE, 29, 30, 31, 32, OPENAT2, SYNCFS];
+#[cfg(not(any(target_vendor = "apple", target_os = "freebsd")))]
+pub const MISSING: &[u8] = &[SPLICE, OPENAT2, SYNCFS];

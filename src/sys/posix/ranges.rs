@@ -1,8 +1,9 @@
 //! Ranges of files: advice and seeking. The library reads and writes for copies.
 
-pub use super::super::absent::ranges::{NONBLOCK, sendfile, splice};
+pub use super::super::absent::ranges::{HAS_SENDFILE, NONBLOCK, splice};
 pub use super::span::Copy;
 
+use super::file_kind::{self, FileKind};
 use super::{check, os, rw};
 use crate::error::{Errno, Result};
 use crate::sys::CURRENT;
@@ -18,7 +19,28 @@ pub fn copy_file_range(copy: &Copy) -> Result<u64> {
     rw::current_check(copy.to, false)?;
     is_file(copy.from)?;
     is_file(copy.to)?;
-    Err(Errno(libc::EOPNOTSUPP))
+    let wraps = |offset: u64| offset.checked_add(copy.len).is_none();
+    if copy.offset != CURRENT && wraps(copy.offset) || copy.to_offset.is_some_and(wraps) {
+        return Err(Errno(libc::EOVERFLOW));
+    }
+    Err(Errno(if overlaps(copy) { libc::EINVAL } else { libc::EOPNOTSUPP }))
+}
+
+/// There is no call that sends to any descriptor. Fails as sendfile(2) of Linux before it moves anything.
+pub fn sendfile(copy: &Copy) -> Result<u64> {
+    match position(copy.from) {
+        Err(Errno(libc::ESPIPE)) if copy.offset == CURRENT => return Err(Errno(libc::EINVAL)),
+        answer => answer?,
+    };
+    match rw::positional_check(copy.from, true) {
+        Err(Errno(libc::EISDIR)) if copy.len == 0 => return Ok(0),
+        Err(Errno(libc::EISDIR)) => return Err(Errno(libc::EINVAL)),
+        answer => answer?,
+    }
+    if file_kind::of(copy.to) != FileKind::Socket {
+        rw::current_check(copy.to, false)?;
+    }
+    Err(Errno(if i64::try_from(copy.len).is_err() { libc::EINVAL } else { libc::EOPNOTSUPP }))
 }
 
 /// Whether two descriptors are of the same file, and the ranges of the copy overlap.

@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 
+pub use super::super::absent::cached_read::{Split, read_cached};
 pub use libc::iovec;
 
 use super::mem::Memory;
@@ -119,16 +120,6 @@ fn plain_transfer(t: &Transfer) -> Result<u64> {
             (false, false) => libc::write(fd, address, count),
         }) as i64
     })
-}
-
-/// A cached read, which these systems cannot make.
-pub fn read_cached(_: i32, _: Memory, _: u64, _: u64) -> Result<u64> {
-    Err(Errno(libc::EOPNOTSUPP))
-}
-
-/// The same for a descriptor that may bypass the page cache.
-pub fn read_cached_unasked(_: i32, _: Memory, _: u64, _: u64) -> Option<Result<u64>> {
-    None
 }
 
 /// Whether the kernel accepts a transfer at an offset; if not, fails with the errno of the plain call, such as EBADF or

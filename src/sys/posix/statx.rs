@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::fs::at;
+use super::fs::{AT_FDCWD, at};
 use super::mem::Memory;
 use super::{check, copy, os, rw};
 use crate::error::{Errno, Result};
@@ -61,7 +61,7 @@ pub fn statx(dir: i32, path: &CStr, flags: u32, mask: u32, to: Memory) -> Result
     if both_syncs || mask & RESERVED != 0 || flags & !(libc::AT_SYMLINK_NOFOLLOW | os::EMPTY_PATH) != 0 {
         return Err(Errno(libc::EINVAL));
     }
-    let stat = if flags & os::EMPTY_PATH != 0 && path.is_empty() && dir != libc::AT_FDCWD {
+    let stat = if flags & os::EMPTY_PATH != 0 && path.is_empty() && dir != AT_FDCWD {
         rw::stat(dir)?
     } else {
         let path = if flags & os::EMPTY_PATH != 0 && path.is_empty() { c"." } else { path };

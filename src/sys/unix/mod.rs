@@ -7,6 +7,7 @@ pub mod file_kind;
 pub mod fork;
 pub mod messages;
 mod signal;
+pub mod stderr;
 pub mod thread;
 
 use super::mem;

@@ -5,11 +5,11 @@ use std::ffi::CStr;
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_DISPOSITION_DELETE,
     FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE, FILE_DISPOSITION_POSIX_SEMANTICS, FILE_NO_INTERMEDIATE_BUFFERING,
-    FILE_NON_DIRECTORY_FILE, FILE_OPEN, FILE_OPEN_FOR_BACKUP_INTENT, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF,
-    FILE_RANDOM_ACCESS, FILE_RENAME_IGNORE_READONLY_ATTRIBUTE, FILE_RENAME_POSIX_SEMANTICS,
-    FILE_RENAME_REPLACE_IF_EXISTS, FILE_SEQUENTIAL_ONLY, FILE_WRITE_THROUGH, FileAllocationInformation,
-    FileDispositionInformation, FileDispositionInformationEx, FileEndOfFileInformation, FileRenameInformation,
-    FileRenameInformationEx,
+    FILE_NON_DIRECTORY_FILE, FILE_OPEN, FILE_OPEN_FOR_BACKUP_INTENT, FILE_OPEN_IF, FILE_OPEN_REPARSE_POINT,
+    FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_RANDOM_ACCESS, FILE_RENAME_IGNORE_READONLY_ATTRIBUTE,
+    FILE_RENAME_POSIX_SEMANTICS, FILE_RENAME_REPLACE_IF_EXISTS, FILE_SEQUENTIAL_ONLY, FILE_WRITE_THROUGH,
+    FileAllocationInformation, FileDispositionInformation, FileDispositionInformationEx, FileEndOfFileInformation,
+    FileRenameInformation, FileRenameInformationEx,
 };
 use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Storage::FileSystem::{
@@ -35,11 +35,13 @@ const AT_REMOVEDIR: u32 = 0x200;
 const AT_EMPTY_PATH: u32 = 0x1000;
 const EINVAL: Errno = Errno(libc::EINVAL);
 
-/// The flags of an open: those of the C runtime, and three that it lacks, in the numbers of libuv.
+/// The flags of an open that the C runtime lacks: three in the numbers of libuv, and two of the library's own.
 mod flags {
-    pub const DIRECT: u32 = 0x0200_0000;
-    pub const DSYNC: u32 = 0x0400_0000;
-    pub const SYNC: u32 = 0x0800_0000;
+    pub const DIRECT: i32 = 0x0200_0000;
+    pub const DSYNC: i32 = 0x0400_0000;
+    pub const SYNC: i32 = 0x0800_0000;
+    pub const DIRECTORY: i32 = 0x1000_0000;
+    pub const NOFOLLOW: i32 = 0x4000_0000;
 }
 
 pub fn fsync(fd: RawFd) -> Result<u64> {
@@ -143,10 +145,31 @@ fn refuse_stream(fd: RawFd) -> Result<()> {
 /// The result is the new handle, which the caller owns.
 pub fn openat(dir: RawFd, path: &CStr, flags: u32, mode: u32) -> Result<u64> {
     let name = Name::new(dir, path)?;
-    let opened = name.open(&how_to_open(flags as i32, mode)?)?;
+    let how = how_to_open(flags as i32, mode)?;
+    let opened = if flags as i32 & flags::NOFOLLOW != 0 { open_no_link(&name, how)? } else { name.open(&how)? };
     let fd = opened.as_raw_fd();
     std::mem::forget(opened);
     Ok(fd as u64)
+}
+
+/// Opens what is not a link, and does not change it before that is known.
+fn open_no_link(name: &Name, how: How) -> Result<OwnedFd> {
+    let (disposition, truncates) = match how.disposition {
+        FILE_OVERWRITE => (FILE_OPEN, true),
+        FILE_OVERWRITE_IF => (FILE_OPEN_IF, true),
+        other => (other, false),
+    };
+    let options = how.options | FILE_OPEN_REPARSE_POINT;
+    let opened = name.open(&How { disposition, options, ..how })?;
+    if stat::is_link(opened.handle()) {
+        return Err(Errno(libc::ELOOP));
+    }
+    // Only the usual open gets the content of a file that another kind of reparse point stands for.
+    let opened = if stat::is_reparse_point(opened.handle()) { name.open(&How { disposition, ..how })? } else { opened };
+    if truncates {
+        set_size(opened.as_raw_fd(), 0)?;
+    }
+    Ok(opened)
 }
 
 /// openat2(2), which this system does not have.
@@ -188,18 +211,23 @@ fn how_to_open(flags: i32, mode: u32) -> Result<How> {
     };
     let mut options = FILE_OPEN_FOR_BACKUP_INTENT;
     for (flag, option) in [
-        (flags::DIRECT as i32, FILE_NO_INTERMEDIATE_BUFFERING),
-        ((flags::DSYNC | flags::SYNC) as i32, FILE_WRITE_THROUGH),
+        (flags::DIRECT, FILE_NO_INTERMEDIATE_BUFFERING),
+        (flags::DSYNC | flags::SYNC, FILE_WRITE_THROUGH),
         (libc::O_SEQUENTIAL, FILE_SEQUENTIAL_ONLY),
         (libc::O_RANDOM, FILE_RANDOM_ACCESS),
         (libc::O_TEMPORARY, FILE_DELETE_ON_CLOSE),
+        (flags::DIRECTORY, FILE_DIRECTORY_FILE),
     ] {
         options |= if is(flag) { option } else { 0 };
     }
     if is(libc::O_TEMPORARY) {
         access |= DELETE;
     }
-    if writes || is(libc::O_CREAT | libc::O_TRUNC) {
+    if is(flags::DIRECTORY) {
+        if is(libc::O_CREAT) {
+            return Err(EINVAL);
+        }
+    } else if writes || is(libc::O_CREAT | libc::O_TRUNC) {
         options |= FILE_NON_DIRECTORY_FILE;
     }
     let read_only = is(libc::O_CREAT) && mode & OWNER_WRITES == 0;
@@ -243,19 +271,54 @@ pub fn renameat2(dir: RawFd, from: &CStr, to_dir: RawFd, to: &CStr, flags: u32) 
     if flags & !NOREPLACE != 0 {
         return Err(EINVAL);
     }
-    let file = Name::new(dir, from)?.open(&How::existing(DELETE, false))?;
+    let file = Name::new(dir, from)?.open(&How::existing(DELETE | FILE_READ_ATTRIBUTES, false))?;
     let to = Name::new(to_dir, to)?;
-    let replace = if flags & NOREPLACE == 0 { FILE_RENAME_REPLACE_IF_EXISTS } else { 0 };
+    let replaces = flags & NOREPLACE == 0;
+    let is_directory = stat::is_plain_directory(file.handle())?;
+    if is_directory && replaces {
+        make_way_for_directory(&file, &to)?;
+    }
+    match rename(&file, &to, replaces) {
+        Err(Errno(libc::EPERM | libc::EEXIST)) if replaces && !is_directory && is_directory_now(&to) => {
+            Err(Errno(libc::EISDIR))
+        }
+        answer => answer.map(|()| 0),
+    }
+}
+
+fn rename(file: &OwnedFd, to: &Name, replaces: bool) -> Result<()> {
+    let replace = if replaces { FILE_RENAME_REPLACE_IF_EXISTS } else { 0 };
     let newest = replace | FILE_RENAME_POSIX_SEMANTICS | FILE_RENAME_IGNORE_READONLY_ATTRIBUTE;
     // SAFETY: the structure of both classes.
-    let answer = unsafe {
+    unsafe {
         match nt::set(file.handle(), FileRenameInformationEx, &to.for_rename(newest)?) {
             // An old system, or a file system other than NTFS.
             Err(errno) if is_unknown(errno) => nt::set(file.handle(), FileRenameInformation, &to.for_rename(replace)?),
             answer => answer,
         }
-    };
-    answer.map(|()| 0)
+    }
+}
+
+/// The system replaces no directory, so an empty one is deleted.
+fn make_way_for_directory(file: &OwnedFd, to: &Name) -> Result<()> {
+    let Ok(there) = to.open(&How::existing(FILE_READ_ATTRIBUTES, false)) else { return Ok(()) };
+    // The same one may only change the case of its name.
+    if stat::identity(there.handle())? == stat::identity(file.handle())? {
+        return Ok(());
+    }
+    if !stat::is_plain_directory(there.handle())? {
+        return Err(Errno(libc::ENOTDIR));
+    }
+    if nt::is_below(there.handle(), file.handle())? {
+        return Err(EINVAL);
+    }
+    drop(there);
+    delete(to, true)
+}
+
+fn is_directory_now(name: &Name) -> bool {
+    name.open(&How::existing(FILE_READ_ATTRIBUTES, false))
+        .is_ok_and(|file| stat::is_directory(file.handle()) == Ok(true))
 }
 
 /// Whether the system or the file system does not know a class of information.
@@ -264,23 +327,27 @@ fn is_unknown(errno: Errno) -> bool {
 }
 
 pub fn unlinkat(dir: RawFd, path: &CStr, flags: u32) -> Result<u64> {
-    let kind = match flags {
-        0 => FILE_NON_DIRECTORY_FILE,
-        AT_REMOVEDIR => FILE_DIRECTORY_FILE,
-        _ => return Err(EINVAL),
-    };
-    let name = Name::new(dir, path)?;
-    let open = |more| {
-        let how = How::existing(DELETE | more, false);
-        name.open(&How { options: how.options | kind, ..how })
-    };
+    match flags {
+        0 | AT_REMOVEDIR => delete(&Name::new(dir, path)?, flags != 0).map(|()| 0),
+        _ => Err(EINVAL),
+    }
+}
+
+/// Deletes a directory, or what is none: also the link to a directory.
+fn delete(name: &Name, directory: bool) -> Result<()> {
+    let open = |more| name.open(&How::existing(DELETE | FILE_READ_ATTRIBUTES | more, false));
     let file = open(0)?;
+    match stat::is_plain_directory(file.handle())? {
+        true if !directory => return Err(Errno(libc::EISDIR)),
+        false if directory => return Err(Errno(libc::ENOTDIR)),
+        _ => {}
+    }
     let newest =
         FILE_DISPOSITION_DELETE | FILE_DISPOSITION_POSIX_SEMANTICS | FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE;
     // SAFETY: the class takes the flags.
     match unsafe { nt::set(file.handle(), FileDispositionInformationEx, &[newest]) } {
         Err(errno) if is_unknown(errno) => {}
-        answer => return answer.map(|()| 0),
+        answer => return answer,
     }
     // SAFETY: the class takes a byte: delete.
     match unsafe { nt::set(file.handle(), FileDispositionInformation, &[1u8]) } {
@@ -292,7 +359,6 @@ pub fn unlinkat(dir: RawFd, path: &CStr, flags: u32) -> Result<u64> {
         }
         answer => answer,
     }
-    .map(|()| 0)
 }
 
 pub fn mkdirat(dir: RawFd, path: &CStr, _mode: u32) -> Result<u64> {

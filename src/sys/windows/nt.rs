@@ -2,26 +2,27 @@
 
 use std::ffi::{CStr, c_void};
 use std::mem::MaybeUninit;
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 
 use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_INFORMATION_CLASS, FILE_OPEN, FILE_OPEN_FOR_BACKUP_INTENT, FILE_OPEN_REPARSE_POINT,
     FILE_SYNCHRONOUS_IO_NONALERT, NTCREATEFILE_CREATE_DISPOSITION, NTCREATEFILE_CREATE_OPTIONS, NtCreateFile,
-    NtQueryInformationFile, NtSetInformationFile,
+    NtFsControlFile, NtQueryInformationFile, NtSetInformationFile,
 };
-use windows_sys::Win32::Foundation::{HANDLE, OBJ_CASE_INSENSITIVE, UNICODE_STRING};
+use windows_sys::Win32::Foundation::{HANDLE, NTSTATUS, OBJ_CASE_INSENSITIVE, STATUS_PENDING, UNICODE_STRING};
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_ACCESS_RIGHTS, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, GetFinalPathNameByHandleW, SYNCHRONIZE,
 };
 use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, IO_STATUS_BLOCK_0};
 
 use super::error::{check_status, last};
+use super::event::{self, Event};
 use super::fd::{OwnedFd, RawFd, handle};
 use super::fs::AT_FDCWD;
-use super::mem::room;
+use super::mem::{room, zeroed};
 use super::stat;
-use super::wide::{NtPath, nt_path};
+use super::wide::{self, NtPath, nt_path};
 use crate::error::{Errno, Result};
 
 /// How to open a path.
@@ -52,8 +53,21 @@ impl Name {
         let on_directory = dir != AT_FDCWD;
         Ok(match nt_path(path.to_bytes(), on_directory, || final_path(handle(dir)))? {
             NtPath::Below(path) => Self { directory: handle(dir), path },
-            NtPath::Absolute(path) => Self { directory: std::ptr::null_mut(), path },
+            NtPath::Absolute(path) => Self { directory: null_mut(), path },
         })
+    }
+
+    /// What a link with this whole path means.
+    pub fn beside(link: &[u16], says: &[u16]) -> Result<Self> {
+        Ok(Self { directory: null_mut(), path: wide::beside(link, says)? })
+    }
+
+    /// The path that calls without a directory take, of any length.
+    pub fn whole_path(&self) -> Result<Vec<u16>> {
+        match self.directory.is_null() {
+            true => wide::verbatim(&self.path),
+            false => wide::join(final_path(self.directory)?, &self.path),
+        }
     }
 
     /// Opens it, sharing everything, as POSIX does. The handle is not inherited.
@@ -116,6 +130,12 @@ impl Name {
     }
 }
 
+/// Whether a file is below a directory.
+pub fn is_below(file: HANDLE, directory: HANDLE) -> Result<bool> {
+    let (path, whole) = (final_path(file)?, final_path(directory)?);
+    Ok(path.strip_prefix(&whole[..]).is_some_and(|rest| rest.first() == Some(&u16::from(b'\\'))))
+}
+
 /// The name of an open file.
 fn final_path(file: HANDLE) -> Result<Vec<u16>> {
     let mut path: Vec<u16> = room(512)?;
@@ -157,6 +177,32 @@ pub unsafe fn set<T>(file: HANDLE, class: FILE_INFORMATION_CLASS, value: &[T]) -
     let (address, size): (*const c_void, usize) = (value.as_ptr().cast(), size_of_val(value));
     // SAFETY: a live structure of that size.
     check_status(unsafe { NtSetInformationFile(file, &raw mut status, address, size as u32, class) })
+}
+
+/// Makes a call that takes an event and a status block, and waits for its end. The result is its status, and its count.
+pub fn waited(call: impl FnOnce(HANDLE, *mut IO_STATUS_BLOCK) -> NTSTATUS) -> Result<(NTSTATUS, usize)> {
+    let (event, mut block) = (Event::new()?, no_status());
+    let mut status = call(event.handle(), &raw mut block);
+    if status == STATUS_PENDING {
+        event::wait_any(&[event.handle()], None)?;
+        // SAFETY: the kernel has filled it before it has set the event.
+        status = unsafe { (&raw const block.Anonymous.Status).read_volatile() };
+    }
+    // SAFETY: as above, or a call that has ended has filled it.
+    Ok((status, unsafe { (&raw const block.Information).read_volatile() }))
+}
+
+/// Asks the file system about an open file. The result is the status of the call, and up to `most` bytes.
+pub fn control(file: HANDLE, code: u32, input: &[u8], most: usize) -> Result<(NTSTATUS, Vec<u8>)> {
+    let mut told = zeroed(most)?;
+    let (from, size) = (input.as_ptr().cast(), input.len() as u32);
+    let (to, room) = (told.as_mut_ptr().cast(), most as u32);
+    let (status, count) = waited(|event, block| {
+        // SAFETY: live memory of these lengths, and a live event and structure, until `waited` has seen the end of the call.
+        unsafe { NtFsControlFile(file, event, None, null(), block, code, from, size, to, room) }
+    })?;
+    told.truncate(count);
+    Ok((status, told))
 }
 
 fn no_status() -> IO_STATUS_BLOCK {

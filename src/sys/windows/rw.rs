@@ -10,6 +10,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     ReOpenFile, SYNCHRONIZE,
 };
 
+pub use super::super::absent::cached_read::{Split, read_cached};
 use super::error::check;
 use super::fd::{OwnedFd, RawFd, handle};
 use super::file_kind::{self, FileKind};
@@ -43,7 +44,9 @@ pub const MOST_PARTS: u64 = 1024;
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)] // The name of POSIX.
 pub struct iovec {
+    /// Where the part begins.
     pub iov_base: *mut c_void,
+    /// Its length in bytes.
     pub iov_len: usize,
 }
 
@@ -218,8 +221,9 @@ fn stream(t: &Transfer, slot: &Slot, parts: &[(Memory, usize)]) -> Result<u64> {
     if total == 0 {
         return current_check(t.fd, t.reads).map(|()| 0);
     }
+    // Before it counts as running, since that hides whether it is a console.
+    let synchronous = file_kind::is_characters(t.fd) || is_synchronous(mode(file).unwrap_or(0));
     let _running = running::Running::new(t.fd, FileKind::Stream);
-    let synchronous = is_synchronous(mode(file).unwrap_or(0)) || file_kind::is_characters(t.fd);
     let call = |memory, count: usize| match synchronous {
         true => overlapped::synchronously(file, t.reads, memory, count as u32),
         false => slot.transfer(file, t.reads, memory, count as u32, 0),
@@ -252,15 +256,6 @@ fn scatter(
         work(part, *memory)?;
     }
     Ok(())
-}
-
-/// The system does not tell whether the cache has a page.
-pub fn read_cached(_: RawFd, _: Memory, _: u64, _: u64) -> Result<u64> {
-    Err(EOPNOTSUPP)
-}
-
-pub fn read_cached_unasked(_: RawFd, _: Memory, _: u64, _: u64) -> Option<Result<u64>> {
-    None
 }
 
 /// Whether the system accepts a transfer at an offset; if not, EBADF or ESPIPE.

@@ -13,6 +13,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::error::check;
 use super::fd::{RawFd, handle};
 use super::file_kind::{self, FileKind};
+use super::reparse;
 use crate::error::Result;
 
 /// The caller's `struct caio_statx`, in words of 4 bytes.
@@ -29,6 +30,11 @@ mod mode {
     pub const WRITE: u32 = 0o222;
     pub const SEARCH: u32 = 0o111;
 }
+
+/// A second in the system's units of time.
+pub const SECOND: i64 = 10_000_000;
+/// In seconds.
+pub const YEARS_1601_TO_1970: i64 = 11_644_473_600;
 
 /// STATX_BASIC_STATS and STATX_BTIME.
 const TOLD: u32 = 0xfff;
@@ -51,8 +57,6 @@ impl Statx {
 
     /// A time in units of 100 nanoseconds since 1601.
     fn put_time(&mut self, byte: usize, time: i64) {
-        const SECOND: i64 = 10_000_000;
-        const YEARS_1601_TO_1970: i64 = 11_644_473_600;
         self.put(byte, (time.div_euclid(SECOND) - YEARS_1601_TO_1970) as u64);
         self.0[byte / 4 + 2] = time.rem_euclid(SECOND) as u32 * 100;
     }
@@ -75,11 +79,7 @@ pub fn of(fd: RawFd) -> Result<Statx> {
         return Ok(told);
     }
     let file = handle(fd);
-    let mut identity = MaybeUninit::<BY_HANDLE_FILE_INFORMATION>::zeroed();
-    // SAFETY: a live structure.
-    check(unsafe { GetFileInformationByHandle(file, identity.as_mut_ptr()) })?;
-    // SAFETY: filled by a call that succeeded.
-    let identity = unsafe { identity.assume_init() };
+    let identity = by_handle(file)?;
     // SAFETY: the structures of these classes.
     let (basic, standard) = unsafe {
         (query::<FILE_BASIC_INFO>(file, FileBasicInfo)?, query::<FILE_STANDARD_INFO>(file, FileStandardInfo)?)
@@ -116,13 +116,44 @@ fn mode_of(file: HANDLE, attributes: u32) -> u32 {
     mode::REGULAR | mode::READ | write
 }
 
-/// Whether a reparse point is a symbolic link or a junction.
-fn is_link(file: HANDLE) -> bool {
-    const SYMLINK: u32 = 0xa000_000c;
-    const MOUNT_POINT: u32 = 0xa000_0003;
+/// Whether an open file is a symbolic link or a junction, and not what that means.
+pub fn is_link(file: HANDLE) -> bool {
     // SAFETY: the structure of this class.
     let tag = unsafe { query::<FILE_ATTRIBUTE_TAG_INFO>(file, FileAttributeTagInfo) };
-    tag.is_ok_and(|tag| [SYMLINK, MOUNT_POINT].contains(&tag.ReparseTag))
+    tag.is_ok_and(|tag| tag.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT != 0 && reparse::is_link(tag.ReparseTag))
+}
+
+/// Whether a file is read-only for every user. The attribute has no such meaning for directories.
+pub fn is_read_only(file: HANDLE) -> bool {
+    const EITHER: u32 = FILE_ATTRIBUTE_READONLY | FILE_ATTRIBUTE_DIRECTORY;
+    attributes(file).is_ok_and(|attributes| attributes & EITHER == FILE_ATTRIBUTE_READONLY)
+}
+
+pub fn is_reparse_point(file: HANDLE) -> bool {
+    attributes(file).is_ok_and(|attributes| attributes & FILE_ATTRIBUTE_REPARSE_POINT != 0)
+}
+
+/// Whether an open file is a directory, and not a link to one.
+pub fn is_plain_directory(file: HANDLE) -> Result<bool> {
+    Ok(is_directory(file)? && !is_link(file))
+}
+
+fn by_handle(file: HANDLE) -> Result<BY_HANDLE_FILE_INFORMATION> {
+    let mut told = MaybeUninit::zeroed();
+    // SAFETY: a live structure.
+    check(unsafe { GetFileInformationByHandle(file, told.as_mut_ptr()) })?;
+    // SAFETY: filled by a call that succeeded.
+    Ok(unsafe { told.assume_init() })
+}
+
+/// The numbers of a file and of its file system.
+pub fn identity(file: HANDLE) -> Result<[u32; 3]> {
+    by_handle(file).map(|told| [told.dwVolumeSerialNumber, told.nFileIndexHigh, told.nFileIndexLow])
+}
+
+pub fn size(file: HANDLE) -> Result<u64> {
+    // SAFETY: the structure of this class.
+    unsafe { query::<FILE_STANDARD_INFO>(file, FileStandardInfo) }.map(|standard| standard.EndOfFile as u64)
 }
 
 /// The bytes that are reserved for a file.
@@ -138,9 +169,27 @@ pub fn is_directory(file: HANDLE) -> Result<bool> {
 
 /// Takes the read-only attribute off, which keeps old systems from deleting the file.
 pub fn make_writable(file: HANDLE) -> Result<()> {
+    set_attributes(file, attributes(file)? & !FILE_ATTRIBUTE_READONLY)
+}
+
+/// The attributes of a file: `FILE_ATTRIBUTE_*`.
+pub fn attributes(file: HANDLE) -> Result<u32> {
     // SAFETY: the structure of this class.
-    let mut basic = unsafe { query::<FILE_BASIC_INFO>(file, FileBasicInfo)? };
-    basic.FileAttributes = basic.FileAttributes & !FILE_ATTRIBUTE_READONLY | FILE_ATTRIBUTE_NORMAL;
+    unsafe { query::<FILE_BASIC_INFO>(file, FileBasicInfo) }.map(|basic| basic.FileAttributes)
+}
+
+pub fn set_attributes(file: HANDLE, attributes: u32) -> Result<()> {
+    // 0 would leave them as they are.
+    let attributes = if attributes == 0 { FILE_ATTRIBUTE_NORMAL } else { attributes };
+    set(file, FILE_BASIC_INFO { FileAttributes: attributes, ..FILE_BASIC_INFO::default() })
+}
+
+/// Sets the times of the last access and the last write. 0 leaves one as it is.
+pub fn set_times(file: HANDLE, access: i64, write: i64) -> Result<()> {
+    set(file, FILE_BASIC_INFO { LastAccessTime: access, LastWriteTime: write, ..FILE_BASIC_INFO::default() })
+}
+
+fn set(file: HANDLE, basic: FILE_BASIC_INFO) -> Result<()> {
     let size = size_of::<FILE_BASIC_INFO>() as u32;
     // SAFETY: a live structure of this class.
     check(unsafe { SetFileInformationByHandle(file, FileBasicInfo, (&raw const basic).cast(), size) })

@@ -27,7 +27,7 @@ pub fn nt_path(path: &[u8], on_directory: bool, name: impl FnOnce() -> Result<Ve
     if path.is_empty() {
         return Err(Errno(libc::ENOENT));
     }
-    let mut wide = utf16(path)?;
+    let wide = utf16(path)?;
     if !on_directory || is_absolute(&wide) {
         return absolute(&wide).map(NtPath::Absolute);
     }
@@ -35,11 +35,44 @@ pub fn nt_path(path: &[u8], on_directory: bool, name: impl FnOnce() -> Result<Ve
         return Ok(NtPath::Below(below));
     }
     // The kernel does not know `..`, so the name of the directory is needed.
-    let mut whole = without_verbatim(name()?);
-    whole.try_reserve(wide.len() + 1).map_err(|_| Errno(libc::ENOMEM))?;
-    whole.push(BACKSLASH);
-    whole.append(&mut wide);
-    absolute(&whole).map(NtPath::Absolute)
+    absolute(&join(without_verbatim(name()?), &wide)?).map(NtPath::Absolute)
+}
+
+/// A path below a directory.
+pub fn join(mut directory: Vec<u16>, path: &[u16]) -> Result<Vec<u16>> {
+    directory.try_reserve(path.len() + 1).map_err(|_| Errno(libc::ENOMEM))?;
+    directory.push(BACKSLASH);
+    directory.extend_from_slice(path);
+    Ok(directory)
+}
+
+/// One of the kernel's absolute paths, as other calls take it whatever its length.
+pub fn verbatim(path: &[u16]) -> Result<Vec<u16>> {
+    let mut whole = room(path.len())?;
+    whole.extend_from_slice(path);
+    if let [_, second, ..] = &mut whole[..] {
+        // Instead of `\??\`.
+        *second = BACKSLASH;
+    }
+    Ok(whole)
+}
+
+/// The kernel's absolute path for what a link says, which has this whole path.
+pub fn beside(link: &[u16], says: &[u16]) -> Result<Vec<u16>> {
+    if is_absolute(says) {
+        return absolute(says);
+    }
+    let end = link.iter().rposition(|unit| *unit == BACKSLASH).unwrap_or(0);
+    let mut parent = room(end)?;
+    parent.extend_from_slice(&link[..end]);
+    absolute(&join(without_verbatim(parent), says)?)
+}
+
+/// What a link is to say. The system knows only one separator there.
+pub fn link_text(text: &[u8]) -> Result<Vec<u16>> {
+    let mut wide = utf16(text)?;
+    wide.iter_mut().filter(|unit| **unit == SLASH).for_each(|unit| *unit = BACKSLASH);
+    Ok(wide)
 }
 
 /// The name of an open file in the form that may have `..` behind it.
@@ -53,7 +86,7 @@ fn without_verbatim(mut name: Vec<u16>) -> Vec<u16> {
     name
 }
 
-fn starts_with(path: &[u16], start: &str) -> bool {
+pub fn starts_with(path: &[u16], start: &str) -> bool {
     path.len() >= start.len() && path.iter().copied().zip(start.encode_utf16()).all(|(a, b)| a == b)
 }
 
@@ -124,10 +157,46 @@ fn full_path(path: &[u16]) -> Result<Vec<u16>> {
 
 /// UTF-16 of a path.
 fn utf16(path: &[u8]) -> Result<Vec<u16>> {
-    let text = std::str::from_utf8(path).map_err(|_| Errno(libc::EILSEQ))?;
-    let mut wide = room(text.len())?;
-    wide.extend(text.encode_utf16());
+    let mut wide = room(path.len())?;
+    let mut rest = path;
+    while !rest.is_empty() {
+        let valid = match std::str::from_utf8(rest) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&rest[..error.valid_up_to()]).unwrap_or_default(),
+        };
+        wide.extend(valid.encode_utf16());
+        rest = &rest[valid.len()..];
+        if let [_, _, _, after @ ..] = rest {
+            wide.push(surrogate(rest, wide.last()).ok_or(Errno(libc::EILSEQ))?);
+            rest = after;
+        } else if !rest.is_empty() {
+            return Err(Errno(libc::EILSEQ));
+        }
+    }
     if wide.len() > i16::MAX as usize { Err(Errno(libc::ENAMETOOLONG)) } else { Ok(wide) }
+}
+
+/// The unpaired surrogate that bytes begin with, as [`append_utf8`] has it.
+fn surrogate(bytes: &[u8], before: Option<&u16>) -> Option<u16> {
+    let [0xed, second @ 0xa0..=0xbf, third @ 0x80..=0xbf, ..] = bytes else { return None };
+    let unit = 0xd000 | u16::from(second & 0x3f) << 6 | u16::from(third & 0x3f);
+    let completes_pair =
+        (0xdc00..=0xdfff).contains(&unit) && before.is_some_and(|unit| (0xd800..=0xdbff).contains(unit));
+    (!completes_pair).then_some(unit)
+}
+
+/// Appends UTF-8 of a name. An unpaired surrogate, which a name may have, becomes three bytes (WTF-8), so that it can be
+/// opened by what is told.
+pub fn append_utf8(name: impl IntoIterator<Item = u16>, to: &mut Vec<u8>) {
+    for unit in char::decode_utf16(name) {
+        match unit {
+            Ok(letter) => to.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+            Err(alone) => {
+                let unit = alone.unpaired_surrogate();
+                to.extend([0xe0 | (unit >> 12) as u8, 0x80 | (unit >> 6 & 0x3f) as u8, 0x80 | (unit & 0x3f) as u8]);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +214,28 @@ mod tests {
         assert_eq!(text("a//./b", true), r"a\b");
         assert_eq!(text(".", true), "");
         assert_eq!(text("../x", true), r"\??\C:\x");
+    }
+
+    #[test]
+    fn names_that_are_no_text_come_back() {
+        let name = [0x61, 0xd83d, 0x62, 0xde00, 0xd83d, 0xde00, 0xdc00];
+        let mut bytes = Vec::new();
+        append_utf8(name, &mut bytes);
+        assert_eq!(utf16(&bytes).unwrap(), name);
+        for bad in [b"\xff".as_slice(), b"a\xed\xa0", b"\xed\xa0\xbd\xed\xb8\x80", b"\xc0\x80x"] {
+            assert_eq!(utf16(bad), Err(Errno(libc::EILSEQ)));
+        }
+    }
+
+    #[test]
+    fn what_a_link_says_is_beside_it() {
+        let beside = |says: &str| {
+            let link: Vec<u16> = r"\\?\C:\a\b".encode_utf16().collect();
+            String::from_utf16(&beside(&link, &says.encode_utf16().collect::<Vec<_>>()).unwrap()).unwrap()
+        };
+        assert_eq!(beside("c"), r"\??\C:\a\c");
+        assert_eq!(beside(r"..\c"), r"\??\C:\c");
+        assert_eq!(beside(r"D:\c"), r"\??\D:\c");
     }
 
     #[test]

@@ -51,7 +51,9 @@ impl Matrix {
 
     /// Like `same`, with the errno that the plain system call must have.
     fn says(&mut self, what: impl Display, op: caio_op, errno: i32) {
+        let place = seek(op.fd, 0, libc::SEEK_CUR);
         let plain = settled(&op, sys::plain(&op));
+        seek(op.fd, place, libc::SEEK_SET);
         assert_eq!(plain, -i64::from(errno), "{what}: the test is wrong about the system call");
         self.same(what, op);
     }

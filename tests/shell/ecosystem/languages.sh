@@ -10,10 +10,6 @@ same_digest() { # COMMAND...
 on_every_backend() { # NAME COMMAND...
     for backend in uring linux thread; do CAIO_IMPL=$backend check "$1 on $backend" same_digest "${@:2}"; done
 }
-short_enough() {
-    local file
-    for file in "$examples"/*.* "$examples"/*/*.*; do [ "$(wc -l <"$file")" -lt 60 ] || { wc -l "$file"; return 1; }; done
-}
 # tried NAME PACKAGE TEST... -- COMMAND...: runs an example where TEST succeeds.
 tried() {
     local name=$1 package=$2 probe=()
@@ -22,7 +18,7 @@ tried() {
     shift
     ! needs "$name" "$package" "${probe[@]}" || on_every_backend "$name" "$@"
 }
-check "every example has fewer than 60 lines" short_enough
+check "every example has fewer than 60 lines" short_programs "$examples"/*.* "$examples"/*/*.*
 
 if needs "the examples in other languages" python3 have python3; then
     wanted=$(xargs cat <paths | python3 -c 'import sys, zlib; print("%08x" % zlib.adler32(sys.stdin.buffer.read()))')

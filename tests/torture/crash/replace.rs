@@ -4,7 +4,7 @@
 use super::disk::Disk;
 use super::support::ops::{chain, openat, renameat};
 use super::support::*;
-use super::{await_first, kill, records::READY};
+use super::{killed, records::READY};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -68,17 +68,7 @@ fn round(disk: &Disk, backend: u32, synced: bool, random: &mut Random) -> (u64, 
     std::fs::write(&file, content(0)).and_then(|()| File::open(&file)?.sync_all()).expect("the first file");
     disk.tell(&format!("fsync slow {} times=all", random.below(4)));
     let asked = format!("{backend} {} {}", u32::from(synced), file.parent().expect("its folder").display());
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", "replace::replacer", "--nocapture", "--test-threads=1"]).env(REPLACER, asked);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program");
-    let mut output = child.stdout.take().expect("a pipe");
-    await_first(&mut output);
-    std::thread::sleep(Duration::from_micros(random.below(disk.longest_life_us()) as u64));
-    kill(child);
-    let mut acknowledged = Vec::new();
-    output.read_to_end(&mut acknowledged).expect("what it said");
-    disk.crash();
-    disk.tell("clear");
+    let acknowledged = killed(disk, "replace::replacer", REPLACER, &asked, random);
     let last = (acknowledged.len() / size_of::<u64>()) as u64;
     let bytes = std::fs::read(&file).unwrap_or_default();
     let number = bytes.get(..8).map_or(u64::MAX, |start| u64::from_ne_bytes(start.try_into().expect("8 bytes")));

@@ -1,9 +1,8 @@
 //! Backends, and whether they are available.
 
 use std::fmt;
-use std::io;
 
-use super::core::or_abort;
+use super::or_abort;
 use crate::backend::{self, choice};
 use crate::error::Errno;
 
@@ -56,11 +55,11 @@ impl Backend {
         Probe { why, error: result.err() }
     }
 
-    pub(super) fn number(self) -> u32 {
+    pub(crate) fn number(self) -> u32 {
         self as u32
     }
 
-    pub(super) fn of_number(number: u32) -> Self {
+    pub(crate) fn of_number(number: u32) -> Self {
         let known = [Self::Uring, Self::Linux, Self::Thread];
         known.into_iter().find(|backend| backend.number() == number).unwrap_or(Self::Auto)
     }
@@ -83,16 +82,16 @@ impl Probe {
         self.error.is_none()
     }
 
-    /// The error that [`Builder::build`](crate::Builder::build) would return.
+    /// The error that a context with this backend would yield.
     ///
     /// # Examples
     /// ```
-    /// if let Some(error) = caio::Backend::Linux.probe().error() {
-    ///     println!("{error}");
+    /// if let Some(errno) = caio::Backend::Linux.probe().errno() {
+    ///     println!("{errno}");
     /// }
     /// ```
-    pub fn error(&self) -> Option<io::Error> {
-        self.error.map(io::Error::from)
+    pub fn errno(&self) -> Option<Errno> {
+        self.error
     }
 }
 
