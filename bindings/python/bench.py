@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import shutil
@@ -158,17 +159,19 @@ async def whole_files(name: str, concurrency: int, seconds: float, folder: str) 
     started = time.perf_counter()
     end = started + seconds
 
-    async def task(number: int) -> None:
+    # Each task takes the next file of all, so that each candidate reads files of all sizes alike.
+    following = itertools.cycle(paths)
+
+    async def task() -> None:
         nonlocal done
         while time.perf_counter() < end:
-            for index in range(number, FILES, concurrency):
-                if name == "plain":
-                    read_plainly(paths[index])
-                else:
-                    await read(paths[index])
-                done += 1
+            if name == "plain":
+                read_plainly(next(following))
+            else:
+                await read(next(following))
+            done += 1
 
-    await asyncio.gather(*[task(number) for number in range(concurrency)])
+    await asyncio.gather(*[task() for _ in range(concurrency)])
     rate = done / (time.perf_counter() - started)
     if context:
         context.close()

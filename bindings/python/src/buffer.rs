@@ -7,6 +7,7 @@ use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+#[cfg_attr(windows, link(name = "python3", kind = "raw-dylib"))]
 unsafe extern "C" {
     /// In the stable ABI of each version, but no longer in the headers. `PyObject_GetBuffer` came to it with 3.11.
     fn PyObject_AsWriteBuffer(object: *mut ffi::PyObject, memory: *mut *mut c_void, len: *mut isize) -> c_int;

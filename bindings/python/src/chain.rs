@@ -3,16 +3,17 @@
 //! The chain opens its own file, and the library closes it whatever happens. So a chain that is cancelled or fails leaves no
 //! descriptor open.
 
-use std::ffi::{CString, OsStr};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::CString;
 use std::sync::{Mutex, MutexGuard};
 
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
+use crate::descriptor::Descriptor;
 use crate::io::{Io, Memory};
-use crate::paths::{Path, entries};
+use crate::paths::{Path, entries, file_name};
 use crate::raw::*;
+use crate::system::{self, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY};
 
 /// How many operations a chain has at most.
 pub const MOST_STEPS: usize = 8;
@@ -57,11 +58,11 @@ impl Chain {
 
     /// Reads at most `room` bytes from the start of a file.
     pub fn read(py: Python<'_>, path: Path, room: usize) -> PyResult<Self> {
-        let read = Io::read(py, room, CAIO_FD_OPENED, 0)?;
+        let read = Io::read(py, room, Descriptor::OPENED, 0)?;
         let steps = vec![
-            Io::open(libc::AT_FDCWD, path.clone(), libc::O_RDONLY, 0),
-            Io { flags: CAIO_FLAG_FULL, ..read },
-            Io::close(CAIO_FD_OPENED),
+            Io::open(Descriptor::CWD, path.clone(), O_RDONLY, 0),
+            Io { full: true, ..read },
+            Io::close(Descriptor::OPENED),
         ];
         Ok(Self::new(Value::Content, &path, steps, None))
     }
@@ -69,11 +70,11 @@ impl Chain {
     /// Reads the entries of a directory whose records fit into `room` bytes.
     pub fn list(py: Python<'_>, path: Path, room: usize) -> PyResult<Self> {
         let steps = vec![
-            Io::open(libc::AT_FDCWD, path.clone(), libc::O_RDONLY | libc::O_DIRECTORY, 0),
-            Io::entries(py, CAIO_FD_OPENED, room)?,
+            Io::open(Descriptor::CWD, path.clone(), O_RDONLY | O_DIRECTORY, 0),
+            Io::entries(py, Descriptor::OPENED, room)?,
             // One that returns nothing is the end.
-            Io::entries(py, CAIO_FD_OPENED, ONE_RECORD)?,
-            Io::close(CAIO_FD_OPENED),
+            Io::entries(py, Descriptor::OPENED, ONE_RECORD)?,
+            Io::close(Descriptor::OPENED),
         ];
         Ok(Self::new(Value::Entries, &path, steps, None))
     }
@@ -83,25 +84,28 @@ impl Chain {
         data: &Bound<'_, PyAny>,
         path: Path,
         temporary: Path,
+        sync: bool,
         folder: Option<Path>,
         mode: u32,
     ) -> PyResult<Self> {
-        const CREATE: i32 = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
-        let sync = || Io::new(CAIO_OP_FSYNC, CAIO_FD_OPENED);
-        let write = Io::write(data, CAIO_FD_OPENED, 0)?;
+        const CREATE: i32 = O_WRONLY | O_CREAT | O_EXCL;
+        let flush = || Io::new(Code::Fsync, Descriptor::OPENED);
+        let write = Io::write(data, Descriptor::OPENED, 0)?;
         let mut steps = vec![
-            Io::open(libc::AT_FDCWD, temporary.clone(), CREATE, mode),
-            Io { flags: CAIO_FLAG_FULL, ..write },
-            Io::close(CAIO_FD_OPENED),
-            Io::rename(libc::AT_FDCWD, temporary.clone(), libc::AT_FDCWD, path.clone()),
+            Io::open(Descriptor::CWD, temporary.clone(), CREATE, mode),
+            Io { full: true, ..write },
+            Io::close(Descriptor::OPENED),
+            Io::rename(Descriptor::CWD, temporary.clone(), Descriptor::CWD, path.clone()),
         ];
-        if let Some(folder) = folder {
-            steps.insert(2, sync());
-            steps.push(Io::open(libc::AT_FDCWD, folder, libc::O_RDONLY | libc::O_DIRECTORY, 0));
-            steps.push(sync());
-            steps.push(Io::close(CAIO_FD_OPENED));
+        if sync {
+            steps.insert(2, flush());
         }
-        Ok(Self::new(Value::Nothing, &path, steps, Some(Io::unlink(libc::AT_FDCWD, temporary))))
+        if let Some(folder) = folder {
+            steps.push(Io::open(Descriptor::CWD, folder, O_RDONLY | O_DIRECTORY, 0));
+            steps.push(flush());
+            steps.push(Io::close(Descriptor::OPENED));
+        }
+        Ok(Self::new(Value::Nothing, &path, steps, Some(Io::unlink(Descriptor::CWD, temporary))))
     }
 
     pub fn steps(&self) -> &[Io] {
@@ -134,15 +138,14 @@ impl Chain {
     }
 
     fn left_a_file(&self, results: &[i64; MOST_STEPS]) -> bool {
-        let renamed =
-            self.steps.iter().zip(results).any(|(step, result)| step.opcode == CAIO_OP_RENAMEAT && *result >= 0);
+        let renamed = self.steps.iter().zip(results).any(|(step, result)| step.code == Code::Renameat && *result >= 0);
         results[0] >= 0 && !renamed
     }
 
     /// The library does not do it, for example as its context is full or ends.
     pub fn clean_up_here(&self) {
         if let Some(Io { memory: Memory::Paths(paths), .. }) = &self.clean_up {
-            std::fs::remove_file(OsStr::from_bytes(paths.first.as_bytes())).ok();
+            system::remove_file(&paths.first);
         }
     }
 
@@ -151,17 +154,16 @@ impl Chain {
         let results = self.progress().results;
         if let Some(failed) = results[..self.steps.len()].iter().find(|result| **result < 0) {
             let errno = Errno(-*failed as i32);
-            let name = OsStr::from_bytes(self.path.as_bytes()).to_owned();
-            return Err(PyOSError::new_err((errno.0, errno.text(), name)));
+            return Err(PyOSError::new_err((number(errno), errno.text(), file_name(py, &self.path)?)));
         }
         let moved = results[1] as usize;
         match (&self.value, &self.steps[1].memory) {
-            (Value::Content, Memory::Bytes(content)) => Ok(crate::io::prefix(py, content, moved)),
-            (Value::Entries, Memory::Bytes(records)) if results[2] == 0 => entries(py, &records.as_bytes(py)[..moved]),
+            (Value::Content, Memory::Room(room)) => Ok(room.take(py, moved).unwrap_or_else(|| py.None())),
+            (Value::Entries, Memory::Room(room)) if results[2] == 0 => entries(py, room, moved),
             _ => Ok(py.None()),
         }
     }
 }
 
-/// Room for the longest record of a directory.
-const ONE_RECORD: usize = 512;
+/// Room for the longest record of a directory. On Windows, the library takes no less, for a name of 255 UTF-16 units.
+const ONE_RECORD: usize = 1024;

@@ -17,6 +17,7 @@ use crate::io::Io;
 use crate::operation::{LinuxOperation, Operation, ThreadOperation, UringOperation};
 use crate::raw::*;
 use crate::reaper;
+use crate::system;
 
 mod classes;
 mod events;
@@ -30,7 +31,7 @@ pub struct BaseContext {
     /// Claimed operations that the next flush submits (linux_uring).
     queued: Mutex<Vec<Py<Operation>>>,
     /// Events that poll() has taken and process_events() has not handled yet.
-    taken: Mutex<Vec<caio_event>>,
+    taken: Mutex<Vec<Completion>>,
     /// Events since the last poll(), as an eventfd would count them.
     unread: AtomicU64,
     /// Threads in process_events().
@@ -39,7 +40,7 @@ pub struct BaseContext {
 }
 
 impl BaseContext {
-    pub fn new(py: Python<'_>, options: CtxOptions) -> PyResult<Self> {
+    pub fn new(py: Python<'_>, options: Options) -> PyResult<Self> {
         let core = py.detach(|| Core::new(options)).map_err(|errno| not_created(py, errno))?;
         Ok(Self {
             core: Arc::new(core),
@@ -55,7 +56,7 @@ impl BaseContext {
         self.queued.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn taken(&self) -> MutexGuard<'_, Vec<caio_event>> {
+    fn taken(&self) -> MutexGuard<'_, Vec<Completion>> {
         self.taken.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -88,7 +89,8 @@ impl BaseContext {
     fn send(&self, operations: &[Bound<'_, Operation>]) -> (usize, Option<Errno>) {
         let Some(first) = operations.first() else { return (0, None) };
         let py = first.py();
-        let describe = |operation: &Bound<'_, Operation>| operation.get().io.to_op(py, operation_user_data(operation));
+        let describe =
+            |operation: &Bound<'_, Operation>| operation.get().io.request(py, operation_user_data(operation));
         let ops: Vec<_> = operations.iter().map(describe).collect();
         let mut in_flight = self.core.operations();
         operations.iter().for_each(|operation| in_flight.insert(operation.clone().unbind()));
@@ -97,7 +99,7 @@ impl BaseContext {
         while sent < ops.len() && reason.is_none() {
             // SAFETY: the set in flight keeps the operation, and with it the memory, until the event is handled.
             match unsafe { self.core.ctx.submit(&ops[sent..]) } {
-                Ok(count) => sent += count as usize,
+                Ok(count) => sent += count,
                 Err(errno) => reason = Some(errno),
             }
         }
@@ -112,7 +114,8 @@ impl BaseContext {
     fn submit_now(this: &Bound<'_, Self>, operations: Vec<Bound<'_, Operation>>) -> PyResult<u32> {
         let (py, context) = (this.py(), this.get());
         let checks_descriptors = context.core.flavor == Flavor::Linux;
-        let bad = |operation: &Bound<'_, Operation>| checks_descriptors && !is_open_for(&operation.get().io);
+        let is_open = |io: &Io| system::is_open_for(io.fd.handle, io.reads(), io.writes());
+        let bad = |operation: &Bound<'_, Operation>| checks_descriptors && !is_open(&operation.get().io);
         let good = operations.iter().position(bad).unwrap_or(operations.len());
         if good == 0 && !operations.is_empty() {
             return Err(context.failure(py, Errno(libc::EBADF)));
@@ -176,21 +179,13 @@ impl BaseContext {
     }
 }
 
-/// Whether the descriptor is open, and open for reading or writing as the operation needs.
-fn is_open_for(io: &Io) -> bool {
-    // SAFETY: F_GETFL only reads the descriptor's flags.
-    let flags = unsafe { libc::fcntl(io.fd, libc::F_GETFL) };
-    let mode = flags & libc::O_ACCMODE;
-    let refused = mode == libc::O_WRONLY && io.reads() || mode == libc::O_RDONLY && io.writes();
-    flags >= 0 && flags & libc::O_PATH == 0 && !refused
-}
-
 /// The exception when a context cannot be created.
 fn not_created(py: Python<'_>, errno: Errno) -> PyErr {
     if errno.0 == libc::EOWNERDEAD {
         return forked();
     }
-    let made = py.import("caio._errors").and_then(|errors| errors.call_method1("no_context", (errno.0, errno.text())));
+    let made =
+        py.import("caio._errors").and_then(|errors| errors.call_method1("no_context", (number(errno), errno.text())));
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
@@ -245,11 +240,14 @@ impl BaseContext {
             return true;
         }
         let operations: Vec<_> = self.core.operations().iter().map(|operation| operation.clone_ref(py)).collect();
-        operations.iter().for_each(|operation| self.core.ctx.cancel(operation_user_data(operation.bind(py))));
+        for operation in &operations {
+            // It may be complete.
+            self.core.ctx.cancel(operation_user_data(operation.bind(py))).ok();
+        }
         let core = self.core.clone();
         reaper::start(self.core.clone(), move |py, events| {
             silence(&core, py);
-            events.iter().for_each(|event| core.deliver(py, event));
+            events.iter().for_each(|event| core.deliver(py, *event));
             core.operations().is_empty()
         })
     }

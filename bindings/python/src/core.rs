@@ -25,8 +25,9 @@ pub struct Core {
 }
 
 impl Core {
-    pub fn new(options: CtxOptions) -> Result<Self> {
-        let ctx = Ctx::new(options)?;
+    pub fn new(options: Options) -> Result<Self> {
+        // io_uring's kernel threads make buffered writes one after the other, which takes longer than worker threads do.
+        let ctx = Ctx::new(Options { fastest_path: true, ..options })?;
         let flavor = Flavor::of_backend(ctx.backend()?);
         let max_requests = ctx.max_requests()?;
         Ok(Self {
@@ -51,7 +52,7 @@ impl Core {
     }
 
     /// Reports an event to its Python object.
-    pub fn deliver(&self, py: Python<'_>, event: caio_event) {
+    pub fn deliver(&self, py: Python<'_>, event: Completion) {
         // SAFETY: an event of this context, which comes once; its object is in a set until it is handled.
         let completed = unsafe { Completed::of_event(py, event) };
         self.deliver_to(py, completed, event.result);

@@ -15,7 +15,8 @@ use crate::io::{Io, Memory};
 use crate::loop_context::LoopContext;
 use crate::loop_state::{Begun, LoopState};
 use crate::operation::Operation;
-use crate::raw::{CAIO_FLAG_LINK, caio_op};
+use crate::raw::Request;
+use crate::system;
 use crate::waiter::{Waiter, Wake};
 
 /// The operation of a coroutine.
@@ -94,12 +95,12 @@ impl Coroutine {
     }
 
     /// Describes its operations to the library; returns how many.
-    pub fn describe(slf: &Bound<'_, Self>, ops: &mut [caio_op; MOST_STEPS]) -> usize {
+    pub fn describe(slf: &Bound<'_, Self>, ops: &mut [Request; MOST_STEPS]) -> usize {
         let steps = slf.get().steps();
         for (number, (step, op)) in steps.iter().zip(ops.iter_mut()).enumerate() {
-            *op = step.to_op(slf.py(), coroutine_user_data(slf, number));
+            *op = step.request(slf.py(), coroutine_user_data(slf, number));
             if number + 1 < steps.len() {
-                op.flags |= CAIO_FLAG_LINK;
+                op.link = true;
             }
         }
         steps.len()
@@ -148,7 +149,7 @@ impl Coroutine {
 
     /// Submits one more operation. The coroutine stays in flight.
     fn submit_more(slf: &Bound<'_, Self>, io: &Io) -> bool {
-        let op = io.to_op(slf.py(), coroutine_user_data(slf, 0));
+        let op = io.request(slf.py(), coroutine_user_data(slf, 0));
         // SAFETY: the set in flight keeps the coroutine, and with it the memory, until the event is handled.
         unsafe { slf.get().loop_state().core.ctx.submit(&[op]) }.is_ok()
     }
@@ -171,7 +172,7 @@ impl Coroutine {
     fn left_open(&self, result: i64) -> Option<i32> {
         match &self.work {
             Work::Io(io) if io.opens() && result >= 0 => Some(result as i32),
-            Work::Io(io) if io.closes() && result == -i64::from(libc::ECANCELED) => Some(io.fd),
+            Work::Io(io) if io.closes() && result == -i64::from(libc::ECANCELED) => Some(io.fd.handle),
             _ => None,
         }
     }
@@ -323,7 +324,7 @@ impl Coroutine {
     /// The coroutine's value or exception.
     fn finish(&self, py: Python<'_>, result: i64) -> PyResult<Step> {
         let value = match &self.work {
-            Work::Io(io) => io.value(py, self.loop_state().core.flavor, result),
+            Work::Io(io) => io.take_value(py, self.loop_state().core.flavor, result),
             Work::Operation(operation) => operation.get().get_value(py),
             Work::Chain(chain) => chain.value(py),
         };
@@ -390,7 +391,7 @@ impl Coroutine {
             Phase::Paused | Phase::Done => "done",
             Phase::Over => "finished",
         };
-        format!("<caio operation at {:p}: opcode={}, fd={}, {phase}>", slf.as_ptr(), io.opcode, io.fd)
+        format!("<caio operation at {:p}: opcode={:?}, fd={}, {phase}>", slf.as_ptr(), io.code, io.fd.number)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -417,7 +418,7 @@ impl Drop for Coroutine {
     fn drop(&mut self) {
         let progress = self.progress.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
         let left_open = match (progress.phase, &self.work) {
-            (Phase::Queued, Work::Io(io)) if io.closes() => Some(io.fd),
+            (Phase::Queued, Work::Io(io)) if io.closes() => Some(io.fd.handle),
             (Phase::Paused | Phase::Done, _) => {
                 let result = progress.result;
                 self.left_open(result)
@@ -425,8 +426,7 @@ impl Drop for Coroutine {
             _ => None,
         };
         if let Some(fd) = left_open {
-            // SAFETY: the descriptor belongs to this operation, whose result nothing has taken.
-            unsafe { libc::close(fd) };
+            system::close(fd);
         }
     }
 }

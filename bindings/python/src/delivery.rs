@@ -4,10 +4,11 @@
 //! pool's size. A thread ends when nothing is in flight.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::core::Core;
 use crate::finalize;
-use crate::raw::Events;
+use crate::raw::room;
 
 #[derive(Default)]
 pub struct Delivery {
@@ -23,7 +24,7 @@ struct Threads {
 }
 
 /// How long an idle thread stays.
-const IDLE_NS: i64 = 1_000_000_000;
+const IDLE: Duration = Duration::from_secs(1);
 
 impl Delivery {
     fn threads(&self) -> std::sync::MutexGuard<'_, Threads> {
@@ -49,17 +50,16 @@ pub fn orphan(core: &Core) {
     let mut threads = core.delivery.threads();
     threads.orphaned = true;
     if threads.all > 0 {
-        core.ctx.wake();
+        core.ctx.wake().ok();
     }
 }
 
 fn run(core: Arc<Core>) {
-    crate::signals::block_all();
-    let mut events = Events::<1>::new();
+    crate::system::block_signals();
+    let mut events = room::<1>();
     loop {
-        let waited = core.ctx.wait(&mut events, 1, 1, IDLE_NS);
-        let event = if waited.is_ok() { events.iter().next() } else { None };
-        match event {
+        let waited = core.ctx.wait(&mut events, 1, Some(IDLE)).ok();
+        match waited.and_then(|events| events.first().copied()) {
             Some(event) => {
                 core.delivery.threads().waiting -= 1;
                 if core.operations().len() > 1 {
@@ -76,7 +76,7 @@ fn run(core: Arc<Core>) {
                     threads.waiting -= 1;
                     threads.all -= 1;
                     if threads.orphaned && threads.all > 0 {
-                        core.ctx.wake();
+                        core.ctx.wake().ok();
                     }
                     return;
                 }

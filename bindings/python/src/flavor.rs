@@ -26,19 +26,19 @@ pub enum Flavor {
 }
 
 impl Flavor {
-    pub fn of_backend(backend: u32) -> Self {
+    pub fn of_backend(backend: Backend) -> Self {
         match backend {
-            CAIO_BACKEND_URING => Self::Uring,
-            CAIO_BACKEND_LINUX => Self::Linux,
+            Backend::Uring => Self::Uring,
+            Backend::Linux => Self::Linux,
             _ => Self::Thread,
         }
     }
 
-    pub fn backend(self) -> u32 {
+    pub fn backend(self) -> Backend {
         match self {
-            Self::Uring => CAIO_BACKEND_URING,
-            Self::Linux => CAIO_BACKEND_LINUX,
-            Self::Thread => CAIO_BACKEND_THREAD,
+            Self::Uring => Backend::Uring,
+            Self::Linux => Backend::Linux,
+            Self::Thread => Backend::Thread,
         }
     }
 
@@ -73,7 +73,7 @@ impl Flavor {
         static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let made = MAKE
             .import(py, "caio._errors", "failure")
-            .and_then(|make| make.call1((self == Self::Linux, errno.0, errno.text())));
+            .and_then(|make| make.call1((self == Self::Linux, number(errno), errno.text())));
         made.map_or_else(|error| error, PyErr::from_value)
     }
 

@@ -125,7 +125,7 @@ pub fn coroutine_user_data(coroutine: &Bound<'_, Coroutine>, step: usize) -> u64
 impl Completed {
     /// # Safety
     /// From an event of an operation whose object is in its owner's set.
-    pub unsafe fn of_event(py: Python<'_>, event: caio_event) -> Self {
+    pub unsafe fn of_event(py: Python<'_>, event: Completion) -> Self {
         let ptr = address(event.user_data) as *mut pyo3::ffi::PyObject;
         // SAFETY: the caller's promise: the set holds a reference to an object of that type.
         unsafe {

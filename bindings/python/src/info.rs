@@ -6,12 +6,10 @@ use pyo3::types::PyDict;
 use crate::context::{LinuxContext, ThreadContext, UringContext};
 use crate::flavor::Flavor;
 use crate::raw::*;
+use caio::Stats;
 
 /// A `caio.Stats`.
-pub fn stats_object(py: Python<'_>, flavor: Flavor, stats: &caio_stats) -> PyResult<Py<PyAny>> {
-    let caio_stats {
-        inflight, submitted, completed, cancelled, done_inline, done_native, done_worker, retried, ..
-    } = *stats;
+pub fn stats_object(py: Python<'_>, flavor: Flavor, stats: &Stats) -> PyResult<Py<PyAny>> {
     let kwargs = PyDict::new(py);
     let name = match flavor {
         Flavor::Uring => "uring",
@@ -20,14 +18,14 @@ pub fn stats_object(py: Python<'_>, flavor: Flavor, stats: &caio_stats) -> PyRes
     };
     kwargs.set_item("implementation", name)?;
     let counters = [
-        ("in_flight", u64::from(inflight)),
-        ("submitted", submitted),
-        ("completed", completed),
-        ("cancelled", cancelled),
-        ("done_inline", done_inline),
-        ("done_native", done_native),
-        ("done_worker", done_worker),
-        ("retried", retried),
+        ("in_flight", u64::from(stats.in_flight)),
+        ("submitted", stats.submitted),
+        ("completed", stats.completed),
+        ("cancelled", stats.cancelled),
+        ("done_inline", stats.done_inline),
+        ("done_native", stats.done_native),
+        ("done_worker", stats.done_worker),
+        ("retried", stats.retried),
     ];
     for (name, value) in counters {
         kwargs.set_item(name, value)?;
@@ -38,8 +36,9 @@ pub fn stats_object(py: Python<'_>, flavor: Flavor, stats: &caio_stats) -> PyRes
 /// Whether a backend (0 is AUTO) is available now, and the reason.
 #[pyfunction]
 pub fn _probe(py: Python<'_>, backend: u32) -> (bool, String) {
-    let (result, why) = py.detach(|| probe(backend));
-    (result.is_ok(), why)
+    let backend = [Backend::Auto, Backend::Uring, Backend::Linux, Backend::Thread][backend as usize % 4];
+    let probe = py.detach(|| backend.probe());
+    (probe.is_available(), probe.to_string())
 }
 
 /// A context of the best implementation that is available now.
@@ -52,7 +51,7 @@ pub fn _auto_context(
     pool_size: u32,
 ) -> PyResult<Py<PyAny>> {
     let sqpoll = sqpoll.map_or(Ok(false), |asked| asked.is_truthy())?;
-    let options = CtxOptions { backend: CAIO_BACKEND_AUTO, max_requests, threads: pool_size, sqpoll };
+    let options = Options { backend: Backend::Auto, max_requests, threads: pool_size, sqpoll, ..Options::default() };
     crate::context::any(py, options)
 }
 

@@ -2,20 +2,23 @@
 
 use std::ffi::{CString, c_void};
 
-use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyValueError};
-use pyo3::ffi;
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::buffer::Buffer;
+use crate::descriptor::Descriptor;
 use crate::flavor::Flavor;
 use crate::paths::{LinkText, Paths, Room, Statx, entries, link_text, stat_result};
 use crate::raw::*;
+use crate::room::{BytesRoom, prefix, uninit_bytes};
 
 /// The memory of an operation.
 pub enum Memory {
     None,
-    /// A read's `bytes`, which no program sees before the read completes, or a write's, which are immutable.
+    /// A read's `bytes`.
+    Room(BytesRoom),
+    /// A write's `bytes`, which are immutable.
     Bytes(Py<PyBytes>),
     /// Several of them.
     Vector(Vector),
@@ -35,7 +38,7 @@ pub enum Memory {
 /// Buffers of readv and writev, and the iovec array for the kernel.
 pub struct Vector {
     buffers: Vec<Py<PyBytes>>,
-    iovecs: Vec<libc::iovec>,
+    iovecs: Vec<IoVec>,
 }
 
 // SAFETY: the iovecs point into the buffers, which are kept alive beside them.
@@ -45,9 +48,11 @@ unsafe impl Sync for Vector {}
 
 /// One operation, checked; immutable.
 pub struct Io {
-    pub opcode: u8,
-    pub flags: u8,
-    pub fd: i32,
+    pub code: Code,
+    pub full: bool,
+    /// `offset` is the directory of the second path.
+    pub dir2: bool,
+    pub fd: Descriptor,
     pub offset: u64,
     pub len: usize,
     pub sys_flags: u32,
@@ -57,81 +62,79 @@ pub struct Io {
     pub memory: Memory,
 }
 
-/// A descriptor. A larger number is an error: cut off to 32 bits, it could be another file's.
-pub fn descriptor(fd: i64) -> PyResult<i32> {
-    i32::try_from(fd).map_err(|_| PyOverflowError::new_err(format!("fd ({fd}) is out of range")))
-}
-
 impl Io {
     /// An operation that uses nothing but `fd`.
-    pub fn new(opcode: u8, fd: i32) -> Self {
+    pub fn new(code: Code, fd: Descriptor) -> Self {
         let (offset, len, memory) = (0, 0, Memory::None);
-        Self { opcode, flags: 0, fd, offset, len, sys_flags: 0, mode: 0, ioprio: 0, timeout_ns: 0, memory }
+        let (full, dir2, sys_flags, mode, ioprio, timeout_ns) = (false, false, 0, 0, 0, 0);
+        Self { code, full, dir2, fd, offset, len, sys_flags, mode, ioprio, timeout_ns, memory }
     }
 
-    pub fn read(py: Python<'_>, len: usize, fd: i32, offset: u64) -> PyResult<Self> {
-        let memory = Memory::Bytes(uninit_bytes(py, len)?);
-        Ok(Self { offset, len, memory, ..Self::new(CAIO_OP_READ, fd) })
+    pub fn read(py: Python<'_>, len: usize, fd: Descriptor, offset: u64) -> PyResult<Self> {
+        let memory = Memory::Room(BytesRoom::new(py, len)?);
+        Ok(Self { offset, len, memory, ..Self::new(Code::Read, fd) })
     }
 
-    pub fn write(payload: &Bound<'_, PyAny>, fd: i32, offset: u64) -> PyResult<Self> {
+    pub fn write(payload: &Bound<'_, PyAny>, fd: Descriptor, offset: u64) -> PyResult<Self> {
         let payload = payload.cast::<PyBytes>().map_err(|_| PyValueError::new_err("the payload must be bytes"))?;
         let len = payload.as_bytes().len();
         let memory = Memory::Bytes(payload.clone().unbind());
-        Ok(Self { offset, len, memory, ..Self::new(CAIO_OP_WRITE, fd) })
+        Ok(Self { offset, len, memory, ..Self::new(Code::Write, fd) })
     }
 
-    pub fn read_into(buffer: Buffer, fd: i32, offset: u64) -> Self {
+    pub fn read_into(buffer: Buffer, fd: Descriptor, offset: u64) -> Self {
         let len = buffer.len();
-        Self { offset, len, memory: Memory::Buffer(buffer), ..Self::new(CAIO_OP_READ, fd) }
+        Self { offset, len, memory: Memory::Buffer(buffer), ..Self::new(Code::Read, fd) }
     }
 
-    pub fn readv(py: Python<'_>, sizes: &[usize], fd: i32, offset: u64) -> PyResult<Self> {
+    pub fn readv(py: Python<'_>, sizes: &[usize], fd: Descriptor, offset: u64) -> PyResult<Self> {
         let buffers = sizes.iter().map(|len| uninit_bytes(py, *len)).collect::<PyResult<Vec<_>>>()?;
-        Ok(Self::vector(py, CAIO_OP_READV, buffers, fd, offset))
+        Ok(Self::vector(py, Code::Readv, buffers, fd, offset))
     }
 
-    pub fn writev(py: Python<'_>, buffers: Vec<Py<PyBytes>>, fd: i32, offset: u64) -> Self {
-        Self::vector(py, CAIO_OP_WRITEV, buffers, fd, offset)
+    pub fn writev(py: Python<'_>, buffers: Vec<Py<PyBytes>>, fd: Descriptor, offset: u64) -> Self {
+        Self::vector(py, Code::Writev, buffers, fd, offset)
     }
 
-    fn vector(py: Python<'_>, opcode: u8, buffers: Vec<Py<PyBytes>>, fd: i32, offset: u64) -> Self {
+    fn vector(py: Python<'_>, code: Code, buffers: Vec<Py<PyBytes>>, fd: Descriptor, offset: u64) -> Self {
         let iovecs: Vec<_> = buffers
             .iter()
             .map(|buffer| buffer.as_bytes(py))
-            .map(|bytes| libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() })
+            .map(|bytes| IoVec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() })
             .collect();
         let len = iovecs.len();
         let memory = Memory::Vector(Vector { buffers, iovecs });
-        Self { offset, len, memory, ..Self::new(opcode, fd) }
+        Self { offset, len, memory, ..Self::new(code, fd) }
     }
 
     pub fn reads(&self) -> bool {
-        matches!(self.opcode, CAIO_OP_READ | CAIO_OP_READV)
+        matches!(self.code, Code::Read | Code::Readv)
     }
 
     pub fn writes(&self) -> bool {
-        matches!(self.opcode, CAIO_OP_WRITE | CAIO_OP_WRITEV)
+        matches!(self.code, Code::Write | Code::Writev)
     }
 
     /// Its result is a number for the program.
     fn counts(&self) -> bool {
-        self.opens() || matches!(self.opcode, CAIO_OP_COPY_RANGE | CAIO_OP_SENDFILE)
+        self.opens() || matches!(self.code, Code::CopyRange | Code::Sendfile)
     }
 
-    pub fn bytes(&self) -> Option<&Py<PyBytes>> {
+    pub fn bytes(&self, py: Python<'_>) -> Option<Py<PyBytes>> {
         match &self.memory {
-            Memory::Bytes(bytes) => Some(bytes),
+            Memory::Room(room) => room.object(py),
+            Memory::Bytes(bytes) => Some(bytes.clone_ref(py)),
             _ => None,
         }
     }
 
-    /// The operation for the library; its memory lives as long as `self`.
-    pub fn to_op(&self, py: Python<'_>, user_data: u64) -> caio_op {
+    /// The request to the library; its memory lives as long as `self`.
+    pub fn request(&self, py: Python<'_>, user_data: u64) -> Request {
         let none = std::ptr::null_mut();
         let path = |path: &CString| path.as_ptr().cast_mut().cast();
         let (buf, buf2): (*mut c_void, *mut c_void) = match &self.memory {
             Memory::None => (none, none),
+            Memory::Room(room) => (room.memory(), none),
             Memory::Bytes(bytes) => (bytes.as_bytes(py).as_ptr().cast_mut().cast(), none),
             Memory::Vector(vector) => (vector.iovecs.as_ptr().cast_mut().cast(), none),
             Memory::Buffer(buffer) => (buffer.memory(), none),
@@ -139,14 +142,35 @@ impl Io {
             Memory::Stat { path: name, room } => (path(name), room.pointer()),
             Memory::Link { path: name, room } => (path(name), room.pointer()),
         };
-        let mut op = blank_op();
-        (op.user_data, op.opcode, op.flags, op.ioprio) = (user_data, self.opcode, self.flags, self.ioprio);
-        (op.fd, op.buf, op.len, op.offset) = (self.fd, buf, self.len as u64, self.offset);
-        (op.sys_flags, op.mode, op.timeout_ns, op.buf2) = (self.sys_flags, self.mode, self.timeout_ns, buf2);
-        op
+        Request {
+            user_data,
+            code: self.code,
+            full: self.full,
+            dir2: self.dir2,
+            priority: self.ioprio,
+            fd: self.fd.handle,
+            memory: buf,
+            len: self.len as u64,
+            offset: self.offset,
+            flags: self.sys_flags,
+            mode: self.mode,
+            timeout_ns: self.timeout_ns,
+            memory2: buf2,
+            link: false,
+        }
     }
 
     /// The value of an operation that moved `result` bytes, or the exception of one that failed with that negative errno.
+    /// The caller is the last one that wants it, so that a read's `bytes` are not copied.
+    pub fn take_value(&self, py: Python<'_>, flavor: Flavor, result: i64) -> PyResult<Py<PyAny>> {
+        let taken = match &self.memory {
+            Memory::Room(room) if result >= 0 && self.reads() => room.take(py, result as usize),
+            _ => None,
+        };
+        taken.map_or_else(|| self.value(py, flavor, result), Ok)
+    }
+
+    /// The same, for an operation that keeps its memory.
     pub fn value(&self, py: Python<'_>, flavor: Flavor, result: i64) -> PyResult<Py<PyAny>> {
         if result < 0 {
             let errno = Errno(-result as i32);
@@ -154,9 +178,9 @@ impl Io {
         }
         let moved = result as usize;
         Ok(match &self.memory {
-            Memory::Bytes(bytes) if self.reads() => prefix(py, bytes, moved),
+            Memory::Room(room) if self.reads() => read_part(py, room, moved)?,
             Memory::Vector(vector) if self.reads() => vector.prefixes(py, moved)?,
-            Memory::Bytes(records) if self.opcode == CAIO_OP_GETDENTS => entries(py, &records.as_bytes(py)[..moved])?,
+            Memory::Room(room) => entries(py, room, moved)?,
             Memory::Stat { room, .. } => stat_result(py, room)?,
             Memory::Link { room, .. } => link_text(py, room, moved)?,
             Memory::None | Memory::Paths(_) if !self.counts() => py.None(),
@@ -172,16 +196,16 @@ impl Io {
     }
 
     /// Zeroes what a read did not fill.
-    pub fn zero_from(&self, py: Python<'_>, moved: usize) {
-        if let (Memory::Bytes(bytes), true) = (&self.memory, self.reads()) {
-            let bytes = bytes.as_bytes(py);
-            if moved < bytes.len() {
-                let tail = bytes[moved..].as_ptr().cast_mut();
-                // SAFETY: within the object, which no program has seen yet.
-                unsafe { tail.write_bytes(0, bytes.len() - moved) };
-            }
+    pub fn zero_from(&self, moved: usize) {
+        if let (Memory::Room(room), true) = (&self.memory, self.reads()) {
+            room.zero_from(moved);
         }
     }
+}
+
+fn read_part(py: Python<'_>, room: &BytesRoom, moved: usize) -> PyResult<Py<PyAny>> {
+    let object = room.object(py).ok_or_else(|| PyMemoryError::new_err(()))?;
+    Ok(prefix(py, &object, moved))
 }
 
 impl Vector {
@@ -193,26 +217,5 @@ impl Vector {
             prefix(py, buffer, here)
         });
         Ok(PyList::new(py, values.collect::<Vec<_>>())?.into_any().unbind())
-    }
-}
-
-/// The first `moved` bytes; the object itself if it has no more.
-pub fn prefix(py: Python<'_>, bytes: &Py<PyBytes>, moved: usize) -> Py<PyAny> {
-    let all = bytes.as_bytes(py);
-    if moved == all.len() {
-        bytes.clone_ref(py).into_any()
-    } else {
-        PyBytes::new(py, &all[..moved]).into_any().unbind()
-    }
-}
-
-/// A `bytes` object to read into. It is not filled yet, so no program may see it. (CPython shares those of length 0, which
-/// are never written to. It shares those of length 1 only when their value is passed.)
-pub fn uninit_bytes(py: Python<'_>, len: usize) -> PyResult<Py<PyBytes>> {
-    let len = isize::try_from(len).map_err(|_| PyMemoryError::new_err(()))?;
-    // SAFETY: attached; NULL leaves the memory unset; the function returns a new reference to a bytes object.
-    unsafe {
-        let made = ffi::PyBytes_FromStringAndSize(std::ptr::null(), len);
-        Ok(Bound::from_owned_ptr_or_err(py, made)?.cast_into_unchecked().unbind())
     }
 }

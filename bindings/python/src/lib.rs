@@ -6,6 +6,7 @@ mod context;
 mod core;
 mod coroutine;
 mod delivery;
+mod descriptor;
 mod finalize;
 mod flavor;
 mod in_flight;
@@ -18,8 +19,9 @@ mod pace;
 mod paths;
 mod raw;
 mod reaper;
+mod room;
 mod send;
-mod signals;
+mod system;
 mod waiter;
 
 use pyo3::exceptions::PyImportError;

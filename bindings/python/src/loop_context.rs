@@ -11,11 +11,14 @@ use crate::buffer::Buffer;
 use crate::chain::Chain;
 use crate::context::BaseContext;
 use crate::coroutine::{Coroutine, Work};
-use crate::io::{Io, descriptor};
+use crate::descriptor::Descriptor;
+use crate::flavor::Flavor;
+use crate::io::Io;
 use crate::loop_state::LoopState;
 use crate::operation::Operation;
-use crate::paths::{Path, Target, directory};
+use crate::paths::{Path, Target};
 use crate::raw::*;
+use crate::system::O_RDONLY;
 
 /// Base of the native AsyncioContext classes.
 #[pyclass(subclass, frozen, weakref, module = "caio._native")]
@@ -53,8 +56,50 @@ fn nanoseconds(seconds: f64) -> PyResult<u64> {
     Ok(((seconds * 1e9) as u64).max(1))
 }
 
-#[pymethods]
-impl LoopContext {
+/// The methods. Those of the first list have the same arguments but for the first one.
+macro_rules! methods {
+    ({ $($(#[$doc:meta])* $name:ident($first:ident: $type:ty) = $io:expr;)+ } $($other:tt)*) => {
+        #[pymethods]
+        impl LoopContext {
+            $(
+                $(#[$doc])*
+                #[pyo3(signature = ($first, fd, offset, priority=0, *, timeout=None))]
+                fn $name(
+                    slf: &Bound<'_, Self>,
+                    $first: $type,
+                    fd: Descriptor,
+                    offset: &Bound<'_, PyAny>,
+                    priority: i64,
+                    timeout: Option<f64>,
+                ) -> PyResult<Py<Coroutine>> {
+                    let make: fn(Python<'_>, $type, Descriptor, u64, Flavor) -> PyResult<Io> = $io;
+                    let flavor = slf.get().loop_state()?.get().core.flavor;
+                    let io = make(slf.py(), $first, fd, flavor.offset(Some(offset))?, flavor)?;
+                    Self::request(slf, io, priority, timeout)
+                }
+            )+
+
+            $($other)*
+        }
+    };
+}
+
+methods! {
+    {
+        /// Reads up to `nbytes` bytes at `offset`; -1 is the file's current position.
+        read(nbytes: &Bound<'_, PyAny>) =
+            |py, nbytes, fd, offset, flavor| Io::read(py, flavor.length(nbytes)?, fd, offset);
+        /// Writes `payload` at `offset`; returns how many bytes were written.
+        write(payload: &Bound<'_, PyAny>) = |_, payload, fd, offset, _| Io::write(payload, fd, offset);
+        /// Reads into several bytes objects of these sizes in one call; returns a list of them.
+        readv(sizes: Vec<usize>) = |py, sizes, fd, offset, _| Io::readv(py, &sizes, fd, offset);
+        /// Writes several bytes objects, one after the other, in one call; returns how many bytes were written.
+        writev(payloads: Vec<Py<PyBytes>>) = |py, payloads, fd, offset, _| Ok(Io::writev(py, payloads, fd, offset));
+        /// Reads into a writable buffer of the program's; returns how many bytes were read.
+        readinto(buffer: &Bound<'_, PyAny>) =
+            |_, buffer, fd, offset, _| Ok(Io::read_into(Buffer::new(buffer)?, fd, offset));
+    }
+
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, pyo3::types::PyDict>>) -> Self {
@@ -69,94 +114,28 @@ impl LoopContext {
             .map_err(|_| PyRuntimeError::new_err("AsyncioContext.__init__() was called twice"))
     }
 
-    /// Reads up to `nbytes` bytes at `offset`; -1 is the file's current position.
-    #[pyo3(signature = (nbytes, fd, offset, priority=0, *, timeout=None))]
-    fn read(
-        slf: &Bound<'_, Self>,
-        nbytes: &Bound<'_, PyAny>,
-        fd: i64,
-        offset: &Bound<'_, PyAny>,
-        priority: i64,
-        timeout: Option<f64>,
-    ) -> PyResult<Py<Coroutine>> {
-        let flavor = slf.get().loop_state()?.get().core.flavor;
-        let io = Io::read(slf.py(), flavor.length(nbytes)?, descriptor(fd)?, flavor.offset(Some(offset))?)?;
-        Self::request(slf, io, priority, timeout)
-    }
-
-    /// Writes `payload` at `offset`; returns how many bytes were written.
-    #[pyo3(signature = (payload, fd, offset, priority=0, *, timeout=None))]
-    fn write(
-        slf: &Bound<'_, Self>,
-        payload: &Bound<'_, PyAny>,
-        fd: i64,
-        offset: &Bound<'_, PyAny>,
-        priority: i64,
-        timeout: Option<f64>,
-    ) -> PyResult<Py<Coroutine>> {
-        let flavor = slf.get().loop_state()?.get().core.flavor;
-        let io = Io::write(payload, descriptor(fd)?, flavor.offset(Some(offset))?)?;
-        Self::request(slf, io, priority, timeout)
-    }
-
-    /// Reads into several bytes objects of these sizes in one call; returns a list of them.
-    #[pyo3(signature = (sizes, fd, offset, priority=0, *, timeout=None))]
-    fn readv(
-        slf: &Bound<'_, Self>,
-        sizes: Vec<usize>,
-        fd: i64,
-        offset: &Bound<'_, PyAny>,
-        priority: i64,
-        timeout: Option<f64>,
-    ) -> PyResult<Py<Coroutine>> {
-        let offset = slf.get().loop_state()?.get().core.flavor.offset(Some(offset))?;
-        Self::request(slf, Io::readv(slf.py(), &sizes, descriptor(fd)?, offset)?, priority, timeout)
-    }
-
-    /// Writes several bytes objects, one after the other, in one call; returns how many bytes were written.
-    #[pyo3(signature = (payloads, fd, offset, priority=0, *, timeout=None))]
-    fn writev(
-        slf: &Bound<'_, Self>,
-        payloads: Vec<Py<PyBytes>>,
-        fd: i64,
-        offset: &Bound<'_, PyAny>,
-        priority: i64,
-        timeout: Option<f64>,
-    ) -> PyResult<Py<Coroutine>> {
-        let offset = slf.get().loop_state()?.get().core.flavor.offset(Some(offset))?;
-        Self::request(slf, Io::writev(slf.py(), payloads, descriptor(fd)?, offset), priority, timeout)
-    }
-
     /// fsync(2).
     #[pyo3(signature = (fd, priority=0, *, timeout=None))]
-    fn fsync(slf: &Bound<'_, Self>, fd: i64, priority: i64, timeout: Option<f64>) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::new(CAIO_OP_FSYNC, descriptor(fd)?), priority, timeout)
+    fn fsync(slf: &Bound<'_, Self>, fd: Descriptor, priority: i64, timeout: Option<f64>) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::new(Code::Fsync, fd), priority, timeout)
     }
 
     /// fdatasync(2).
     #[pyo3(signature = (fd, priority=0, *, timeout=None))]
-    fn fdsync(slf: &Bound<'_, Self>, fd: i64, priority: i64, timeout: Option<f64>) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::new(CAIO_OP_FDSYNC, descriptor(fd)?), priority, timeout)
-    }
-
-    /// Reads into a writable buffer of the program's; returns how many bytes were read.
-    #[pyo3(signature = (buffer, fd, offset, priority=0, *, timeout=None))]
-    fn readinto(
-        slf: &Bound<'_, Self>,
-        buffer: &Bound<'_, PyAny>,
-        fd: i64,
-        offset: &Bound<'_, PyAny>,
-        priority: i64,
-        timeout: Option<f64>,
-    ) -> PyResult<Py<Coroutine>> {
-        let offset = slf.get().loop_state()?.get().core.flavor.offset(Some(offset))?;
-        Self::request(slf, Io::read_into(Buffer::new(buffer)?, descriptor(fd)?, offset), priority, timeout)
+    fn fdsync(slf: &Bound<'_, Self>, fd: Descriptor, priority: i64, timeout: Option<f64>) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::new(Code::Fdsync, fd), priority, timeout)
     }
 
     /// Opens a file, as os.open(); returns the descriptor. If it is cancelled, no descriptor stays open.
-    #[pyo3(signature = (path, flags=libc::O_RDONLY, mode=0o666, *, dir_fd=None))]
-    fn open(slf: &Bound<'_, Self>, path: Path, flags: i32, mode: u32, dir_fd: Option<i64>) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::open(directory(dir_fd)?, path, flags, mode), 0, None)
+    #[pyo3(signature = (path, flags=O_RDONLY, mode=0o666, *, dir_fd=None))]
+    fn open(
+        slf: &Bound<'_, Self>,
+        path: Path,
+        flags: i32,
+        mode: u32,
+        dir_fd: Option<Descriptor>,
+    ) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::open(dir_fd.unwrap_or(Descriptor::CWD), path, flags, mode), 0, None)
     }
 
     /// Returns the os.stat_result of a path or a descriptor.
@@ -164,10 +143,10 @@ impl LoopContext {
     fn stat(
         slf: &Bound<'_, Self>,
         path: Target,
-        dir_fd: Option<i64>,
+        dir_fd: Option<Descriptor>,
         follow_symlinks: bool,
     ) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::stat(directory(dir_fd)?, path, follow_symlinks), 0, None)
+        Self::request(slf, Io::stat(dir_fd.unwrap_or(Descriptor::CWD), path, follow_symlinks), 0, None)
     }
 
     /// Renames a file; replaces another of the new name.
@@ -176,66 +155,78 @@ impl LoopContext {
         slf: &Bound<'_, Self>,
         src: Path,
         dst: Path,
-        src_dir_fd: Option<i64>,
-        dst_dir_fd: Option<i64>,
+        src_dir_fd: Option<Descriptor>,
+        dst_dir_fd: Option<Descriptor>,
     ) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::rename(directory(src_dir_fd)?, src, directory(dst_dir_fd)?, dst), 0, None)
+        Self::request(
+            slf,
+            Io::rename(src_dir_fd.unwrap_or(Descriptor::CWD), src, dst_dir_fd.unwrap_or(Descriptor::CWD), dst),
+            0,
+            None,
+        )
     }
 
     /// Removes a file.
     #[pyo3(signature = (path, *, dir_fd=None))]
-    fn unlink(slf: &Bound<'_, Self>, path: Path, dir_fd: Option<i64>) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::unlink(directory(dir_fd)?, path), 0, None)
+    fn unlink(slf: &Bound<'_, Self>, path: Path, dir_fd: Option<Descriptor>) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::unlink(dir_fd.unwrap_or(Descriptor::CWD), path), 0, None)
     }
 
     /// Removes an empty directory.
     #[pyo3(signature = (path, *, dir_fd=None))]
-    fn rmdir(slf: &Bound<'_, Self>, path: Path, dir_fd: Option<i64>) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::rmdir(directory(dir_fd)?, path), 0, None)
+    fn rmdir(slf: &Bound<'_, Self>, path: Path, dir_fd: Option<Descriptor>) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::rmdir(dir_fd.unwrap_or(Descriptor::CWD), path), 0, None)
     }
 
     /// Creates a directory.
     #[pyo3(signature = (path, mode=0o777, *, dir_fd=None))]
-    fn mkdir(slf: &Bound<'_, Self>, path: Path, mode: u32, dir_fd: Option<i64>) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::mkdir(directory(dir_fd)?, path, mode), 0, None)
+    fn mkdir(slf: &Bound<'_, Self>, path: Path, mode: u32, dir_fd: Option<Descriptor>) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::mkdir(dir_fd.unwrap_or(Descriptor::CWD), path, mode), 0, None)
     }
 
     /// Returns what a symbolic link says.
     #[pyo3(signature = (path, *, dir_fd=None))]
-    fn readlink(slf: &Bound<'_, Self>, path: Path, dir_fd: Option<i64>) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::readlink(directory(dir_fd)?, path), 0, None)
+    fn readlink(slf: &Bound<'_, Self>, path: Path, dir_fd: Option<Descriptor>) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::readlink(dir_fd.unwrap_or(Descriptor::CWD), path), 0, None)
     }
 
     /// Returns the next entries of a directory: name, inode and type of each. An empty list is the end.
-    fn _entries(slf: &Bound<'_, Self>, fd: i64, room: usize) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::entries(slf.py(), descriptor(fd)?, room)?, 0, None)
+    fn _entries(slf: &Bound<'_, Self>, fd: Descriptor, room: usize) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::entries(slf.py(), fd, room)?, 0, None)
+    }
+
+    /// Whether the system lists directories, copies files and sends them.
+    fn _abilities(&self, py: Python<'_>) -> PyResult<(bool, bool, bool)> {
+        let core = &self.loop_state()?.get().core;
+        let supports = |code| core.ctx.supports(code).map_err(|errno| core.flavor.failure(py, errno));
+        Ok((supports(Code::Getdents)?, supports(Code::CopyRange)?, supports(Code::Sendfile)?))
     }
 
     /// Copies from `offset` of one file to the current position of another; returns how many bytes were copied.
-    fn _copy_range(
+    fn _copy_natively(
         slf: &Bound<'_, Self>,
-        source: i64,
-        target: i64,
+        source: Descriptor,
+        target: Descriptor,
         offset: u64,
         count: usize,
     ) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::copy(descriptor(source)?, descriptor(target)?, offset, count), 0, None)
+        Self::request(slf, Io::copy(source, target, offset, count), 0, None)
     }
 
     /// Sends from `offset` of a file as much as fits; returns how many bytes were sent.
     fn _send_natively(
         slf: &Bound<'_, Self>,
-        target: i64,
-        fd: i64,
+        target: Descriptor,
+        fd: Descriptor,
         offset: u64,
         count: usize,
     ) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::send_file(descriptor(fd)?, descriptor(target)?, offset, count), 0, None)
+        Self::request(slf, Io::send_file(fd, target, offset, count), 0, None)
     }
 
     /// Changes the size of a file.
-    fn truncate(slf: &Bound<'_, Self>, fd: i64, size: u64) -> PyResult<Py<Coroutine>> {
-        Self::request(slf, Io::truncate(descriptor(fd)?, size), 0, None)
+    fn truncate(slf: &Bound<'_, Self>, fd: Descriptor, size: u64) -> PyResult<Py<Coroutine>> {
+        Self::request(slf, Io::truncate(fd, size), 0, None)
     }
 
     /// Opens a file, reads at most `room` bytes, closes it.
@@ -248,17 +239,19 @@ impl LoopContext {
         Self::work(slf, Work::Chain(Chain::list(slf.py(), path, room)?))
     }
 
-    /// Writes a temporary file and renames it. With a directory, syncs both. If it fails, the temporary file is removed.
-    #[pyo3(signature = (path, temporary, data, folder, mode))]
+    /// Writes a temporary file, perhaps syncs it, and renames it. Syncs a directory that is given. If it fails, the temporary file
+    /// is removed.
+    #[pyo3(signature = (path, temporary, data, sync, folder, mode))]
     fn _replace_whole(
         slf: &Bound<'_, Self>,
         path: Path,
         temporary: Path,
         data: &Bound<'_, PyAny>,
+        sync: bool,
         folder: Option<Path>,
         mode: u32,
     ) -> PyResult<Py<Coroutine>> {
-        Self::work(slf, Work::Chain(Chain::replace(data, path, temporary, folder, mode)?))
+        Self::work(slf, Work::Chain(Chain::replace(data, path, temporary, sync, folder, mode)?))
     }
 
     /// Performs an operation that the caller created; returns its value.
@@ -285,9 +278,9 @@ impl LoopContext {
     /// Without an argument, closes the context: it accepts no more operations, and those in flight go on.
     /// With a descriptor, returns a coroutine that closes it. That goes on when it is cancelled.
     #[pyo3(signature = (fd=None))]
-    fn close(slf: &Bound<'_, Self>, fd: Option<i64>) -> PyResult<Option<Py<Coroutine>>> {
+    fn close(slf: &Bound<'_, Self>, fd: Option<Descriptor>) -> PyResult<Option<Py<Coroutine>>> {
         if let Some(fd) = fd {
-            return Self::request(slf, Io::new(CAIO_OP_CLOSE, descriptor(fd)?), 0, None).map(Some);
+            return Self::request(slf, Io::new(Code::Close, fd), 0, None).map(Some);
         }
         slf.get().loop_state.get().map_or(Ok(()), |loop_state| LoopState::close(loop_state.bind(slf.py())))?;
         Ok(None)

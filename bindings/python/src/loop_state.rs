@@ -20,6 +20,7 @@ use crate::in_flight::InFlight;
 use crate::pace::Pace;
 use crate::paths::Kind;
 use crate::raw::*;
+use crate::system;
 use crate::waiter::Wake;
 
 mod ending;
@@ -56,6 +57,8 @@ struct Locked {
     scheduled: bool,
     /// The loop watches the context's descriptor.
     watched: bool,
+    /// Of a loop without readers: a weak reference to what watches for it.
+    watcher: Option<Py<PyAny>>,
     /// The last reads completed immediately.
     cached_reads: bool,
     /// The last lookups of paths did.
@@ -78,6 +81,7 @@ impl Locked {
             in_turn: false,
             scheduled: false,
             watched: false,
+            watcher: None,
             cached_reads: true,
             cached_lookups: true,
             closed: false,
@@ -191,10 +195,7 @@ impl LoopState {
             return false;
         }
         let thread = self.event_loop(py).getattr(intern!(py, "_thread_id")).and_then(|id| id.extract::<u64>());
-        // SAFETY: no arguments. threading.get_ident() returns the same; on musl it is a pointer.
-        #[allow(clippy::unnecessary_cast)]
-        let here = unsafe { libc::pthread_self() } as u64;
-        thread.is_ok_and(|thread| thread == here)
+        thread.is_ok_and(|thread| thread == system::thread_id())
     }
 }
 

@@ -8,9 +8,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyMemoryView};
 
 use crate::context::BaseContext;
+use crate::descriptor::Descriptor;
 use crate::flavor::{Flavor, Position};
 use crate::in_flight::{Place, Submitted};
-use crate::io::{Io, descriptor};
+use crate::io::Io;
 use crate::raw::*;
 
 /// Base of the native Operation classes.
@@ -80,7 +81,7 @@ impl Operation {
 
     /// Notes the result, and runs the callback.
     pub fn complete(&self, py: Python<'_>, result: i64) {
-        self.io.zero_from(py, usize::try_from(result).unwrap_or(0));
+        self.io.zero_from(usize::try_from(result).unwrap_or(0));
         let mut submission = self.submission();
         submission.stage = Stage::Done;
         submission.result = result;
@@ -116,18 +117,18 @@ impl Operation {
 
     /// The value of an operation that was never submitted.
     fn fresh_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match self.io.opcode {
-            CAIO_OP_READ => zeros(py, self.io.len),
-            CAIO_OP_WRITE if self.flavor == Flavor::Linux => Ok(self.io.len.into_pyobject(py)?.into_any().unbind()),
-            CAIO_OP_WRITE => Ok(0i32.into_pyobject(py)?.into_any().unbind()),
+        match self.io.code {
+            Code::Read => zeros(py, self.io.len),
+            Code::Write if self.flavor == Flavor::Linux => Ok(self.io.len.into_pyobject(py)?.into_any().unbind()),
+            Code::Write => Ok(0i32.into_pyobject(py)?.into_any().unbind()),
             _ => Ok(py.None()),
         }
     }
 
     /// The part of a read's memory that programs may see.
     fn read_memory(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let memory = match (self.result_if_done(), self.io.bytes()) {
-            (Some(_), Some(bytes)) => bytes.clone_ref(py).into_any(),
+        let memory = match (self.result_if_done(), self.io.bytes(py)) {
+            (Some(_), Some(bytes)) => bytes.into_any(),
             // Not the object to read into, which would change under the program.
             _ => zeros(py, self.io.len)?,
         };
@@ -152,7 +153,7 @@ fn zeros(py: Python<'_>, len: usize) -> PyResult<Py<PyAny>> {
 impl Operation {
     #[getter]
     fn fileno(&self) -> i32 {
-        self.io.fd
+        self.io.fd.number
     }
 
     #[getter]
@@ -176,10 +177,10 @@ impl Operation {
     #[getter]
     fn payload(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.not_in_flight("payload")?;
-        match self.io.opcode {
-            CAIO_OP_READ => self.read_memory(py),
-            CAIO_OP_WRITE if self.flavor == Flavor::Thread && self.result_if_done().is_some() => Ok(py.None()),
-            _ => Ok(self.io.bytes().map_or_else(|| py.None(), |bytes| bytes.clone_ref(py).into_any())),
+        match self.io.code {
+            Code::Read => self.read_memory(py),
+            Code::Write if self.flavor == Flavor::Thread && self.result_if_done().is_some() => Ok(py.None()),
+            _ => Ok(self.io.bytes(py).map_or_else(|| py.None(), Py::into_any)),
         }
     }
 
@@ -213,10 +214,10 @@ impl Operation {
 
     fn __repr__(slf: &Bound<'_, Self>) -> String {
         let this = slf.get();
-        let mode = match this.io.opcode {
-            CAIO_OP_READ => "read",
-            CAIO_OP_WRITE => "write",
-            CAIO_OP_FSYNC => "fsync",
+        let mode = match this.io.code {
+            Code::Read => "read",
+            Code::Write => "write",
+            Code::Fsync => "fsync",
             _ => "fdsync",
         };
         let (stage, result) = {
@@ -228,7 +229,7 @@ impl Operation {
             Stage::InFlight => "in flight".to_string(),
             Stage::Done => format!("result={result}"),
         };
-        let Io { fd, offset, len, .. } = &this.io;
+        let Io { fd: Descriptor { number: fd, .. }, offset, len, .. } = &this.io;
         format!(
             "<{}.Operation at {:p}: mode=\"{mode}\", fd={fd}, offset={offset}, nbytes={len}, {state}>",
             this.flavor.module(),
@@ -256,7 +257,7 @@ impl Operation {
 
 /// The error number of a failed operation, for the `error` attribute.
 fn error_of(operation: &Operation) -> i64 {
-    operation.result_if_done().map_or(0, |result| (-result).max(0))
+    operation.result_if_done().map_or(0, |result| if result < 0 { number(Errno(-result as i32)).into() } else { 0 })
 }
 
 /// The `result` attribute.
@@ -290,13 +291,13 @@ macro_rules! operation_class {
             #[pyo3(text_signature = "(nbytes, fd, offset=0, priority=0)")]
             fn read(
                 nbytes: Bound<'_, PyAny>,
-                fd: i64,
+                fd: Descriptor,
                 offset: Position<'_>,
                 priority: i64,
             ) -> PyResult<Py<Self>> {
                 let py = nbytes.py();
                 let (len, offset) = ($flavor.length(&nbytes)?, $flavor.offset(offset.0.as_ref())?);
-                Self::make(py, Io::read(py, len, descriptor(fd)?, offset)?, priority)
+                Self::make(py, Io::read(py, len, fd, offset)?, priority)
             }
 
             /// Writes `payload_bytes`.
@@ -305,26 +306,26 @@ macro_rules! operation_class {
             #[pyo3(text_signature = "(payload_bytes, fd, offset=0, priority=0)")]
             fn write(
                 payload_bytes: Bound<'_, PyAny>,
-                fd: i64,
+                fd: Descriptor,
                 offset: Position<'_>,
                 priority: i64,
             ) -> PyResult<Py<Self>> {
-                let io = Io::write(&payload_bytes, descriptor(fd)?, $flavor.offset(offset.0.as_ref())?)?;
+                let io = Io::write(&payload_bytes, fd, $flavor.offset(offset.0.as_ref())?)?;
                 Self::make(payload_bytes.py(), io, priority)
             }
 
             /// fsync(2).
             #[staticmethod]
             #[pyo3(signature = (fd, priority=0))]
-            fn fsync(py: Python<'_>, fd: i64, priority: i64) -> PyResult<Py<Self>> {
-                Self::make(py, Io::new(CAIO_OP_FSYNC, descriptor(fd)?), priority)
+            fn fsync(py: Python<'_>, fd: Descriptor, priority: i64) -> PyResult<Py<Self>> {
+                Self::make(py, Io::new(Code::Fsync, fd), priority)
             }
 
             /// fdatasync(2).
             #[staticmethod]
             #[pyo3(signature = (fd, priority=0))]
-            fn fdsync(py: Python<'_>, fd: i64, priority: i64) -> PyResult<Py<Self>> {
-                Self::make(py, Io::new(CAIO_OP_FDSYNC, descriptor(fd)?), priority)
+            fn fdsync(py: Python<'_>, fd: Descriptor, priority: i64) -> PyResult<Py<Self>> {
+                Self::make(py, Io::new(Code::Fdsync, fd), priority)
             }
 
             $($attributes)*

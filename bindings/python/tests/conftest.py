@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -16,6 +17,28 @@ from gate import Gate, build
 
 uring = pytest.mark.skipif(caio.linux_uring is None, reason="needs io_uring")
 linux = pytest.mark.skipif(caio.linux_aio is None, reason="needs kernel AIO")
+#: What CAIO_IMPL accepts, for tests that start a program.
+NATIVE_NAMES = [pytest.param("uring", marks=uring), pytest.param("linux", marks=linux), "thread"]
+NAMES = [*NATIVE_NAMES, "python"]
+
+
+async def _reads_inline() -> bool:
+    async with caio.AsyncioContext() as context:
+        with open(__file__, "rb") as file:
+            file.read()
+            await context.read(16, file.fileno(), 0)
+            return caio.thread_aio is not None and context.stats().done_inline > 0
+
+
+cached = pytest.mark.skipif(not asyncio.run(_reads_inline()), reason="needs a system with preadv2(2)")
+
+#: The numbers of io_setup(2), io_destroy(2) and io_submit(2) in this process, which on x86-64 may be one of 32 bits.
+KERNEL_AIO = {
+    ("x86_64", True): (206, 207, 209),
+    ("x86_64", False): (245, 246, 248),
+    ("i686", False): (245, 246, 248),
+    ("aarch64", True): (0, 1, 2),
+}.get((platform.machine(), sys.maxsize > 1 << 32))
 
 #: Runs the full form of tests that take minutes.
 LONG = bool(os.environ.get("CAIO_TEST_LONG"))
@@ -69,9 +92,15 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fd(path: Path) -> Iterator[int]:
-    fd = os.open(path, os.O_RDWR)
+    fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
     yield fd
     os.close(fd)
+
+
+def pread(fd: int, size: int, offset: int) -> bytes:
+    """os.pread, which Windows has not."""
+    os.lseek(fd, offset, os.SEEK_SET)
+    return os.read(fd, size)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from typing import Any
 
 import caio
 import pytest
-from conftest import NATIVE_ASYNCIO, polled, short_name, wait_until
+from conftest import NATIVE_ASYNCIO, NATIVE_NAMES, polled, short_name, wait_until
 from gate import Gate
 
 __all__ = ["polled"]
@@ -268,7 +268,7 @@ def test_exit_does_not_wait_for_an_abandoned_operation(name: str, level: str, ga
     assert (process.returncode, complaints) == (0, b"")
 
 
-@pytest.mark.parametrize("name", ["uring", "linux", "thread"])
+@pytest.mark.parametrize("name", NATIVE_NAMES)
 def test_trio_context_ends_while_another_task_waits(name: str, tmp_path: Path) -> None:
     pytest.importorskip("trio")
     program = """

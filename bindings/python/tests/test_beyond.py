@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -13,9 +14,10 @@ from typing import Any
 
 import caio
 import pytest
-from conftest import run
+from conftest import cached, run
 
 
+@cached
 def test_cached_reads_complete_immediately(native_asyncio: Any, fd: int) -> None:
     async def main() -> None:
         context = native_asyncio.AsyncioContext()
@@ -43,6 +45,26 @@ def test_cached_reads_complete_immediately(native_asyncio: Any, fd: int) -> None
     run(main)
 
 
+def test_a_socket_object_is_a_descriptor(native_asyncio: Any) -> None:
+    """On Windows its number is not one."""
+
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        async with native_asyncio.AsyncioContext() as context:
+            reading = asyncio.ensure_future(context.read(10, theirs, -1))
+            assert await context.writev([b"da", b"ta"], ours, -1) == 4
+            assert await reading == b"data"
+            with pytest.raises(TypeError):
+                context.read(10, object(), -1)
+            with pytest.raises(TypeError):
+                context.read(10, ours.makefile(), -1)
+        ours.close()
+        theirs.close()
+
+    run(main)
+
+
+@cached
 @pytest.mark.parametrize("tasks", [1, 3, 100])
 def test_cached_reads_do_not_starve_other_tasks(native_asyncio: Any, fd: int, tasks: int) -> None:
     """The promise is one millisecond, however many tasks make cached reads; here the median may be five."""

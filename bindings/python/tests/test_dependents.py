@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import short_name
-
-NAMES = ["auto", "uring", "linux", "thread", "python"]
+from conftest import NAMES, short_name
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=["auto", *NAMES])
 def environment(request: pytest.FixtureRequest) -> dict[str, str]:
     """The environment of a program, one for each implementation."""
     name = request.param
@@ -154,7 +152,7 @@ def files(tmp_path: Path) -> Path:
 
 
 def test_aiohttp_server(environment: dict[str, str], files: Path) -> None:
-    pytest.importorskip("aiohttp")
+    pytest.importorskip("aiohttp", exc_type=ImportError)
     server: Any = subprocess.Popen(
         [sys.executable, "-c", SERVER, str(files)], env=environment, stdout=subprocess.PIPE, text=True
     )

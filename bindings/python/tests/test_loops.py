@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run
+from conftest import NAMES, run
 
 
 def test_another_loop_raises_an_error_that_names_it(native_asyncio: Any, fd: int) -> None:
@@ -177,8 +177,8 @@ def test_uvloop(native_asyncio: Any, fd: int, pipe: tuple[int, int]) -> None:
 
 
 def test_anyio(native_asyncio: Any, fd: int, pipe: tuple[int, int]) -> None:
+    pytest.importorskip("ssl", reason="anyio imports ssl, which this Python was built without", exc_type=ImportError)
     anyio = pytest.importorskip("anyio")
-    pytest.importorskip("ssl", reason="anyio imports ssl, which this Python was built without")
 
     async def main() -> None:
         async with native_asyncio.AsyncioContext() as context:
@@ -193,7 +193,7 @@ def test_anyio(native_asyncio: Any, fd: int, pipe: tuple[int, int]) -> None:
     anyio.run(main)
 
 
-@pytest.mark.parametrize("name", ["uring", "linux", "thread", "python"])
+@pytest.mark.parametrize("name", NAMES)
 def test_trio(name: str, tmp_path: Path) -> None:
     pytest.importorskip("trio")
     program = f"""

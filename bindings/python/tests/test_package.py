@@ -13,6 +13,9 @@ from pathlib import Path
 
 import caio
 import pytest
+from conftest import KERNEL_AIO
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 HERE = Path(__file__).parent.parent
 NAMES = {
@@ -35,8 +38,20 @@ def test_version() -> None:
     assert caio.__version__.startswith("0.12.")
     assert version_in(HERE / "pyproject.toml") == caio.__version__
     for manifest in (HERE / "Cargo.toml", HERE.parent.parent / "Cargo.toml"):
-        assert "0.12.10+libcaio." + version_in(manifest) == caio.__version__
+        major, minor, patch = map(int, version_in(manifest).split("."))
+        assert caio.__version__ == f"0.12.10.post{10000 * major + 100 * minor + patch}"
+    # aiofile requires it. PyPI refuses a local version.
+    version = Version(caio.__version__)
+    assert version in SpecifierSet("~=0.12.0")
+    assert version > Version("0.12.10")
+    assert version.local is None
     assert isinstance(caio.__author__, str)
+
+
+def test_readme() -> None:
+    """The source distribution also has the README of libcaio, at its top."""
+    description = importlib.metadata.metadata("caio")["Description"]
+    assert description.strip() == (HERE / "README.md").read_text(encoding="utf-8").strip()
 
 
 def test_names() -> None:
@@ -220,19 +235,22 @@ def test_probe() -> None:
 
 def test_default_context_falls_back_when_it_is_created(monkeypatch: pytest.MonkeyPatch) -> None:
     """A seccomp filter forbids io_uring after the import."""
+    pytest.importorskip("ctypes", exc_type=ImportError)
     done = python(
+        f"""
+        io_setup = {KERNEL_AIO and KERNEL_AIO[0]}"""
         """
         import ctypes, struct, asyncio, caio
         if caio.linux_uring is None:
             print("thread"); raise SystemExit
-        # Allow all but io_uring_setup (425) and io_setup (206), which yield EPERM.
+        # Allow all but io_uring_setup (425) and io_setup, which yield EPERM.
         def instruction(code, yes, no, k): return struct.pack("HBBI", code, yes, no, k)
         program = b"".join([
-            instruction(0x20, 0, 0, 0), instruction(0x15, 2, 0, 425), instruction(0x15, 1, 0, 206),
+            instruction(0x20, 0, 0, 0), instruction(0x15, 2, 0, 425), instruction(0x15, 1, 0, io_setup),
             instruction(0x06, 0, 0, 0x7FFF0000), instruction(0x06, 0, 0, 0x00050001)])
         libc = ctypes.CDLL(None)
         buffer = ctypes.create_string_buffer(program)
-        fprog = struct.pack("HxxxxxxP", 5, ctypes.addressof(buffer))
+        fprog = struct.pack("HP", 5, ctypes.addressof(buffer))
         assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.create_string_buffer(fprog)) == 0
 
         async def main():

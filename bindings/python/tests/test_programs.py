@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LONG, run
+from conftest import LONG, NAMES, run
 
 HERE = Path(__file__).parent.parent
 
@@ -122,7 +122,7 @@ def test_example_of_the_readme() -> None:
     assert (HERE / "example.py").read_text().split('"""\n', 1)[1].strip() in (HERE / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["uring", "linux", "thread", "python"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_program_of_the_original(name: str, tmp_path: Path) -> None:
     """A typical program: it gets the loop first, keeps the context, and does not close it."""
     program = """

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import errno
 import os
-import platform
 import struct
 import sys
 import threading
@@ -14,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run, wait_until
+from conftest import KERNEL_AIO, run, wait_until
 from gate import Gate
 
 
@@ -101,15 +99,15 @@ def test_a_cancelled_write_keeps_its_memory(native_asyncio: Any, gate: Gate) -> 
     run(main)
 
 
-SETUP, DESTROY, SUBMIT = {"x86_64": (206, 207, 209), "aarch64": (0, 1, 2)}.get(platform.machine(), (None,) * 3)
-
-
-@pytest.mark.skipif(SETUP is None, reason="other processors: the numbers of io_submit(2) needs a look")
+@pytest.mark.skipif(KERNEL_AIO is None, reason="other processors: the numbers of io_submit(2) needs a look")
 def test_kernel_aio_by_itself_waits_for_that_file(gate: Gate) -> None:
     """io_submit(2) itself waits for a buffered read; linux_aio avoids that."""
+    ctypes = pytest.importorskip("ctypes", exc_type=ImportError)
+    assert KERNEL_AIO
+    setup, destroy, submit = KERNEL_AIO
     syscall = ctypes.CDLL(None, use_errno=True).syscall
     queue = ctypes.c_ulong()
-    if syscall(SETUP, 1, ctypes.byref(queue)) != 0:
+    if syscall(setup, 1, ctypes.byref(queue)) != 0:
         pytest.skip("io_submit needs kernel AIO")
     fd = os.open(gate.file, os.O_RDONLY)
     memory = ctypes.create_string_buffer(4096)
@@ -117,15 +115,15 @@ def test_kernel_aio_by_itself_waits_for_that_file(gate: Gate) -> None:
     block = struct.pack("=QIIHhIQQqQII", 0, 0, 0, 0, 0, fd, ctypes.addressof(memory), 4096, 8192, 0, 0, 0)
     blocks = (ctypes.c_char_p * 1)(block)
     accepted: list[int] = []
-    thread = threading.Thread(target=lambda: accepted.append(syscall(SUBMIT, queue, 1, blocks)))
+    thread = threading.Thread(target=lambda: accepted.append(syscall(submit, queue, 1, blocks)))
     thread.start()
     gate.holds()
     status = Path(f"/proc/self/task/{thread.native_id}/syscall")
-    wait_until(lambda: status.read_text().startswith(f"{SUBMIT} "))
+    wait_until(lambda: status.read_text().startswith(f"{submit} "))
     assert not accepted
     while thread.is_alive():
         gate.go()
         thread.join(0.001)
     assert accepted == [1]
-    syscall(DESTROY, queue)
+    syscall(destroy, queue)
     os.close(fd)

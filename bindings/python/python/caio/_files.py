@@ -5,9 +5,11 @@ from __future__ import annotations
 import abc
 import asyncio
 import os
+import selectors
 import shutil
 import socket
 import stat
+import sys
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
@@ -132,7 +134,7 @@ class FileMethods(abc.ABC):
             offset += await self.write(data[offset:] if offset else data, fd, offset)
 
     async def _sync_directory(self, path: str | bytes) -> None:
-        if os.name == "nt":
+        if sys.platform == "win32":
             return  # A directory cannot be opened.
         fd = await self.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -197,11 +199,22 @@ class FileMethods(abc.ABC):
 
     async def _writable(self, fd: int) -> None:
         ready = asyncio.Event()
-        self.loop.add_writer(fd, ready.set)
+        try:
+            self.loop.add_writer(fd, ready.set)
+        except NotImplementedError:
+            await self.loop.run_in_executor(None, _wait_to_write, fd)
+            return
         try:
             await ready.wait()
         finally:
             self.loop.remove_writer(fd)
+
+
+def _wait_to_write(fd: int) -> None:
+    """Waits at most a second: the thread cannot be cancelled."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(fd, selectors.EVENT_WRITE)
+        selector.select(1)
 
 
 @contextmanager

@@ -18,12 +18,12 @@ _T = TypeVar("_T")
 _PIECE = 1 << 20
 
 
-class ThreadFileMethods(FileMethods):
-    """Each operation is a call of the module ``os`` in a thread."""
-
+class _Calls(FileMethods):
     async def _call(self, function: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
         return await self.loop.run_in_executor(None, partial(function, *args, **kwargs))
 
+
+class OpenInThread(_Calls):
     async def open(
         self, path: PathLike, flags: int = os.O_RDONLY, mode: int = 0o666, *, dir_fd: int | None = None
     ) -> int:
@@ -39,6 +39,8 @@ class ThreadFileMethods(FileMethods):
         """Goes on when it is cancelled."""
         await asyncio.shield(self.loop.run_in_executor(None, os.close, fd))
 
+
+class StatInThread(_Calls):
     async def stat(
         self, path: PathLike | int, *, dir_fd: int | None = None, follow_symlinks: bool = True
     ) -> os.stat_result:
@@ -46,6 +48,35 @@ class ThreadFileMethods(FileMethods):
         if isinstance(path, int):
             return await self._call(os.fstat, path)
         return await self._call(os.stat, path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+
+
+class LinksInThread(_Calls):
+    async def readlink(self, path: PathLike, *, dir_fd: int | None = None) -> str:
+        """Returns what a symbolic link says."""
+        return os.fsdecode(await self._call(os.readlink, path, dir_fd=dir_fd))
+
+
+class SendInThread(_Calls):
+    async def sendfile(self, sock: socket.socket | int, fd: int, offset: int = 0, count: int | None = None) -> int:
+        """Sends a file, or ``count`` bytes of it, to a socket or a pipe; returns how many bytes were sent."""
+        if hasattr(os, "sendfile") or isinstance(sock, int):
+            return await super().sendfile(sock, fd, offset, count)
+        sent = 0
+        while count is None or sent < count:
+            most = _PIECE if count is None else min(_PIECE, count - sent)
+            data = await self._call(pread, fd, most, offset + sent)
+            if not data:
+                break
+            if sock.gettimeout() == 0:
+                await self.loop.sock_sendall(sock, data)
+            else:
+                await self._call(sock.sendall, data)
+            sent += len(data)
+        return sent
+
+
+class ThreadFileMethods(OpenInThread, StatInThread, LinksInThread, SendInThread):
+    """Each operation is a call of the module ``os`` in a thread."""
 
     async def rename(
         self, src: PathLike, dst: PathLike, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None
@@ -65,16 +96,15 @@ class ThreadFileMethods(FileMethods):
         """Creates a directory."""
         await self._call(os.mkdir, path, mode, dir_fd=dir_fd)
 
-    async def readlink(self, path: PathLike, *, dir_fd: int | None = None) -> str:
-        """Returns what a symbolic link says."""
-        return os.fsdecode(await self._call(os.readlink, path, dir_fd=dir_fd))
-
     async def truncate(self, fd: int, size: int) -> None:
         """Changes the size of a file."""
         await self._call(os.ftruncate, fd, size)
 
     async def readinto(self, buffer: Any, fd: int, offset: int, priority: int = 0) -> int:
         """Reads into a writable buffer; returns how many bytes were read."""
+        with memoryview(buffer) as given:
+            if given.readonly or not given.c_contiguous:
+                raise BufferError("the buffer is read-only, or has gaps")
         with memoryview(buffer).cast("B") as view:
             data: bytes = await self.read(len(view), fd, offset, priority)
             view[: len(data)] = data
@@ -84,27 +114,10 @@ class ThreadFileMethods(FileMethods):
         return await self._call(records, path)
 
     async def _copy_range(self, source: int, target: int, offset: int, count: int) -> int:
-        return await self._call(_copy, source, target, offset, min(count, _PIECE))
+        return await self._call(copy, source, target, offset, count)
 
     async def _send_some(self, target: int, fd: int, offset: int, count: int) -> int:
-        return await self._call(os.sendfile, target, fd, offset, count)
-
-    async def sendfile(self, sock: socket.socket | int, fd: int, offset: int = 0, count: int | None = None) -> int:
-        """Sends a file, or ``count`` bytes of it, to a socket or a pipe; returns how many bytes were sent."""
-        if hasattr(os, "sendfile") or isinstance(sock, int):
-            return await super().sendfile(sock, fd, offset, count)
-        sent = 0
-        while count is None or sent < count:
-            most = _PIECE if count is None else min(_PIECE, count - sent)
-            data = await self._call(pread, fd, most, offset + sent)
-            if not data:
-                break
-            if sock.gettimeout() == 0:
-                await self.loop.sock_sendall(sock, data)
-            else:
-                await self._call(sock.sendall, data)
-            sent += len(data)
-        return sent
+        return await self._call(send, target, fd, offset, count)
 
 
 class _Opening:
@@ -142,13 +155,16 @@ def records(path: PathLike) -> list[Record]:
 
 
 def send(target: int, fd: int, offset: int, count: int) -> int:
-    """Sends what fits, where the system has no sendfile."""
+    """Sends what fits."""
+    if hasattr(os, "sendfile"):
+        sent: int = os.sendfile(target, fd, offset, count)
+        return sent
     return os.write(target, pread(fd, min(count, _PIECE), offset))
 
 
-def _copy(source: int, target: int, offset: int, count: int) -> int:
+def copy(source: int, target: int, offset: int, count: int) -> int:
     """Copies to the current position of the target."""
-    data = memoryview(pread(source, count, offset))
+    data = memoryview(pread(source, min(count, _PIECE), offset))
     copied = 0
     while copied < len(data):
         copied += os.write(target, data[copied:])

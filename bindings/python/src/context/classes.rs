@@ -25,7 +25,7 @@ macro_rules! context_class {
                 slf.as_super()
             }
 
-            pub fn init(py: Python<'_>, options: CtxOptions) -> PyResult<PyClassInitializer<Self>> {
+            pub fn init(py: Python<'_>, options: Options) -> PyResult<PyClassInitializer<Self>> {
                 Ok(PyClassInitializer::from(BaseContext::new(py, options)?).add_subclass(Self))
             }
         }
@@ -43,7 +43,7 @@ context_class!(UringContext, "caio.linux_uring", "Operations through io_uring (i
     fn new(py: Python<'_>, max_requests: i64, sqpoll: Option<&Bound<'_, PyAny>>) -> PyResult<PyClassInitializer<Self>> {
         let sqpoll = sqpoll.map_or(Ok(false), |asked| asked.is_truthy())?;
         let max_requests = requests(py, Flavor::Uring, max_requests)?;
-        Self::init(py, CtxOptions { backend: CAIO_BACKEND_URING, max_requests, threads: 0, sqpoll })
+        Self::init(py, Options { backend: Backend::Uring, max_requests, sqpoll, ..Options::default() })
     }
 
     /// 1 if a kernel thread polls the submission queue.
@@ -85,7 +85,7 @@ context_class!(UringContext, "caio.linux_uring", "Operations through io_uring (i
     /// Cancels an operation. Always 0.
     fn cancel(slf: &Bound<'_, Self>, operation: &Bound<'_, UringOperation>) -> i32 {
         let context = Self::base(slf).get();
-        context.core.ctx.cancel(operation_user_data(operation.as_super()));
+        context.core.ctx.cancel(operation_user_data(operation.as_super())).ok();
         context.unread.fetch_add(1, Ordering::Relaxed);
         0
     }
@@ -96,7 +96,7 @@ context_class!(LinuxContext, "caio.linux_aio", "Operations through the kernel's 
     #[pyo3(signature = (max_requests=0))]
     fn new(py: Python<'_>, max_requests: i64) -> PyResult<PyClassInitializer<Self>> {
         let max_requests = requests(py, Flavor::Linux, max_requests)?;
-        Self::init(py, CtxOptions { backend: CAIO_BACKEND_LINUX, max_requests, threads: 0, sqpoll: false })
+        Self::init(py, Options { backend: Backend::Linux, max_requests, ..Options::default() })
     }
 
     #[getter]
@@ -131,7 +131,8 @@ context_class!(LinuxContext, "caio.linux_aio", "Operations through the kernel's 
         if !operation.get().is_in_flight_in(context) {
             return Err(PyValueError::new_err("the operation is not in flight in this context [EINVAL]"));
         }
-        context.get().core.ctx.cancel(operation_user_data(operation));
+        // It may be complete.
+        context.get().core.ctx.cancel(operation_user_data(operation)).ok();
         Ok(0)
     }
 });
@@ -150,7 +151,7 @@ context_class!(ThreadContext, "caio.thread_aio", "Operations by worker threads (
         }
         let max_requests = requests(py, Flavor::Thread, max_requests)?;
         let threads = if pool_size == 0 { 8 } else { pool_size as u32 };
-        Self::init(py, CtxOptions { backend: CAIO_BACKEND_THREAD, max_requests, threads, sqpoll: false })
+        Self::init(py, Options { backend: Backend::Thread, max_requests, threads, ..Options::default() })
     }
 
     #[getter]
@@ -187,11 +188,11 @@ context_class!(ThreadContext, "caio.thread_aio", "Operations by worker threads (
 
 fn fileno(context: &Bound<'_, BaseContext>) -> PyResult<i32> {
     let context_ref = context.get();
-    context_ref.core.ctx.eventfd().map_err(|errno| context_ref.failure(context.py(), errno))
+    context_ref.core.ctx.descriptor().map_err(|errno| context_ref.failure(context.py(), errno))
 }
 
 /// A context of the implementation that the options result in.
-pub fn any(py: Python<'_>, options: CtxOptions) -> PyResult<Py<PyAny>> {
+pub fn any(py: Python<'_>, options: Options) -> PyResult<Py<PyAny>> {
     let context = BaseContext::new(py, options)?;
     crate::info::wrap(py, context)
 }

@@ -1,6 +1,7 @@
 //! A Context's completions: waited for, collected, handled.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyBlockingIOError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
@@ -14,12 +15,12 @@ const MOST_EVENTS: usize = 512;
 
 impl BaseContext {
     /// Appends the low level's events to `found`. Those of an event loop are delivered immediately.
-    fn sort(&self, py: Python<'_>, events: impl Iterator<Item = caio_event>, found: &mut Vec<caio_event>) {
+    fn sort(&self, py: Python<'_>, events: &[Completion], found: &mut Vec<Completion>) {
         for event in events {
             if event.user_data & LOW != 0 {
-                found.push(event);
+                found.push(*event);
             } else {
-                self.core.deliver(py, event);
+                self.core.deliver(py, *event);
             }
         }
     }
@@ -42,34 +43,34 @@ impl BaseContext {
     fn collect(
         &self,
         py: Python<'_>,
-        found: &mut Vec<caio_event>,
+        found: &mut Vec<Completion>,
         most: usize,
         least: usize,
         timeout_ns: i64,
     ) -> PyResult<()> {
         let deadline = Deadline::after(timeout_ns);
         while found.len() < most {
-            let mut events = Events::<64>::new();
+            let mut events = room::<64>();
             let sleep = least > found.len() && timeout_ns != 0;
-            let room = most - found.len();
-            let left = deadline.left();
+            let wanted = events.len().min(most - found.len());
+            let events = &mut events[..wanted];
             let waited = if sleep {
-                py.detach(|| self.core.ctx.wait(&mut events, 1, room, left))
+                py.detach(|| self.core.ctx.wait(events, 1, deadline.left()))
             } else {
-                self.core.ctx.poll(&mut events, room)
+                self.core.ctx.poll(events)
             };
-            match waited {
-                Ok(()) => {}
+            let events = match waited {
+                Ok(events) => events,
                 Err(Errno(libc::EINTR)) => {
                     py.check_signals()?;
                     continue;
                 }
                 Err(errno) => return Err(self.failure(py, errno)),
-            }
-            self.unread.fetch_add(events.iter().count() as u64, Ordering::Relaxed);
-            self.sort(py, events.iter(), found);
-            let over = sleep && deadline.left() == 0;
-            if !events.is_full() && (found.len() >= least || timeout_ns == 0 || over) {
+            };
+            self.unread.fetch_add(events.len() as u64, Ordering::Relaxed);
+            self.sort(py, events, found);
+            let over = sleep && deadline.left() == Some(Duration::ZERO);
+            if events.len() < wanted && (found.len() >= least || timeout_ns == 0 || over) {
                 break;
             }
         }
@@ -77,7 +78,7 @@ impl BaseContext {
     }
 
     /// Events that poll() has collected.
-    fn take_polled(&self, most: usize) -> Vec<caio_event> {
+    fn take_polled(&self, most: usize) -> Vec<Completion> {
         let mut taken = self.taken();
         let count = taken.len().min(most);
         taken.drain(..count).collect()
@@ -86,13 +87,14 @@ impl BaseContext {
     pub(super) fn poll(&self, py: Python<'_>) -> PyResult<u64> {
         let mut count = self.unread.swap(0, Ordering::Relaxed);
         loop {
-            let mut events = Events::<64>::new();
-            self.core.ctx.poll(&mut events, usize::MAX).map_err(|errno| self.failure(py, errno))?;
-            count += events.iter().count() as u64;
+            let mut events = room::<64>();
+            let most = events.len();
+            let events = self.core.ctx.poll(&mut events).map_err(|errno| self.failure(py, errno))?;
+            count += events.len() as u64;
             let mut found = Vec::new();
-            self.sort(py, events.iter(), &mut found);
+            self.sort(py, events, &mut found);
             self.taken().extend(found);
-            if !events.is_full() {
+            if events.len() < most {
                 break;
             }
         }
@@ -134,19 +136,16 @@ impl BaseContext {
 }
 
 /// When to stop waiting.
-struct Deadline(Option<std::time::Instant>);
+struct Deadline(Option<Instant>);
 
 impl Deadline {
     fn after(timeout_ns: i64) -> Self {
-        let timeout = u64::try_from(timeout_ns).ok().map(std::time::Duration::from_nanos);
-        Self(timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout)))
+        let timeout = u64::try_from(timeout_ns).ok().map(Duration::from_nanos);
+        Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
-    /// In nanoseconds; negative means for ever.
-    fn left(&self) -> i64 {
-        self.0.map_or(-1, |at| {
-            let left = at.saturating_duration_since(std::time::Instant::now());
-            i64::try_from(left.as_nanos()).unwrap_or(i64::MAX)
-        })
+    /// None means for ever.
+    fn left(&self) -> Option<Duration> {
+        self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }
 }

@@ -4,10 +4,10 @@
 //! thread of ours does ([`reaper`]), as the loop may never run again.
 
 use super::*;
+use crate::descriptor::Descriptor;
 use crate::in_flight::{Submitted, coroutine_user_data};
 use crate::io::Io;
-use crate::raw::Events;
-use crate::reaper::{self, REAP_BATCH};
+use crate::reaper;
 
 impl LoopState {
     /// Accepts no more operations. Those in flight go on if the loop is running, else they are cancelled.
@@ -58,7 +58,9 @@ impl LoopState {
         let locked = this.locked();
         let orphaned = locked.loop_gone || locked.reaping;
         drop(locked);
-        let Ok(coroutine) = crate::send::new(py, Coroutine::queued(slf.clone().unbind(), Io::close(fd))) else {
+        let Ok(coroutine) =
+            crate::send::new(py, Coroutine::queued(slf.clone().unbind(), Io::close(Descriptor::of_library(fd))))
+        else {
             return;
         };
         if orphaned {
@@ -104,7 +106,8 @@ impl LoopState {
 
     fn cancel_steps(&self, coroutine: &Bound<'_, Coroutine>) {
         for step in 0..coroutine.get().operations() {
-            self.core.ctx.cancel(coroutine_user_data(coroutine, step));
+            // It may be complete.
+            self.core.ctx.cancel(coroutine_user_data(coroutine, step)).ok();
         }
     }
 
@@ -133,9 +136,9 @@ impl LoopState {
     }
 
     /// The thread's work. True if these events were the last.
-    fn reap(slf: &Bound<'_, Self>, events: &Events<REAP_BATCH>) -> bool {
+    fn reap(slf: &Bound<'_, Self>, events: &[Completion]) -> bool {
         let (py, this) = (slf.py(), slf.get());
-        this.handle(py, events.iter());
+        this.handle(py, events.iter().copied());
         let mut locked = this.locked();
         let (last, loop_gone) = (locked.in_flight.is_empty(), locked.loop_gone);
         let tasks_wait = !locked.woken.is_empty() || !locked.queue.is_empty();

@@ -43,15 +43,15 @@ impl LoopState {
     fn submit_one(slf: &Bound<'_, Self>, coroutine: &Bound<'_, Coroutine>) -> PyResult<Begun> {
         let (py, this) = (slf.py(), slf.get());
         coroutine.get().advance(Phase::InFlight);
-        let mut ops = [blank_op(); MOST_STEPS];
+        let mut ops = [Request::new(Code::Nop); MOST_STEPS];
         let count = Coroutine::describe(coroutine, &mut ops);
-        let mut events = Events::<32>::new();
+        let mut events = room::<32>();
         // SAFETY: the set in flight keeps the coroutine, and with it the memory, until the event is handled.
-        let accepted = unsafe { this.core.ctx.submit_poll(&ops[..count], &mut events) };
-        let is_mine = |event: &caio_event| accepted.is_ok() && address(event.user_data) == ops[0].user_data;
-        let (mine, others): (Vec<_>, Vec<_>) = events.iter().partition(is_mine);
+        let (accepted, events) = unsafe { this.core.ctx.submit_poll(&ops[..count], &mut events) };
+        let is_mine = |event: &Completion| accepted.is_ok() && address(event.user_data) == ops[0].user_data;
+        let (mine, others): (Vec<_>, Vec<_>) = events.iter().copied().partition(is_mine);
         this.handle(py, others);
-        let note = |event: caio_event| Coroutine::note_event(coroutine, step(event.user_data), event.result);
+        let note = |event: Completion| Coroutine::note_event(coroutine, step(event.user_data), event.result);
         let result = mine.into_iter().filter_map(note).fold(None, |_, result| Some(result));
         if accepted.is_err() || result.is_some() {
             let held = this.locked().in_flight.remove(coroutine.get());
@@ -139,17 +139,17 @@ impl LoopState {
     fn send(slf: &Bound<'_, Self>, coroutines: Vec<Py<Coroutine>>, chain: bool) -> PyResult<usize> {
         let (py, this) = (slf.py(), slf.get());
         let ops = this.prepare(py, &coroutines, chain);
-        let mut events = Events::<BATCH>::new();
+        let mut events = room::<BATCH>();
         // SAFETY: the set in flight keeps each coroutine, and with it the memory, until its event is handled.
-        let accepted = unsafe { this.core.ctx.submit_poll(&ops, &mut events) };
-        let sent = whole(&coroutines, accepted.map_or(0, |count| count as usize));
+        let (accepted, events) = unsafe { this.core.ctx.submit_poll(&ops, &mut events) };
+        let sent = whole(&coroutines, accepted.unwrap_or(0));
         let kind = coroutines.first().map_or(Kind::Other, |coroutine| coroutine.get().io().kind());
         let mut locked = this.locked();
         let refused: Vec<_> = coroutines[sent..].iter().map(|each| locked.in_flight.remove(each.get())).collect();
-        locked.note_immediate(kind, events.iter().count() >= sent.div_ceil(2));
+        locked.note_immediate(kind, events.len() >= sent.div_ceil(2));
         drop(locked);
         drop(refused);
-        this.handle(py, events.iter());
+        this.handle(py, events.iter().copied());
         if sent > 0 {
             Self::watch(slf)?;
         }
@@ -166,16 +166,16 @@ impl LoopState {
     }
 
     /// Counts them as in flight, and describes them to the library.
-    fn prepare(&self, py: Python<'_>, coroutines: &[Py<Coroutine>], chain: bool) -> Vec<caio_op> {
+    fn prepare(&self, py: Python<'_>, coroutines: &[Py<Coroutine>], chain: bool) -> Vec<Request> {
         let mut described = Vec::with_capacity(coroutines.len());
-        let mut ops = [blank_op(); MOST_STEPS];
+        let mut ops = [Request::new(Code::Nop); MOST_STEPS];
         let mut locked = self.locked();
         for (index, coroutine) in coroutines.iter().enumerate() {
             coroutine.get().advance(Phase::InFlight);
             locked.in_flight.insert(coroutine.clone_ref(py));
             let count = Coroutine::describe(coroutine.bind(py), &mut ops);
             if chain && index + 1 < coroutines.len() {
-                ops[count - 1].flags |= CAIO_FLAG_LINK;
+                ops[count - 1].link = true;
             }
             described.extend_from_slice(&ops[..count]);
         }

@@ -30,14 +30,14 @@ impl LoopState {
         let (py, this) = (slf.py(), slf.get());
         let started = Instant::now();
         loop {
-            let mut events = Events::<BATCH>::new();
-            this.core.ctx.poll(&mut events, BATCH).map_err(|errno| this.failure(py, errno))?;
-            this.handle(py, events.iter());
+            let mut events = room::<BATCH>();
+            let events = this.core.ctx.poll(&mut events).map_err(|errno| this.failure(py, errno))?;
+            this.handle(py, events.iter().copied());
             this.run_wakes(py)?;
             Self::send_queued(slf)?;
             let resumed = this.resume_one(py)?;
             let woken = !this.locked().woken.is_empty();
-            if !resumed && !woken && !events.is_full() {
+            if !resumed && !woken && events.len() < BATCH {
                 return Ok(false);
             }
             if started.elapsed() > BUDGET {
@@ -47,7 +47,7 @@ impl LoopState {
     }
 
     /// Handles events: notes which tasks to wake.
-    pub(super) fn handle(&self, py: Python<'_>, events: impl IntoIterator<Item = caio_event>) {
+    pub(super) fn handle(&self, py: Python<'_>, events: impl IntoIterator<Item = Completion>) {
         for event in events {
             // SAFETY: an event of this context, which comes once; its object is in a set until it is handled.
             match unsafe { Completed::of_event(py, event) } {
@@ -76,7 +76,7 @@ impl LoopState {
         let held = locked.in_flight.remove(coroutine);
         if locked.reaping && locked.in_flight.is_empty() {
             // The reaper sleeps until then.
-            self.core.ctx.wake();
+            self.core.ctx.wake().ok();
         }
         held
     }

@@ -1,5 +1,6 @@
 //! What the loop has of us: a reader of the context's descriptor, and callbacks.
 
+use pyo3::exceptions::PyNotImplementedError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 
 use super::*;
@@ -64,9 +65,32 @@ impl LoopState {
             return Ok(());
         }
         drop(locked);
-        let fd = this.core.ctx.eventfd().map_err(|errno| this.failure(py, errno))?;
-        let watch = Watch { state: Mutex::new(Some(slf.clone().unbind())) };
-        this.event_loop(py).call_method1(intern!(py, "add_reader"), (fd, Py::new(py, watch)?))?;
+        let watch = Bound::new(py, Watch { state: Mutex::new(Some(slf.clone().unbind())) })?;
+        // asyncio's proactor loop on Windows has no readers. Its attribute is looked for first, as there the descriptor is a
+        // socket, which is only made when it is asked for.
+        if !this.event_loop(py).hasattr(intern!(py, "_proactor"))? {
+            let fd = this.core.ctx.descriptor().map_err(|errno| this.failure(py, errno))?;
+            match this.event_loop(py).call_method1(intern!(py, "add_reader"), (fd, &watch)) {
+                Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => {}
+                added => return added.map(drop),
+            }
+        }
+        this.watch_without_reader(py, &watch)
+    }
+
+    /// Has the module `_watch` call the reader.
+    fn watch_without_reader(&self, py: Python<'_>, watch: &Bound<'_, Watch>) -> PyResult<()> {
+        static START: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let start = START.import(py, "caio._watch", "start")?;
+        let event_loop = self.event_loop(py);
+        let watcher = if event_loop.hasattr(intern!(py, "_proactor"))? {
+            let handle = event_handle(&self.core.ctx).map_err(|errno| self.failure(py, errno))?;
+            start.call1((event_loop, handle, watch))?
+        } else {
+            let fd = self.core.ctx.descriptor().map_err(|errno| self.failure(py, errno))?;
+            start.call1((event_loop, fd, watch))?
+        };
+        self.locked().watcher = Some(watcher.unbind());
         Ok(())
     }
 
@@ -74,7 +98,12 @@ impl LoopState {
         if !std::mem::replace(&mut self.locked().watched, false) {
             return Ok(());
         }
-        if let (Ok(fd), Some(false)) = (self.core.ctx.eventfd(), self.ask_loop(py, "is_closed")) {
+        let watcher = self.locked().watcher.take();
+        if let Some(watcher) = watcher {
+            let watcher = watcher.bind(py).call0()?;
+            return if watcher.is_none() { Ok(()) } else { watcher.call_method0("stop").map(drop) };
+        }
+        if let (Ok(fd), Some(false)) = (self.core.ctx.descriptor(), self.ask_loop(py, "is_closed")) {
             self.event_loop(py).call_method1(intern!(py, "remove_reader"), (fd,))?;
         }
         Ok(())
