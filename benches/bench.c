@@ -19,17 +19,6 @@ struct options {
 
 enum { MAX_ENGINES = 32, ROUNDS_PER_PROCESS = 5 };
 
-/* Is `word` in a list separated by spaces or commas? An empty list contains every word. */
-static int chosen(const char *list, const char *word)
-{
-    size_t length = strlen(word);
-
-    for (const char *at = list; (at = strstr(at, word)); at += length)
-        if ((at == list || strchr(" ,", at[-1])) && strchr(" ,", at[length]))
-            return 1;
-    return !list[strspn(list, " ,")];
-}
-
 static void print_line(const struct options *options, const struct row *row, const struct engine *engine,
                        unsigned depth, unsigned round, const struct result *result)
 {

@@ -42,8 +42,8 @@ struct engine {
 /* All engines of this build, then NULL. */
 extern const struct engine *const engines[];
 extern const struct engine engine_auto_st, engine_auto, engine_uring, engine_linux, engine_thread,
-    engine_uring_noinline, engine_liburing, engine_liburing_quiet, engine_liburing_defer, engine_libaio, engine_libuv,
-    engine_sync, engine_sync_batch;
+    engine_uring_noinline, engine_liburing, engine_liburing_polled, engine_liburing_quiet, engine_liburing_defer,
+    engine_libaio, engine_libuv, engine_sync, engine_sync_batch;
 
 /* Ends the program: figures of an engine that fails would be wrong. */
 _Noreturn void die(const char *what, int error);
@@ -51,6 +51,9 @@ _Noreturn void die(const char *what, int error);
 void check_moved(const char *engine, long long moved, unsigned wanted);
 
 uint64_t now_ns(void);
+
+/* Is `word` in a list separated by spaces or commas? An empty list contains every word. */
+int chosen(const char *list, const char *word);
 
 /* The event loop of all engines but libuv: one epoll instance that watches one descriptor. */
 int loop_open(int watched, uint32_t events);

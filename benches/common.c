@@ -31,6 +31,16 @@ uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+int chosen(const char *list, const char *word)
+{
+    size_t length = strlen(word);
+
+    for (const char *at = list; (at = strstr(at, word)); at += length)
+        if ((at == list || strchr(" ,", at[-1])) && strchr(" ,", at[length]))
+            return 1;
+    return !list[strspn(list, " ,")];
+}
+
 int loop_open(int watched, uint32_t events)
 {
     struct epoll_event event = {.events = events};

@@ -3,7 +3,7 @@
  * With DEFER_TASKRUN, completions appear only in io_uring_enter(IORING_ENTER_GETEVENTS), so submit and wake-up use that
  * flag. One call delivers about 20 completions. For more, the kernel sets IORING_SQ_TASKRUN and does not signal the
  * eventfd. The eventfd is edge-triggered and need not be read. In the quiet variant, the kernel signals it only while
- * the loop sleeps. */
+ * the loop sleeps. The polled variant has none: the loop watches the descriptor of the ring. */
 #include "bench.h"
 
 #include <liburing.h>
@@ -13,12 +13,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { BATCH = 64, QUIET = 1 };
+enum { BATCH = 64 };
+enum wake_up { EVENTFD, QUIET, POLLED };
 
 struct uring {
     struct io_uring ring;
     struct work work;
-    int eventfd, loop, defers, quiet;
+    int eventfd, loop, defers;
+    enum wake_up wake_up;
 };
 
 static void *uring_open(const struct engine *engine, const struct work *work, char *why, size_t why_size)
@@ -35,12 +37,17 @@ static void *uring_open(const struct engine *engine, const struct work *work, ch
     self->work = *work;
     self->defers = (engine->flags & IORING_SETUP_DEFER_TASKRUN) != 0;
     io_uring_register_ring_fd(&self->ring);
+    self->wake_up = (enum wake_up)engine->backend;
+    if (self->wake_up == POLLED) {
+        self->eventfd = -1;
+        self->loop = loop_open(self->ring.ring_fd, EPOLLIN);
+        return self;
+    }
     self->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     error = io_uring_register_eventfd(&self->ring, self->eventfd);
     if (error < 0)
         die("io_uring_register_eventfd", -error);
-    self->quiet = engine->backend == QUIET;
-    if (self->quiet)
+    if (self->wake_up == QUIET)
         io_uring_cq_eventfd_toggle(&self->ring, false);
     self->loop = loop_open(self->eventfd, EPOLLIN | EPOLLET);
     return self;
@@ -113,7 +120,7 @@ static unsigned uring_wait(void *state, unsigned *done)
     struct uring *self = state;
     unsigned found = 0;
 
-    if (self->quiet) {
+    if (self->wake_up == QUIET) {
         io_uring_cq_eventfd_toggle(&self->ring, true);
         found = collect(self, done); /* completions that arrived while the eventfd was disabled */
     }
@@ -121,7 +128,7 @@ static unsigned uring_wait(void *state, unsigned *done)
         loop_wait(self->loop);
         found = collect(self, done);
     }
-    if (self->quiet)
+    if (self->wake_up == QUIET)
         io_uring_cq_eventfd_toggle(&self->ring, false);
     return found;
 }
@@ -132,14 +139,16 @@ static void uring_close(void *state)
 
     close(self->loop);
     io_uring_queue_exit(&self->ring);
-    close(self->eventfd);
+    if (self->eventfd >= 0)
+        close(self->eventfd);
     free(self);
 }
 
 #define ENGINE(title, kind, setup)                                                                 \
     {.name = (title), .backend = (kind), .flags = (setup), .open = uring_open, .submit = uring_submit, \
      .wait = uring_wait, .close = uring_close}
-const struct engine engine_liburing = ENGINE("liburing", 0, 0);
+const struct engine engine_liburing = ENGINE("liburing", EVENTFD, 0);
+const struct engine engine_liburing_polled = ENGINE("liburing-polled", POLLED, 0);
 const struct engine engine_liburing_quiet = ENGINE("liburing-quiet", QUIET, 0);
 const struct engine engine_liburing_defer =
-    ENGINE("liburing-defer", 0, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+    ENGINE("liburing-defer", EVENTFD, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG);

@@ -2,7 +2,9 @@
 # Compares libcaio with its peers on this machine; README.md in this directory describes what is measured and how. `make
 # bench` runs it with the new build. To run it by hand, pkg-config must find caio.pc.
 #
-#   ROW="cold-read-4k" DEPTH="1 16" ENGINE="auto-st liburing"   only a part; scaling, instructions, small-files and tree-copy are rows too
+#   ROW="cold-read-4k" DEPTH="1 16" ENGINE="auto-st liburing"   only a part; scaling, instructions, small-files and tree-copy are rows too.
+#                         ROW=httpd prints caio-httpd beside nginx; it is not a part of the whole
+#   TREE=small CACHE=warm   a part of tree-copy; CACHE=cached, a part of httpd
 #   BENCH_SHORT=1 or --quick   a short run for CI; its figures are not meaningful
 #   BENCH_DIR=dir         a directory on the disk to measure (default: target/bench)
 #   BENCH_MIB=512         size of the file to read; cached rows need that much free memory
@@ -61,7 +63,7 @@ small_files() {
     build small_files small_files.c small_plain.c small_caio.c small_liburing.c small_libuv.c common.c
     echo "small files" >&2
     mkdir "$work/small-files"
-    "$work/small_files" "$work/small-files" "$([ -n "$short" ] && echo 1 || echo 9)" >"$dir/small-files.tsv"
+    "$work/small_files" -e "${ENGINE:-}" -d "$depth" "$work/small-files" "$([ -n "$short" ] && echo 1 || echo 9)" >"$dir/small-files.tsv"
 }
 
 tree_copy() {
@@ -70,6 +72,10 @@ tree_copy() {
     work="$work/tree-copy" BENCH_SHORT="$short" "$here/tree_copy.sh" >"$dir/tree-copy.tsv"
 }
 
+if [ "$row" = httpd ]; then
+    work="$work" "$here/httpd.sh"
+    exit
+fi
 about | tee "$dir/about.txt"
 case $row in
 scaling) scaling ;;

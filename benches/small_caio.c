@@ -38,7 +38,7 @@ static void *open_context(const struct reader *reader, unsigned depth)
         return NULL;
     self->depth = depth;
     self->loop = loop_open(caio_ctx_eventfd(self->ctx), EPOLLIN);
-    self->files = calloc(depth, sizeof *self->files);
+    self->files = touched(depth, sizeof *self->files);
     self->queue = calloc(depth * STEPS, sizeof *self->queue);
     return self;
 }
@@ -118,7 +118,7 @@ static void read_tree(void *state)
 
 #define READER(NAME, BACKEND, FLAGS) {.name = NAME, .open = open_context, .read_tree = read_tree, .backend = BACKEND, .flags = FLAGS}
 const struct reader caio_readers[] = {
-    READER("caio auto", CAIO_BACKEND_AUTO, 0), READER("caio auto, single thread", CAIO_BACKEND_AUTO, CAIO_CTX_SINGLE_THREAD),
-    READER("caio uring", CAIO_BACKEND_URING, 0), READER("caio linux", CAIO_BACKEND_LINUX, 0),
-    READER("caio thread", CAIO_BACKEND_THREAD, 0), {.name = NULL},
+    READER("auto", CAIO_BACKEND_AUTO, 0), READER("auto-st", CAIO_BACKEND_AUTO, CAIO_CTX_SINGLE_THREAD),
+    READER("uring", CAIO_BACKEND_URING, 0), READER("linux", CAIO_BACKEND_LINUX, 0),
+    READER("thread", CAIO_BACKEND_THREAD, 0), {.name = NULL},
 };

@@ -1,11 +1,13 @@
-/* small_files FOLDER PASSES: reads a tree of 2,000 files of 1 to 64 KiB in several ways, cached and cold.
+/* small_files [-e ENGINES] [-d DEPTHS] [-s STATES] FOLDER PASSES: reads a tree of 2,000 files of 1 to 64 KiB in several ways.
  *
+ * The options are lists of words, and select a part: engines by name, depths, and the states "cached" and "cold".
  * Every pass runs in a process of its own, which sets up first. The ways take turns, so that noise affects all of them. */
 #include "small_files.h"
 #include "bench.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,6 +39,16 @@ void got_file(long long size, long long moved)
     check_moved("small files", moved, (unsigned)size);
     atomic_fetch_add(&files_read, 1);
     atomic_fetch_add(&bytes_read, moved);
+}
+
+void *touched(size_t count, size_t size)
+{
+    void *memory = malloc(count * size);
+
+    if (!memory)
+        die("memory", ENOMEM);
+    /* Not calloc: it leaves the pages to their first use. */
+    return memset(memory, 1, count * size), memset(memory, 0, count * size);
 }
 
 static void make_tree(void)
@@ -136,8 +148,6 @@ static void table(const struct reader *const *readers, unsigned count, unsigned 
     for (unsigned round = 0; round < passes; round++)
         for (unsigned step = 0; step < count; step++) {
             unsigned which = round % 2 ? count - 1 - step : step;
-            if (readers[which]->one_at_a_time && depth > 1 && which > 0)
-                continue;
             struct pass pass = run_pass(readers[which], depth, cold);
             wall[which][round] = pass.wall_ms;
             cpu[which][round] = pass.cpu_us;
@@ -156,34 +166,79 @@ static void table(const struct reader *const *readers, unsigned count, unsigned 
     fflush(stdout);
 }
 
-int main(int argc, char **argv)
-{
-    static const unsigned depths[] = {1, 16, 128};
-    const struct reader *readers[MOST_READERS] = {&plain_reader, &pool_4_reader, &pool_16_reader};
-    unsigned count = 3, passes = argc == 3 ? (unsigned)atoi(argv[2]) : 0;
+struct options {
+    const char *engines, *depths, *states;
+};
 
-    if (passes == 0 || passes > MOST_PASSES || chdir(argv[1]) < 0) {
-        fprintf(stderr, "usage: small_files FOLDER PASSES\n");
-        return 2;
+static int parse(int argc, char **argv, struct options *options)
+{
+    int option;
+
+    while ((option = getopt(argc, argv, "e:d:s:")) >= 0) {
+        if (option == 'e')
+            options->engines = optarg;
+        else if (option == 'd')
+            options->depths = optarg;
+        else if (option == 's')
+            options->states = optarg;
+        else
+            return 0;
     }
-    for (const struct reader *reader = caio_readers; reader->name; reader++)
-        readers[count++] = reader;
+    return argc - optind == 2;
+}
+
+/* The plain loop is always the first: the others are measured against it. */
+static unsigned choose(const char *engines, const struct reader **readers)
+{
+    static const struct reader *const peers[] = {&pool_4_reader, &pool_16_reader,
 #ifdef HAVE_LIBURING
-    readers[count++] = &liburing_reader;
-    readers[count++] = &liburing_direct_reader;
+                                                 &liburing_reader, &liburing_direct_reader,
 #endif
 #ifdef HAVE_LIBUV
-    readers[count++] = &libuv_reader;
+                                                 &libuv_reader,
 #endif
-    make_tree();
-    for (int cold = 0; cold <= 1; cold++)
-        for (unsigned i = 0; i < sizeof depths / sizeof *depths; i++) {
-            if (cold && !drop_caches()) {
-                fprintf(stderr, "skipped: cold small files need root, to drop the caches\n");
-                return 0;
-            }
+    };
+    unsigned count = 0;
+
+    readers[count++] = &plain_reader;
+    for (const struct reader *reader = caio_readers; reader->name; reader++)
+        if (chosen(engines, reader->name))
+            readers[count++] = reader;
+    for (unsigned i = 0; i < sizeof peers / sizeof *peers; i++)
+        if (chosen(engines, peers[i]->name))
+            readers[count++] = peers[i];
+    return count;
+}
+
+static int compare(const struct options *options, const struct reader *const *readers, unsigned count, int cold, unsigned passes)
+{
+    static const char *const depths[] = {"1", "16", "128"};
+
+    if (!chosen(options->states, cold ? "cold" : "cached"))
+        return 1;
+    if (cold && !drop_caches()) {
+        fprintf(stderr, "skipped: cold small files need root, to drop the caches\n");
+        return 0;
+    }
+    for (unsigned i = 0; i < sizeof depths / sizeof *depths; i++)
+        if (chosen(options->depths, depths[i])) {
             run_pass(&plain_reader, 1, 0); /* fills the cache */
-            table(readers, count, depths[i], cold, passes);
+            table(readers, count, (unsigned)atoi(depths[i]), cold, passes);
         }
-    return 0;
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.engines = "", .depths = "", .states = ""};
+    const struct reader *readers[MOST_READERS];
+    unsigned passes = parse(argc, argv, &options) ? (unsigned)atoi(argv[optind + 1]) : 0, count;
+
+    if (passes == 0 || passes > MOST_PASSES || chdir(argv[optind]) < 0) {
+        fprintf(stderr, "usage: small_files [-e ENGINES] [-d DEPTHS] [-s STATES] FOLDER PASSES\n");
+        return 2;
+    }
+    count = choose(options.engines, readers);
+    make_tree();
+    return !(compare(&options, readers, count, 0, passes) && compare(&options, readers, count, 1, passes));
 }

@@ -3,6 +3,7 @@
 #define SMALL_FILES_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 enum { SMALL_FILES = 2000, SMALLEST = 1024, LARGEST = 64 * 1024 };
 
@@ -10,13 +11,15 @@ enum { SMALL_FILES = 2000, SMALLEST = 1024, LARGEST = 64 * 1024 };
 const char *take_path(void);
 void got_file(long long size, long long moved);
 
+/* Memory that a pass does not have to fault in. */
+void *touched(size_t count, size_t size);
+
 /* A way to read the tree. `read_tree` reads all files with at most `depth` of them in progress. */
 struct reader {
     const char *name;
     void *(*open)(const struct reader *reader, unsigned depth);
     void (*read_tree)(void *state);
     unsigned backend, flags, threads;
-    int one_at_a_time;
 };
 
 extern const struct reader plain_reader, pool_4_reader, pool_16_reader;

@@ -37,7 +37,7 @@ static void *open_ring(const struct reader *reader, unsigned depth)
     if (self->direct && io_uring_register_files_sparse(&self->ring, depth) < 0)
         return NULL;
     self->depth = depth;
-    self->files = calloc(depth, sizeof *self->files);
+    self->files = touched(depth, sizeof *self->files);
     return self;
 }
 
@@ -157,4 +157,4 @@ static void read_tree(void *state)
 }
 
 const struct reader liburing_reader = {.name = "liburing", .open = open_ring, .read_tree = read_tree};
-const struct reader liburing_direct_reader = {.name = "liburing, direct descriptors", .open = open_ring, .read_tree = read_tree};
+const struct reader liburing_direct_reader = {.name = "liburing-direct", .open = open_ring, .read_tree = read_tree};

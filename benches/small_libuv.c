@@ -29,7 +29,7 @@ static void *open_loop(const struct reader *reader, unsigned depth)
     if (uv_loop_init(&self->loop) != 0)
         return NULL;
     self->depth = depth;
-    self->files = calloc(depth, sizeof *self->files);
+    self->files = touched(depth, sizeof *self->files);
     return self;
 }
 

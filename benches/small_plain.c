@@ -32,7 +32,7 @@ static void *work(void *buffer)
 static void *plain_open(const struct reader *reader, unsigned depth)
 {
     (void)reader, (void)depth;
-    return malloc(LARGEST);
+    return touched(1, LARGEST);
 }
 
 static void plain_read_tree(void *state)
@@ -48,7 +48,7 @@ struct pool {
 
 static void *pool_work(void *pool)
 {
-    char *buffer = malloc(LARGEST);
+    char *buffer = touched(1, LARGEST);
 
     pthread_barrier_wait(&((struct pool *)pool)->start);
     work(buffer);
@@ -77,6 +77,6 @@ static void pool_read_tree(void *state)
         pthread_join(pool->ids[i], NULL);
 }
 
-const struct reader plain_reader = {.name = "plain loop", .open = plain_open, .read_tree = plain_read_tree};
-const struct reader pool_4_reader = {.name = "pool of 4", .open = pool_open, .read_tree = pool_read_tree, .threads = 4};
-const struct reader pool_16_reader = {.name = "pool of 16", .open = pool_open, .read_tree = pool_read_tree, .threads = 16};
+const struct reader plain_reader = {.name = "plain", .open = plain_open, .read_tree = plain_read_tree};
+const struct reader pool_4_reader = {.name = "pool-4", .open = pool_open, .read_tree = pool_read_tree, .threads = 4};
+const struct reader pool_16_reader = {.name = "pool-16", .open = pool_open, .read_tree = pool_read_tree, .threads = 16};

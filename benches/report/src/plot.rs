@@ -10,7 +10,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::data::{Measure, Turn};
 
 /// The engines that are drawn, with their colours: libcaio's warm and thick, the peers' cold.
-pub const ENGINES: [(&str, RGBColor, u32); 12] = [
+pub const ENGINES: [(&str, RGBColor, u32); 13] = [
     ("auto-st", RGBColor(200, 16, 46), 3),
     ("auto", RGBColor(255, 120, 90), 3),
     ("uring", RGBColor(245, 170, 0), 2),
@@ -18,6 +18,7 @@ pub const ENGINES: [(&str, RGBColor, u32); 12] = [
     ("thread", RGBColor(190, 60, 160), 2),
     ("uring-noinline", RGBColor(240, 190, 130), 2),
     ("liburing", RGBColor(20, 70, 160), 2),
+    ("liburing-polled", RGBColor(40, 100, 180), 2),
     ("liburing-quiet", RGBColor(70, 130, 220), 2),
     ("liburing-defer", RGBColor(0, 160, 190), 2),
     ("libaio", RGBColor(30, 140, 70), 2),

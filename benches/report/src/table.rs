@@ -85,6 +85,7 @@ pub fn summary(run: &Run) -> Vec<Table> {
     tables.extend([
         throughput(&run.closed_loop),
         auto_against_best(&run.closed_loop),
+        auto_against_blocking(&run.closed_loop),
         no_inline(&run.closed_loop),
         linux_against_libaio(&run.closed_loop),
         threads(&run.closed_loop),
@@ -195,6 +196,29 @@ fn auto_against_best(measure: &Measure) -> Table {
             ratio_cell(auto),
             at_least(auto_target),
             reaches(auto, auto_target),
+        ]);
+    }
+    table
+}
+
+fn auto_against_blocking(measure: &Measure) -> Table {
+    let note = "Throughput against the same system calls in a loop that blocks.";
+    let head = ["row", "depth", "loop", "kops/s", "AUTO, SINGLE_THREAD", "", "AUTO", "", "target"];
+    let mut table = Table::new("AUTO against blocking calls", note, &head);
+    for (row, depth) in cells(measure) {
+        let Some((calls, target)) = targets::blocking(row, depth) else { continue };
+        let against = |engine| ratio(measure, row, depth, engine, calls, |turn| turn.kops);
+        let (single, auto, target) = (against("auto-st"), against("auto"), Some(target));
+        table.lines.push(vec![
+            row.into(),
+            depth.to_string(),
+            calls.into(),
+            cell(measure.median(row, depth, calls, |turn| turn.kops)),
+            ratio_cell(single),
+            reaches(single, target),
+            ratio_cell(auto),
+            reaches(auto, target),
+            at_least(target),
         ]);
     }
     table

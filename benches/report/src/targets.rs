@@ -1,11 +1,10 @@
 //! What libcaio is measured by: which peers count, and the figure that is to be reached.
 
-/// `liburing-quiet`, whose eventfd is signalled only while the loop sleeps, is shown beside them.
-const PEERS: [&str; 4] = ["liburing", "liburing-defer", "libuv", "libaio"];
+const PEERS: [&str; 6] = ["liburing", "liburing-polled", "liburing-quiet", "liburing-defer", "libuv", "libaio"];
 
 /// Kernel AIO does buffered writes inside its submit, so it is no peer of an event loop there.
 pub fn peers(row: &str) -> &'static [&'static str] {
-    if writes_buffered(row) { &PEERS[..3] } else { &PEERS }
+    if writes_buffered(row) { &PEERS[..5] } else { &PEERS }
 }
 
 pub fn writes_buffered(row: &str) -> bool {
@@ -19,7 +18,6 @@ pub fn reads(row: &str) -> bool {
 /// AUTO with SINGLE_THREAD against the best peer, at depths 1, 16 and 128.
 fn auto_single(row: &str) -> [f64; 3] {
     match row {
-        "cached-read-4k" => [1.35, 1.10, 1.05],
         "overwrite-4k" => [1.0, 1.3, 1.3],
         "overwrite-sync-4k" => [0.97, 1.8, 2.4],
         "append-sync-512" => [0.97, 3.0, 4.5],
@@ -39,6 +37,15 @@ pub fn auto_st(row: &str, depth: u32) -> Option<f64> {
 pub fn auto(row: &str, depth: u32, best_peer: &str) -> Option<f64> {
     let part = if best_peer == "liburing-defer" { 0.85 } else { 0.9 };
     auto_st(row, depth).map(|target| target * part)
+}
+
+/// The blocking engine that makes the same system calls, and the part of its speed that AUTO is to reach.
+pub fn blocking(row: &str, depth: u32) -> Option<(&'static str, f64)> {
+    match (row, depth) {
+        ("cached-read-4k", 1) => Some(("sync", 0.85)),
+        ("overwrite-sync-4k" | "append-sync-512", 16 | 128) => Some(("sync-batch", 0.85)),
+        _ => None,
+    }
 }
 
 /// io_uring without inline attempts against the raw ring.
