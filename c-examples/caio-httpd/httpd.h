@@ -6,38 +6,33 @@
 #define _GNU_SOURCE
 #endif
 #include <caio.h>
+#include <errno.h>
 #include <stdbool.h>
-#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
-#include <sys/types.h>
 #include <time.h>
 
-enum { REQUEST_MOST = 8192, PATH_MOST = 4096, FIRST_READ = 64 * 1024 };
+enum { REQUEST_MOST = 8192, HEAD_MOST = REQUEST_MOST + 1024 };
+enum field { CONNECTION, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, FIELDS };
 
-/* A parsed request. The strings are in the connection's buffer, and NULL if the header is missing. */
+/* A parsed request. The strings are in the connection's buffer. */
 struct request {
-    bool head, keep_alive;
-    const char *range, *if_range, *if_none_match, *if_modified_since;
-    char path[PATH_MOST]; /* decoded, relative to the directory that is served */
-    bool is_directory;    /* the path ended with a slash */
+    bool head, keep_alive, is_directory; /* the path ended with a slash */
+    const char *target, *field[FIELDS];  /* the target has no query; NULL if the field is missing */
+    char path[REQUEST_MOST + sizeof "index.html"];
 };
 
-/* What to send. */
-struct response {
-    int status;
-    int64_t start, end; /* of the file */
-    char head[2048];
-    size_t head_length;
+struct part {
+    int64_t start, end; /* of a file */
 };
 
-/* Parses a request of `length` bytes, and changes them. Returns 0 or the status of an error. */
+/* Parses the head of a request, and changes it. Returns 0 or the status of an error. */
 int parse_request(char *text, size_t length, struct request *request);
-
-/* Fills the response for a regular file. */
-void respond_with_file(struct response *response, const struct request *request, const struct statx *file);
-/* The same for an error or a redirection. */
-void respond_with_status(struct response *response, const struct request *request, int status);
 /* The status for a negative errno of an open. */
 int status_of_error(int64_t error);
+/* Writes the head of a response, and sets what follows of the file. Status 200 stands for any that a regular file may have. */
+size_t write_head(char head[HEAD_MOST], const struct request *request, int status, const struct statx *file, struct part *part);
 
 #endif

@@ -96,6 +96,13 @@ assert status("/numbers.txt", Range="bytes=0-1", If_Range='"other"') == 200
 # Several requests on one connection, sent at once.
 answer = exchange(b"GET /empty HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"GET /folder/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 assert answer.count(b"HTTP/1.1 200 OK\r\n") == 4 and answer.endswith(b"\r\n\r\ninner\n"), answer
+ranges = [(0, 3), (100, 149), (7, 7)]
+requests = [b"GET /numbers.txt HTTP/1.1\r\nHost: x\r\nRange: bytes=%d-%d\r\n\r\n" % each for each in ranges]
+answer = exchange(b"".join(requests) + b"GET /empty HTTP/1.0\r\n\r\n")
+assert all(b"\r\n\r\n" + numbers[first : last + 1] + b"HTTP/1.1 " in answer for first, last in ranges), answer
+# A body is not taken for a request.
+body = b"GET / HTTP/1.1\r\n\r\n"
+assert exchange(b"GET /empty HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body).count(b"HTTP/1.1 ") == 1
 assert exchange(b"GET / HTTP/1.0\r\n\r\n").endswith(b"index\n")
 assert exchange(b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 ")
 assert exchange(b"GET / HTTP/1.1\r\nX: " + b"x" * 9000).startswith(b"HTTP/1.1 431 ")
@@ -115,6 +122,14 @@ assert results == [True] * 8
 answer = http.client.HTTPResponse(slow[90])
 answer.begin()
 assert answer.read() == large
+
+# A client that has sent its last request gets the response, and then the end.
+with socket.create_connection(("127.0.0.1", PORT), timeout=60) as client:
+    client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+    client.shutdown(socket.SHUT_WR)
+    answer = http.client.HTTPResponse(client)
+    answer.begin()
+    assert answer.read() == large and client.recv(1) == b""
 
 # A file that becomes shorter while it is sent: the connection ends early.
 with open("www/shrinks", "wb") as file:
