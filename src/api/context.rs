@@ -336,7 +336,7 @@ impl Context {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn stats(&self) -> io::Result<Stats> {
-        Ok(Stats::of(self.core.call(|engine| engine.stats())?))
+        Ok(self.core.call(|engine| engine.stats())?)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use crate::completion::{Event, Sink};
-use crate::context::{Counters, Options, Source};
+use crate::context::{Options, Source, Stats};
 use crate::error::{Errno, Result};
 use crate::op::{Code, Op};
 
@@ -98,8 +98,8 @@ impl Engine {
         Ok(512)
     }
 
-    pub fn stats(&self) -> Result<Counters> {
-        Ok(Counters::default())
+    pub fn stats(&self) -> Result<Stats> {
+        Ok(Stats::default())
     }
 }
 

@@ -7,7 +7,7 @@ use super::check::fault_of;
 use super::types::*;
 use crate::backend;
 use crate::completion::{Event, Sink};
-use crate::context::{Counters, Memory, Options, Source, tell_refusal};
+use crate::context::{Memory, Options, Source, Stats, tell_refusal};
 use crate::error::{Errno, Result};
 use crate::op::{CURRENT, Code, OPENED, Op, Role, SimpleTransfer};
 
@@ -269,7 +269,7 @@ impl Sink for Events {
 ///
 /// # Safety
 /// `to` is not NULL and points to a struct that begins with its true size.
-pub(super) unsafe fn fill_stats(to: *mut caio_stats, counters: &Counters) -> Result<u32> {
+pub(super) unsafe fn fill_stats(to: *mut caio_stats, stats: &Stats) -> Result<u32> {
     // SAFETY: the size comes first (the caller's promise).
     let size = unsafe { to.cast::<u32>().read_unaligned() };
     let known = size_of::<caio_stats>();
@@ -280,11 +280,10 @@ pub(super) unsafe fn fill_stats(to: *mut caio_stats, counters: &Counters) -> Res
         // SAFETY: the caller says that `size` bytes are there.
         unsafe { tail_is_zero(to.cast(), known, size as usize) }?;
     }
-    let Counters { inflight, submitted, completed, cancelled, done_inline, done_native, done_worker, retried } =
-        *counters;
+    let Stats { in_flight, submitted, completed, cancelled, done_inline, done_native, done_worker, retried } = *stats;
     let full = caio_stats {
         size,
-        inflight,
+        inflight: in_flight,
         submitted,
         completed,
         cancelled,

@@ -162,9 +162,9 @@ pub unsafe extern "C" fn caio_ctx_stats(ctx: *const caio_ctx, stats: *mut caio_s
         return EINVAL;
     }
     // SAFETY: the caller's promise.
-    let counters = unsafe { get(ctx) }.and_then(Context::stats);
+    let filled = unsafe { get(ctx) }.and_then(Context::stats);
     // SAFETY: not NULL, and as large as it says.
-    ret(counters.and_then(|counters| unsafe { convert::fill_stats(stats, &counters) }))
+    ret(filled.and_then(|filled| unsafe { convert::fill_stats(stats, &filled) }))
 }
 
 /// Returns 1 if this system has the system call of an opcode, or another that does the same; 0 if the opcode is unknown, or an

@@ -1,10 +1,9 @@
 //! What both Rust APIs have: backends, counters.
 
 mod backend;
-mod stats;
 
+pub use crate::context::Stats;
 pub use backend::{Backend, Probe};
-pub use stats::Stats;
 
 /// Aborts if the library panics, which is a bug. Unwinding could free memory that an operation uses.
 pub fn or_abort<T>(call: impl FnOnce() -> T) -> T {

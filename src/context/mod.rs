@@ -12,6 +12,7 @@ mod poller;
 mod probes;
 mod report;
 mod state;
+mod stats;
 mod submit;
 mod sync_group;
 mod sync_pace;
@@ -56,6 +57,7 @@ pub use crate::sys::{
 /// The parts of `sys` that the C boundary needs.
 #[cfg(feature = "capi")]
 pub use crate::sys::{mem::boxed, text::errno_text, thread::keeping_errno};
+pub use stats::Stats;
 
 /// Tells of a call that fails before there is a context.
 #[cfg(feature = "capi")]
@@ -91,19 +93,6 @@ pub trait Source {
     fn fault(&self) -> Option<String> {
         None
     }
-}
-
-/// Counters since the context was made.
-#[derive(Clone, Copy, Default)]
-pub struct Counters {
-    pub inflight: u32,
-    pub submitted: u64,
-    pub completed: u64,
-    pub cancelled: u64,
-    pub done_inline: u64,
-    pub done_native: u64,
-    pub done_worker: u64,
-    pub retried: u64,
 }
 
 /// The handle of the caller.
@@ -270,7 +259,7 @@ impl Context {
         self.shared.notifier.event_handle()
     }
 
-    pub fn stats(&self) -> Result<Counters> {
+    pub fn stats(&self) -> Result<Stats> {
         self.check_process()?;
         Ok(self.shared.stats())
     }

@@ -11,7 +11,7 @@ use super::submit::Batch;
 use super::sync_group::Group;
 use super::sync_pace::SyncPace;
 use super::workers::Worker;
-use super::{Counters, Shared};
+use super::{Shared, Stats};
 use crate::backend::{Native, Rules};
 use crate::completion::{Completions, Finished, Sink};
 use crate::error::{Errno, Result};
@@ -31,14 +31,14 @@ pub const CANCELED: Errno = Errno(libc::ECANCELED);
 pub struct State {
     pub slab: Slab,
     pub done: Completions,
-    pub counters: Counters,
+    pub counters: Stats,
     pub pool: Pool,
     pub native: Native,
     pub rules: Rules,
     /// Operations that wait for room in the kernel's queue.
     pub backlog: List,
     pub deadlines: Deadlines,
-    /// Places that running submits have reserved. They count in `counters.inflight`.
+    /// Places that running submits have reserved. They count in `counters.in_flight`.
     pub set_aside: u32,
     /// Syncs that run or are queued, and the operations that wait for them.
     pub syncs: Vec<Group>,
@@ -99,7 +99,7 @@ impl State {
         Ok(Self {
             slab: Slab::new(max_requests as usize)?,
             done,
-            counters: Counters::default(),
+            counters: Stats::default(),
             pool: Pool::new(workers),
             rules: native.rules(),
             native,
@@ -340,7 +340,7 @@ impl State {
         }
         self.done.take(sink);
         let count = room - sink.room();
-        self.counters.inflight -= count;
+        self.counters.in_flight -= count;
         count
     }
 
@@ -354,12 +354,12 @@ impl State {
 
     /// Drops all events, and hands the descriptors in them to `keep`.
     pub fn discard(&mut self, keep: impl FnMut(RawFd, Entry)) {
-        self.counters.inflight -= self.done.discard(keep);
+        self.counters.in_flight -= self.done.discard(keep);
     }
 }
 
 impl Shared {
-    pub fn stats(&self) -> Counters {
+    pub fn stats(&self) -> Stats {
         self.with(|state| {
             state.reap();
             state.counters

@@ -195,8 +195,8 @@ impl Shared {
     /// Reserves places for up to `count` operations, before it is known how many are accepted.
     fn admit(&self, count: u32, events: u32) -> Result<(Box<Batch>, u32)> {
         let mut state = self.state.lock();
-        let room = count.min(self.max_requests - state.counters.inflight);
-        state.counters.inflight += room;
+        let room = count.min(self.max_requests - state.counters.in_flight);
+        state.counters.in_flight += room;
         state.set_aside += room;
         // So that pending completions are not starved by new ones.
         let reaped = state.reap();

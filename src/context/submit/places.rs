@@ -12,7 +12,7 @@ impl State {
 
     /// Counts events that went straight to the caller.
     pub(super) fn note_delivered(&mut self, count: u32) {
-        self.counters.inflight -= count;
+        self.counters.in_flight -= count;
         self.counters.completed += u64::from(count);
         self.counters.done_inline += u64::from(count);
     }
@@ -20,7 +20,7 @@ impl State {
     /// Of `room` reserved places, keeps `accepted` and returns the rest.
     pub(super) fn settle_places(&mut self, room: u32, accepted: u32) {
         self.set_aside -= room;
-        self.counters.inflight -= room - accepted;
+        self.counters.in_flight -= room - accepted;
         self.counters.submitted += u64::from(accepted);
     }
 
@@ -38,6 +38,6 @@ impl State {
 
     /// How many places accepted operations take.
     pub(super) fn firmly_held(&self) -> u64 {
-        u64::from(self.counters.inflight - self.set_aside)
+        u64::from(self.counters.in_flight - self.set_aside)
     }
 }

@@ -49,7 +49,7 @@ impl State {
     /// Counts a read that is about to complete. False if the context is full, or events or signals are pending.
     #[inline(always)]
     fn count_single(&mut self, max_requests: u32) -> bool {
-        if self.counters.inflight >= max_requests || !self.is_quiet() {
+        if self.counters.in_flight >= max_requests || !self.is_quiet() {
             return false;
         }
         self.counters.submitted += 1;

@@ -1,7 +1,5 @@
 //! The counters of a context.
 
-use crate::context::Counters;
-
 /// Counters of a context since it was made, of `Context::stats`.
 ///
 /// # Examples
@@ -29,13 +27,4 @@ pub struct Stats {
     pub done_worker: u64,
     /// Operations that were retried on another path.
     pub retried: u64,
-}
-
-impl Stats {
-    pub(crate) fn of(counters: Counters) -> Self {
-        let Counters { inflight, submitted, completed, cancelled, done_inline, done_native, done_worker, retried } =
-            counters;
-        let in_flight = inflight;
-        Self { in_flight, submitted, completed, cancelled, done_inline, done_native, done_worker, retried }
-    }
 }
