@@ -66,7 +66,7 @@
 //! A panic inside the library is a bug and aborts the process, whatever `panic` setting the program has. A panic of the program's
 //! own wakers and callbacks unwinds as usual, and no completion is lost.
 
-// Imports run downward only: {api, raw, capi} -> common -> context -> {route, pool} -> {exec, backend, fd} -> sys -> libc.
+// Imports run downward only: {api, raw, capi} -> context -> {route, pool} -> {exec, backend, fd} -> sys -> libc.
 
 #![deny(unsafe_code)]
 
@@ -75,7 +75,6 @@ mod api;
 #[cfg(feature = "capi")]
 #[allow(unsafe_code)]
 pub mod capi;
-mod common;
 #[allow(unsafe_code)]
 pub mod raw;
 
@@ -101,7 +100,8 @@ mod sys;
 
 #[cfg(unix)]
 pub use api::*;
-pub use common::{Backend, Probe, Stats};
+pub use backend::{Backend, Probe};
+pub use context::Stats;
 
 /// The program in README.md compiles and runs.
 #[cfg(all(doctest, unix))]

@@ -5,7 +5,7 @@
 //! contexts of its own.
 //!
 //! A panic is a bug and aborts, whatever `panic` setting the program is built with:
-//! - Every function that C or pthread_create(3) calls is `extern "C"`, which no panic leaves.
+//! - Every function that C or pthread_create(3) calls is `extern "C"`, which no panic leaves. The Rust APIs call [`or_abort`].
 //! - A panic that unwinds while it holds a lock poisons it, and locking a poisoned lock aborts. No other thread works on
 //!   half-changed state in the meantime.
 
@@ -28,6 +28,20 @@ pub use std::sync::atomic;
 pub fn panic_point(_place: &str) {
     #[cfg(caio_panic)]
     assert!(std::env::var("CAIO_PANIC").as_deref() != Ok(_place), "a bug in {_place}");
+}
+
+/// Aborts if the library panics. Unwinding could free memory that an operation uses.
+pub fn or_abort<T>(call: impl FnOnce() -> T) -> T {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            process::abort();
+        }
+    }
+    let bomb = Bomb;
+    let answer = call();
+    std::mem::forget(bomb);
+    answer
 }
 
 /// A lock that aborts when it is poisoned.

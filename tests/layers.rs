@@ -7,9 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, from the highest level to the lowest. A room imports from its own level and from lower ones.
-const LEVELS: [&[&str]; 7] = [
+const LEVELS: [&[&str]; 6] = [
     &["api", "capi", "raw"],
-    &["common"],
     &["context"],
     &["route", "pool"],
     &["exec", "backend", "fd"],

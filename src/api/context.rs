@@ -14,8 +14,8 @@ use super::open::OpenOptions;
 use super::ops;
 use super::owned::{Descriptor, IoBuf, IoBufMut, Metadata, borrowed};
 use super::request::{Requests, Submission};
-use crate::common::{Backend, Stats};
-use crate::context::Options;
+use crate::backend::Backend;
+use crate::context::{Options, Stats};
 
 /// A context: the operations in flight, and a descriptor that is readable while completions are pending.
 ///
@@ -48,15 +48,7 @@ pub struct Context {
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "call build"]
-pub struct Builder {
-    backend: Backend,
-    fastest_path: bool,
-    inline: bool,
-    sqpoll: bool,
-    single_thread: bool,
-    max_requests: u32,
-    threads: u32,
-}
+pub struct Builder(Options);
 
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $example:literal;)+) => {
@@ -69,7 +61,7 @@ macro_rules! options {
             /// # std::io::Result::Ok(())
             /// ```
             pub fn $name(mut self, $name: $type) -> Self {
-                self.$name = $name;
+                self.0.$name = $name;
                 self
             }
         )+
@@ -84,8 +76,6 @@ impl Builder {
         max_requests: u32 = "64";
         /// The most worker threads. 0 means a default.
         threads: u32 = "4";
-        /// Whether cached reads may complete when they are submitted. True by default.
-        inline: bool = "false";
         /// A hint: io_uring may use a kernel thread for submissions. False by default.
         sqpoll: bool = "false";
         /// A hint: each operation takes its fastest path, even if the named backend supports it. Always true with
@@ -94,6 +84,18 @@ impl Builder {
         /// A promise that one thread makes all calls, which are faster then. Calls of other threads fail with `EPERM`: an
         /// operation dropped there is not cancelled, and a context dropped there is leaked. False by default.
         single_thread: bool = "true";
+    }
+
+    /// Whether cached reads may complete when they are submitted. True by default.
+    ///
+    /// # Examples
+    /// ```
+    /// let ctx = caio::Context::builder().inline(false).build()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn inline(mut self, inline: bool) -> Self {
+        self.0.no_inline = !inline;
+        self
     }
 
     /// Makes the context.
@@ -108,19 +110,7 @@ impl Builder {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn build(self) -> io::Result<Context> {
-        let Self { backend, fastest_path, inline, sqpoll, single_thread, max_requests, threads } = self;
-        if i32::try_from(max_requests).is_err() {
-            return Err(io::Error::from_raw_os_error(libc::EINVAL));
-        }
-        let core = Core::new(Options {
-            backend: backend.number(),
-            max_requests,
-            threads,
-            single_thread,
-            sqpoll,
-            no_inline: !inline,
-            fastest_path: fastest_path || backend == Backend::Auto,
-        })?;
+        let core = Core::new(self.0)?;
         let fd = core.call(|engine| engine.events_fd())? as RawFd;
         Ok(Context { core, fd })
     }
@@ -149,8 +139,7 @@ impl Context {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn builder() -> Builder {
-        let (backend, fastest_path, inline) = (Backend::Auto, false, true);
-        Builder { backend, fastest_path, inline, sqpoll: false, single_thread: false, max_requests: 0, threads: 0 }
+        Builder(Options::default())
     }
 
     /// Submits a request, or several at once, which is faster than one by one. There is no order between them.
@@ -306,7 +295,7 @@ impl Context {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn backend(&self) -> io::Result<Backend> {
-        Ok(Backend::of_number(self.core.call(|engine| engine.backend())?))
+        Ok(self.core.call(|engine| engine.backend())?)
     }
 
     /// The most operations that are submitted and whose events are not taken.

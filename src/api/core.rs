@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use super::state::{Completes, Outcome};
 use super::table::{Id, Table};
 use super::turns::{Turn, Turns};
-use crate::common::{Probe, or_abort};
+use crate::backend::Probe;
 use crate::completion::{Event, Sink};
 #[cfg(not(miri))]
 use crate::context::Context as Engine;
 use crate::context::{Options, Source};
 use crate::error::{Errno, Result};
 use crate::op::{CURRENT, Code, Op, SimpleTransfer};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, or_abort};
 
 #[cfg(miri)]
 use super::simulated::Engine;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use crate::backend::Backend;
 use crate::completion::{Event, Sink};
 use crate::context::{Options, Source, Stats};
 use crate::error::{Errno, Result};
@@ -90,8 +91,8 @@ impl Engine {
         Ok(0)
     }
 
-    pub fn backend(&self) -> Result<u32> {
-        Ok(3)
+    pub fn backend(&self) -> Result<Backend> {
+        Ok(Backend::Thread)
     }
 
     pub fn max_requests(&self) -> Result<u32> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Config, Kind, Native};
+use super::{Backend, Config, Kind, Native, Probe};
 use crate::error::{Errno, Result};
 use crate::log::Log;
 use crate::sys::config;
@@ -13,30 +13,10 @@ use crate::sys::text::{self, Word};
 /// The file that sets the default backend for all programs. Its directory is fixed when the library is built.
 const CONFIG_FILE: &str = concat!(env!("CAIO_CONFIG_DIR"), "/default_implementation");
 
-/// The number of AUTO, which chooses.
-const AUTO: u32 = 0;
-
-/// Whether this is AUTO or the number of a backend.
-#[cfg(feature = "capi")]
-pub fn exists(backend: u32) -> bool {
-    backend == AUTO || Kind::from_number(backend).is_some()
-}
-
-/// The name of AUTO or of a backend, by its number.
-pub fn name(backend: u32) -> Option<&'static std::ffi::CStr> {
-    if backend == AUTO { Some(c"auto") } else { Kind::from_number(backend).map(Kind::c_name) }
-}
-
-/// The answer of `caio_backend_probe`.
-pub struct Probe {
-    pub result: Result<()>,
-    pub why: String,
-}
-
 /// Opens the named backend, without falling back, or for AUTO the first of [`preferences`] that is available.
-pub fn choose(backend: u32, config: &Config, log: Log) -> Result<Native> {
+pub fn choose(backend: Backend, config: &Config, log: Log) -> Result<Native> {
     let open = |kind: Kind| Native::open(kind, config).inspect_err(|errno| tell_unavailable(log, kind, *errno));
-    if let Some(kind) = Kind::from_number(backend) {
+    if let Some(kind) = backend.kind() {
         return open(kind);
     }
     let mut last = Errno(libc::EINVAL);
@@ -57,22 +37,14 @@ fn tell_unavailable(log: Log, kind: Kind, errno: Errno) {
 }
 
 /// Checks whether a backend is available now.
-pub fn probe(backend: u32) -> Probe {
-    match Kind::from_number(backend) {
-        Some(kind) => {
-            let result = try_open(kind);
-            let why = match result {
-                Ok(()) => available(kind),
-                Err(errno) => reason(kind, errno),
-            };
-            Probe { result, why: format!("{}: {why}", kind.name()) }
-        }
-        None if backend == AUTO => probe_auto(),
-        None => Probe {
-            result: Err(Errno(libc::EINVAL)),
-            why: format!("{backend} is not a backend; use 0 (auto), 1 (uring), 2 (linux) or 3 (thread)"),
-        },
-    }
+pub fn probe(backend: Backend) -> Probe {
+    let Some(kind) = backend.kind() else { return probe_auto() };
+    let result = try_open(kind);
+    let why = match result {
+        Ok(()) => available(kind),
+        Err(errno) => reason(kind, errno),
+    };
+    Probe::new(result, format!("{}: {why}", kind.name()))
 }
 
 /// Opens a backend as [`choose`] does, but without kernel contexts that the process kept.
@@ -99,7 +71,7 @@ fn probe_auto() -> Probe {
         }
     }
     remarks.push(format!("CAIO_IMPL or the file {CONFIG_FILE} sets the default"));
-    Probe { result, why: remarks.join("; ") }
+    Probe::new(result, remarks.join("; "))
 }
 
 /// The backends to try, best first. `remark` gets a sentence about each setting. Allocates nothing.

@@ -2,12 +2,12 @@
 
 pub mod aio;
 pub mod choice;
+mod named;
 mod rules;
 pub mod uring;
 
-#[cfg(feature = "capi")]
-pub use choice::exists;
-pub use choice::{choose, name, probe};
+pub use choice::choose;
+pub use named::{Backend, Probe};
 pub use rules::{Rules, ShortReads, Takes};
 
 use std::ffi::CStr;
@@ -16,20 +16,16 @@ use crate::error::Result;
 use crate::op::{Code, Op, SimpleTransfer};
 use crate::sys::fd::RawFd;
 
-/// A backend, numbered as `CAIO_BACKEND_*`.
+/// The backend of a context: one of [`Backend`] without AUTO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    Uring = 1,
-    Linux = 2,
-    Thread = 3,
+    Uring,
+    Linux,
+    Thread,
 }
 
 impl Kind {
     pub const ALL: [Self; 3] = [Self::Uring, Self::Linux, Self::Thread];
-
-    pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as u32 == number)
-    }
 
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 
 use super::check::fault_of;
 use super::types::*;
-use crate::backend;
+use crate::backend::Backend;
 use crate::completion::{Event, Sink};
 use crate::context::{Memory, Options, Source, Stats, tell_refusal};
 use crate::error::{Errno, Result};
@@ -55,7 +55,7 @@ unsafe fn tail_is_zero(from: *const u8, known: usize, size: usize) -> Result<()>
 /// `options` is NULL, or meets the requirements of [`copy_versioned`].
 pub(super) unsafe fn options(options: *const caio_options) -> Result<Options> {
     if options.is_null() {
-        return Ok(Options { fastest_path: true, ..Options::default() });
+        return Ok(Options::default());
     }
     // SAFETY: not NULL; the rest is the caller's promise.
     unsafe { known_options(options) }.map_err(|(errno, why)| {
@@ -74,8 +74,8 @@ unsafe fn known_options(options: *const caio_options) -> std::result::Result<Opt
     });
     let caio_options { size: _, backend, max_requests, threads, flags, reserved32, reserved } = copied?;
     let known = CAIO_CTX_SINGLE_THREAD | CAIO_CTX_SQPOLL | CAIO_CTX_NO_INLINE | CAIO_CTX_FASTEST_PATH;
+    let backend = Backend::from_number(backend).ok_or((EINVAL, "backend is unknown"))?;
     let fault = match () {
-        () if !backend::exists(backend) => Some("backend is unknown"),
         () if flags & !known != 0 => Some("a bit of flags is unknown"),
         () if reserved32 != 0 || reserved != [0; 5] => Some("a reserved field is not 0"),
         () if max_requests > i32::MAX as u32 => Some("max_requests is larger than INT_MAX"),
@@ -91,7 +91,7 @@ unsafe fn known_options(options: *const caio_options) -> std::result::Result<Opt
         single_thread: flags & CAIO_CTX_SINGLE_THREAD != 0,
         sqpoll: flags & CAIO_CTX_SQPOLL != 0,
         no_inline: flags & CAIO_CTX_NO_INLINE != 0,
-        fastest_path: backend == CAIO_BACKEND_AUTO || flags & CAIO_CTX_FASTEST_PATH != 0,
+        fastest_path: flags & CAIO_CTX_FASTEST_PATH != 0,
     })
 }
 

@@ -121,7 +121,7 @@ pub unsafe extern "C" fn caio_ctx_eventfd(ctx: *const caio_ctx) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn caio_ctx_backend(ctx: *const caio_ctx) -> c_int {
     // SAFETY: the caller's promise.
-    ret(unsafe { get(ctx) }.and_then(Context::backend))
+    ret(unsafe { get(ctx) }.and_then(Context::backend).map(|backend| backend as u32))
 }
 
 /// Returns the limit of operations that are accepted and whose events are not taken.

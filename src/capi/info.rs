@@ -1,10 +1,11 @@
 //! Facts about the library and this machine.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{c_char, c_int};
 
 use super::types::*;
-use crate::backend;
+use crate::backend::Backend;
 use crate::context::{errno_text, keeping_errno};
+use crate::error::Errno;
 
 /// Returns the version of the library at run time: major << 16 | minor << 8 | patch.
 ///
@@ -38,7 +39,7 @@ pub extern "C" fn caio_strerror(error: c_int) -> *const c_char {
 /// See caio_backend_name(3).
 #[unsafe(no_mangle)]
 pub extern "C" fn caio_backend_name(backend: u32) -> *const c_char {
-    backend::name(backend).map_or(std::ptr::null(), CStr::as_ptr)
+    Backend::from_number(backend).map_or(std::ptr::null(), |backend| backend.name().as_ptr())
 }
 
 /// Checks whether a backend is available now. Always stores a sentence for the user in `why`.
@@ -60,13 +61,16 @@ pub unsafe extern "C" fn caio_backend_probe(backend: u32, why: *mut c_char, why_
     if why.is_null() && why_size > 0 {
         return -libc::EINVAL;
     }
-    let probe = keeping_errno(|| backend::probe(backend));
+    let (text, error) = keeping_errno(|| match Backend::from_number(backend).map(Backend::probe) {
+        Some(probe) => (probe.to_string(), probe.errno()),
+        None => (
+            format!("{backend} is not a backend; use 0 (auto), 1 (uring), 2 (linux) or 3 (thread)"),
+            Some(Errno(libc::EINVAL)),
+        ),
+    });
     // SAFETY: `why` has room for `why_size` bytes, as the caller promises.
-    unsafe { tell(&probe.why, why, why_size) };
-    match probe.result {
-        Ok(()) => 0,
-        Err(errno) => -errno.0,
-    }
+    unsafe { tell(&text, why, why_size) };
+    error.map_or(0, |errno| -errno.0)
 }
 
 /// Stores a text, cut to size and NUL-terminated.

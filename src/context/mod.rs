@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use self::cancel::CancelTarget;
-use crate::backend::{self, Config};
+use crate::backend::{self, Backend, Config};
 use crate::completion::{Completions, Nowhere, Sink};
 use crate::error::{Errno, Result};
 use crate::exec::blocking;
@@ -66,19 +66,27 @@ pub fn tell_refusal(text: std::fmt::Arguments) {
     keeping_errno(|| Log::from_environment().debug(text));
 }
 
-/// The options of a new context.
-#[derive(Clone, Copy, Default)]
+/// The options of a context, as `struct caio_options` has them.
+///
+/// # Examples
+/// ```
+/// let options = caio::raw::Options { max_requests: 32, ..Default::default() };
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// 0 for AUTO, else a `backend::Kind`.
-    pub backend: u32,
-    /// 0 for a default.
+    /// Who does the work.
+    pub backend: Backend,
+    /// The most operations that are accepted and whose completions are not taken. 0 means a default.
     pub max_requests: u32,
-    /// 0 for a default.
+    /// The most worker threads. 0 means a default.
     pub threads: u32,
+    /// A promise that one thread makes all calls.
     pub single_thread: bool,
+    /// A hint: io_uring may use a kernel thread for submissions.
     pub sqpoll: bool,
+    /// Nothing completes inside submit.
     pub no_inline: bool,
-    /// Each operation takes its fastest path, even if the backend takes it too.
+    /// A hint: each operation takes its fastest path, even if the named backend supports it.
     pub fastest_path: bool,
 }
 
@@ -148,6 +156,9 @@ impl Context {
 
     fn logged(options: Options, log: Log) -> Result<Self> {
         let Options { backend, max_requests, threads, single_thread, sqpoll, no_inline, fastest_path } = options;
+        if i32::try_from(max_requests).is_err() {
+            return Err(Errno(libc::EINVAL));
+        }
         let max_requests = if max_requests == 0 { DEFAULT_REQUESTS } else { max_requests };
         let workers = if threads == 0 { crate::pool::DEFAULT_WORKERS } else { threads };
         let fds = Arc::new(ForkList::new());
@@ -161,6 +172,7 @@ impl Context {
         for fd in ours.into_iter().flatten().flatten() {
             fds.add(fd)?;
         }
+        let fastest_path = fastest_path || backend == Backend::Auto;
         let router = Router::new(native.rules(), fastest_path, no_inline);
         let remembered = Arc::default();
         let state = State::new(max_requests, workers, done, native, &remembered)?;
@@ -236,9 +248,9 @@ impl Context {
         self.shared.notifier.for_loops().map(|fd| fd as u32)
     }
 
-    pub fn backend(&self) -> Result<u32> {
+    pub fn backend(&self) -> Result<Backend> {
         self.check_process()?;
-        Ok(self.kind as u32)
+        Ok(self.kind.into())
     }
 
     pub fn max_requests(&self) -> Result<u32> {

@@ -5,35 +5,12 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::time::Duration;
 
 use super::request::{Request, Requests};
-use crate::common::{Backend, Stats, or_abort};
+use crate::backend::Backend;
 use crate::completion::{Event, Sink};
-use crate::context::{self, Context as Engine};
+use crate::context::{Context as Engine, Options, Stats};
 use crate::error::{Errno, Result};
 use crate::op::Code;
-
-/// The options of a context, as `struct caio_options` has them.
-///
-/// # Examples
-/// ```
-/// let options = caio::raw::Options { max_requests: 32, ..Default::default() };
-/// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// Who does the work.
-    pub backend: Backend,
-    /// The most operations that are accepted and whose completions are not taken. 0 means a default.
-    pub max_requests: u32,
-    /// The most worker threads. 0 means a default.
-    pub threads: u32,
-    /// A promise that one thread makes all calls.
-    pub single_thread: bool,
-    /// A hint: io_uring may use a kernel thread for submissions.
-    pub sqpoll: bool,
-    /// Nothing completes inside submit.
-    pub no_inline: bool,
-    /// A hint: each operation takes its fastest path, even if the named backend supports it.
-    pub fastest_path: bool,
-}
+use crate::sync::or_abort;
 
 /// The completion of one operation, `struct caio_event`.
 ///
@@ -120,7 +97,7 @@ calls! {
     /// On Windows, an event that is signalled while completions are pending, and is the context's. Elsewhere `ENOSYS`.
     event_handle() -> *mut c_void = |engine| engine.event_handle(), "let handle = ctx.event_handle();";
     /// The backend in use, never [`Backend::Auto`].
-    backend() -> Backend = |engine| engine.backend().map(Backend::of_number), "println!(\"{}\", ctx.backend()?);";
+    backend() -> Backend = |engine| engine.backend(), "println!(\"{}\", ctx.backend()?);";
     /// The most operations that are accepted and whose completions are not taken.
     max_requests() -> u32 = |engine| engine.max_requests(), "assert_eq!(ctx.max_requests()?, 512);";
     /// Whether this system has the call of an operation. If not, it fails with `EOPNOTSUPP`.
@@ -144,19 +121,6 @@ impl Context {
     /// # Ok::<(), caio::raw::Errno>(())
     /// ```
     pub fn new(options: Options) -> Result<Self> {
-        let Options { backend, max_requests, threads, single_thread, sqpoll, no_inline, fastest_path } = options;
-        if i32::try_from(max_requests).is_err() {
-            return Err(Errno(libc::EINVAL));
-        }
-        let options = context::Options {
-            backend: backend.number(),
-            max_requests,
-            threads,
-            single_thread,
-            sqpoll,
-            no_inline,
-            fastest_path: fastest_path || backend == Backend::Auto,
-        };
         or_abort(|| Engine::new(options)).map(|engine| Self(ManuallyDrop::new(engine)))
     }
 

@@ -63,7 +63,8 @@ pub use crate::context::AT_FDCWD;
 /// let read = Request { fd: 3, memory: parts.as_mut_ptr().cast(), len: 2, ..Request::new(Code::Readv) };
 /// ```
 pub use crate::context::IoVec;
+pub use crate::context::Options;
 pub use crate::error::Errno;
 pub use crate::op::{Code, OPENED};
-pub use context::{Completion, Context, Options};
+pub use context::{Completion, Context};
 pub use request::{CURRENT, Request};

@@ -1,10 +1,11 @@
-//! Backends, and whether they are available.
+//! Backends as a program names them, and whether they are available.
 
+use std::ffi::CStr;
 use std::fmt;
 
-use super::or_abort;
-use crate::backend::{self, choice};
-use crate::error::Errno;
+use super::{Kind, choice};
+use crate::error::{Errno, Result};
+use crate::sync::or_abort;
 
 /// What does the work of a context.
 ///
@@ -51,27 +52,47 @@ impl Backend {
     /// println!("{}", caio::Backend::Uring.probe());
     /// ```
     pub fn probe(self) -> Probe {
-        let choice::Probe { result, why } = or_abort(|| backend::probe(self.number()));
-        Probe { why, error: result.err() }
+        or_abort(|| choice::probe(self))
     }
 
-    pub(crate) fn number(self) -> u32 {
-        self as u32
+    /// The backend with a number of `CAIO_BACKEND_*`.
+    #[cfg(feature = "capi")]
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        let mut all = [Self::Auto].into_iter().chain(Kind::ALL.map(Self::from));
+        all.find(|backend| *backend as u32 == number)
     }
 
-    pub(crate) fn of_number(number: u32) -> Self {
-        let known = [Self::Uring, Self::Linux, Self::Thread];
-        known.into_iter().find(|backend| backend.number() == number).unwrap_or(Self::Auto)
+    pub(crate) fn name(self) -> &'static CStr {
+        self.kind().map_or(c"auto", Kind::c_name)
+    }
+
+    /// None for [`Self::Auto`], which chooses one.
+    pub(super) fn kind(self) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| self == Self::from(*kind))
+    }
+}
+
+impl From<Kind> for Backend {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Uring => Self::Uring,
+            Kind::Linux => Self::Linux,
+            Kind::Thread => Self::Thread,
+        }
     }
 }
 
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(backend::name(self.number()).and_then(|name| name.to_str().ok()).unwrap_or_default())
+        f.pad(self.name().to_str().unwrap_or_default())
     }
 }
 
 impl Probe {
+    pub(super) fn new(result: Result<()>, why: String) -> Self {
+        Self { why, error: result.err() }
+    }
+
     /// Whether a context with this backend can be made.
     ///
     /// # Examples
