@@ -1,13 +1,17 @@
 //! The opcodes, as one table, and a validated operation with the memory that it borrows.
 
+mod simple;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::{self, Write};
 
+use crate::error::{Errno, Result};
 use crate::sys::input::Input;
 use crate::sys::mem::{Memory, NULL};
 use crate::sys::rw::{MAX_TRANSFER, MOST_PARTS, flags};
+
+pub use simple::SimpleTransfer;
 
 /// What the library knows of an opcode, apart from its system call.
 pub struct Spec {
@@ -325,6 +329,12 @@ impl Op {
         fields & !(self.code.fields() | set(OFFSET, self.dir2))
     }
 
+    /// The operation, or EINVAL if it is malformed.
+    #[inline(always)]
+    pub fn checked(self) -> Result<Self> {
+        if self.misused_fields() == 0 { Ok(self) } else { Err(Errno(libc::EINVAL)) }
+    }
+
     /// Reads or writes at the file's current position, and so moves it.
     pub fn at_current(&self) -> bool {
         self.offset == CURRENT
@@ -425,53 +435,5 @@ impl Op {
     #[cfg(test)]
     pub fn nop(user_data: u64) -> Self {
         Self { user_data, ..Self::of(Code::Nop) }
-    }
-}
-
-/// A read or write at an offset that asks for nothing special.
-#[derive(Clone, Copy)]
-pub struct SimpleTransfer {
-    pub user_data: u64,
-    pub reads: bool,
-    /// It has a priority or a timeout, which matter only if it must wait.
-    pub hurried: bool,
-    pub fd: i32,
-    pub buf: Memory,
-    pub len: u64,
-    pub offset: u64,
-}
-
-impl SimpleTransfer {
-    /// The same as [`Op::fits_the_kernel`].
-    #[inline(always)]
-    pub fn fits_the_kernel(&self) -> bool {
-        !self.hurried && (1..=MAX_TRANSFER).contains(&self.len) && i64::try_from(self.offset).is_ok()
-    }
-
-    /// The whole operation, without its priority and timeout.
-    #[inline(always)]
-    pub fn op(self) -> Op {
-        let Self { user_data, reads, hurried: _, fd, buf, len, offset } = self;
-        Op {
-            user_data,
-            code: if reads { Code::Read } else { Code::Write },
-            link: false,
-            full: false,
-            dir2: false,
-            ioprio: 0,
-            fd,
-            buf,
-            len,
-            offset,
-            sys_flags: 0,
-            mode: 0,
-            timeout_ns: 0,
-            buf2: NULL,
-            direct: false,
-            storage: false,
-            cached: false,
-            brief: false,
-            role: Role::None,
-        }
     }
 }

@@ -13,7 +13,7 @@ use crate::completion::{Event, Sink};
 use crate::context::Context as Engine;
 use crate::context::{Options, Source};
 use crate::error::{Errno, Result};
-use crate::op::{CURRENT, Code, Op, SimpleTransfer};
+use crate::op::{Op, SimpleTransfer};
 use crate::sync::{Mutex, or_abort};
 
 #[cfg(miri)]
@@ -234,16 +234,6 @@ impl Source for Batch<'_> {
     }
 
     fn simple(&self, index: u32) -> Option<SimpleTransfer> {
-        let op = &self.0[index as usize];
-        let asks_for_nothing_special = !op.link && !op.full && op.sys_flags == 0 && op.offset != CURRENT;
-        (matches!(op.code, Code::Read | Code::Write) && asks_for_nothing_special).then(|| SimpleTransfer {
-            user_data: op.user_data,
-            reads: op.code == Code::Read,
-            hurried: op.timeout_ns != 0 || op.ioprio != 0,
-            fd: op.fd,
-            buf: op.buf,
-            len: op.len,
-            offset: op.offset,
-        })
+        self.0[index as usize].simple()
     }
 }

@@ -170,8 +170,7 @@ pub(super) const FLAGS: u8 = CAIO_FLAG_LINK | CAIO_FLAG_FULL | CAIO_FLAG_DIR2;
 #[inline(always)]
 unsafe fn checked(op: &caio_op) -> Result<Op> {
     // SAFETY: the caller's promise.
-    let op = unsafe { converted(op) }?;
-    if op.misused_fields() == 0 { Ok(op) } else { Err(EINVAL) }
+    unsafe { converted(op) }?.checked()
 }
 
 /// The same for an operation that may set fields that it does not use.

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 
 use crate::context::{Memory, Source};
-use crate::error::{Errno, Result};
+use crate::error::Result;
 use crate::op::{self, Code, Op, Role, SimpleTransfer};
 
 /// The offset of a read or write at the file's current position, which pipes and sockets need.
@@ -83,12 +83,12 @@ impl Request {
         }
     }
 
-    /// The operation, or EINVAL.
+    /// The operation, which may be malformed.
     ///
     /// # Safety
     /// As [`Requests::new`].
     #[inline(always)]
-    pub(crate) unsafe fn checked(&self) -> Result<Op> {
+    pub(crate) unsafe fn op(&self) -> Op {
         let Self {
             user_data,
             code,
@@ -105,7 +105,7 @@ impl Request {
             timeout_ns,
             memory2,
         } = *self;
-        let op = Op {
+        Op {
             user_data,
             code,
             link,
@@ -127,8 +127,7 @@ impl Request {
             cached: false,
             brief: false,
             role: Role::None,
-        };
-        if op.misused_fields() == 0 { Ok(op) } else { Err(Errno(libc::EINVAL)) }
+        }
     }
 }
 
@@ -151,24 +150,12 @@ impl Source for Requests<'_> {
     #[inline(always)]
     fn get(&self, index: u32) -> Result<Op> {
         // SAFETY: the promise of `new`.
-        unsafe { self.0[index as usize].checked() }
+        unsafe { self.0[index as usize].op() }.checked()
     }
 
     #[inline(always)]
     fn simple(&self, index: u32) -> Option<SimpleTransfer> {
-        let request = &self.0[index as usize];
-        let special = request.link | request.full | request.dir2 | !request.memory2.is_null();
-        let special = special | (request.flags | request.mode != 0);
-        let reads = request.code == Code::Read;
-        ((reads || request.code == Code::Write) && !special && request.offset != CURRENT).then(|| SimpleTransfer {
-            user_data: request.user_data,
-            reads,
-            hurried: request.timeout_ns | u64::from(request.priority) != 0,
-            fd: request.fd,
-            // SAFETY: as in `get`.
-            buf: unsafe { Memory::new(request.memory) },
-            len: request.len,
-            offset: request.offset,
-        })
+        // SAFETY: the promise of `new`.
+        unsafe { self.0[index as usize].op() }.simple()
     }
 }

@@ -37,7 +37,7 @@ use crate::raw;
 /// ```
 pub unsafe fn raw<T: Send + 'static>(fields: raw::Request, owned: T) -> Request<(io::Result<u64>, T)> {
     // SAFETY: the caller's promise.
-    let op = unsafe { fields.checked() };
+    let op = unsafe { fields.op() }.checked();
     Request::new(Raw { op: op.map(|op| Op { link: false, ..op }), owned })
 }
 
