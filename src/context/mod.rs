@@ -53,6 +53,7 @@ pub use crate::sys::rw::iovec as IoVec;
 pub use crate::sys::{
     fs::AT_FDCWD,
     mem::{IovecBuf, NULL},
+    status::{BASIC, BIRTH, Statx, Timestamp},
 };
 /// The parts of `sys` that the C boundary needs.
 #[cfg(feature = "capi")]

@@ -59,6 +59,7 @@ pub mod path;
 pub mod probes;
 mod requests;
 mod span;
+pub mod status;
 pub mod text;
 
 pub use counter::Signal;

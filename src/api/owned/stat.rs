@@ -6,54 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::path::OnPath;
 use super::{Descriptor, lent};
 use crate::api::state::{Operation, Outcome};
+use crate::context::{BASIC, BIRTH, Statx, Timestamp};
 use crate::error::Result;
 use crate::op::Op;
 
-/// `struct statx`, as Linux lays it out and the library fills it on every system.
-#[derive(Clone, Copy, Default)]
-#[repr(C, align(8))]
-struct Statx {
-    mask: u32,
-    blksize: u32,
-    attributes: u64,
-    nlink: u32,
-    uid: u32,
-    gid: u32,
-    mode: u16,
-    spare: u16,
-    ino: u64,
-    size: u64,
-    blocks: u64,
-    attributes_mask: u64,
-    atime: Time,
-    btime: Time,
-    ctime: Time,
-    mtime: Time,
-    rdev: [u32; 2],
-    dev: [u32; 2],
-    mount: u64,
-    dio_align: [u32; 2],
-    spares: [u64; 12],
-}
-
-const _: () = assert!(size_of::<Statx>() == 256);
-
-#[derive(Clone, Copy, Default)]
-#[repr(C)]
-struct Time {
-    seconds: i64,
-    nanoseconds: u32,
-    spare: i32,
-}
-
-impl Time {
-    fn get(self) -> SystemTime {
-        let whole = Duration::from_secs(self.seconds.unsigned_abs());
-        let second = if self.seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
-        second
-            .and_then(|second| second.checked_add(Duration::from_nanos(self.nanoseconds.into())))
-            .unwrap_or(UNIX_EPOCH)
-    }
+fn time_of(time: Timestamp) -> SystemTime {
+    let whole = Duration::from_secs(time.sec.unsigned_abs());
+    let second = if time.sec < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    second.and_then(|second| second.checked_add(Duration::from_nanos(time.nsec.into()))).unwrap_or(UNIX_EPOCH)
 }
 
 /// The status of a file, of [`Context::stat`](crate::Context::stat).
@@ -111,17 +71,17 @@ facts! {
     /// The inode number.
     ino: u64 = |statx| statx.ino;
     /// The device of the file: major and minor number.
-    dev: (u32, u32) = |statx| (statx.dev[0], statx.dev[1]);
+    dev: (u32, u32) = |statx| (statx.dev_major, statx.dev_minor);
     /// The number of blocks of 512 bytes.
     blocks: u64 = |statx| statx.blocks;
     /// The time of the last change of the data.
-    modified: std::time::SystemTime = |statx| statx.mtime.get();
+    modified: std::time::SystemTime = |statx| time_of(statx.mtime);
     /// The time of the last change of the status.
-    changed: std::time::SystemTime = |statx| statx.ctime.get();
+    changed: std::time::SystemTime = |statx| time_of(statx.ctime);
     /// The time of the last access.
-    accessed: std::time::SystemTime = |statx| statx.atime.get();
+    accessed: std::time::SystemTime = |statx| time_of(statx.atime);
     /// The time when the file was created, if the file system has it.
-    created: Option<std::time::SystemTime> = |statx| (statx.mask & STATX_BTIME != 0).then(|| statx.btime.get());
+    created: Option<std::time::SystemTime> = |statx| (statx.mask & BIRTH != 0).then(|| time_of(statx.btime));
 }
 
 // stat.h: the type of a file, of which statx(2) returns Linux's numbers on every system.
@@ -129,9 +89,8 @@ const S_IFMT: u32 = 0o170_000;
 const S_IFREG: u32 = 0o100_000;
 const S_IFDIR: u32 = 0o040_000;
 const S_IFLNK: u32 = 0o120_000;
-const STATX_BTIME: u32 = 0x800;
-/// STATX_BASIC_STATS and STATX_BTIME.
-pub const MASK: u32 = 0xfff;
+/// What a [`Stat`] asks for.
+pub const MASK: u32 = BASIC | BIRTH;
 
 impl std::fmt::Debug for Metadata {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -7,6 +7,7 @@ pub mod aio;
 pub mod attributes;
 pub mod cached_open;
 pub mod cached_read;
+pub mod fs;
 pub mod interruptible;
 pub mod links;
 pub mod ranges;

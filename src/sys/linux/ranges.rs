@@ -53,12 +53,7 @@ pub fn splice(copy: &Copy, flags: u32) -> Result<u64> {
 /// Whether two descriptors are of the same file, and the ranges of the copy overlap: copy_file_range(2) refuses that.
 pub fn overlaps(copy: &Copy) -> bool {
     let (Ok(from), Ok(to)) = (super::rw::stat(copy.from), super::rw::stat(copy.to)) else { return false };
-    if (from.st_dev, from.st_ino) != (to.st_dev, to.st_ino) {
-        return false;
-    }
-    let at = |fd, offset: Option<u64>| offset.or_else(|| position(fd).ok()).unwrap_or(0);
-    let (from, to) = (at(copy.from, explicit(copy.offset).map(|at| at as u64)), at(copy.to, copy.to_offset));
-    from.abs_diff(to) < copy.len
+    (from.st_dev, from.st_ino) == (to.st_dev, to.st_ino) && copy.ranges_overlap(position)
 }
 
 /// The current position of a file.

@@ -4,6 +4,7 @@ use libc::c_long;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 
+pub use super::span::Transfer;
 pub use libc::iovec;
 
 use super::mem::{Memory, PAGE};
@@ -143,21 +144,6 @@ fn vector_transfer(
         Err(Errno(libc::ENOSYS)) if flags != 0 => Err(Errno(libc::EOPNOTSUPP)),
         answer => answer,
     }
-}
-
-/// The arguments of [`transfer`].
-#[derive(Clone, Copy)]
-pub struct Transfer {
-    pub fd: i32,
-    pub reads: bool,
-    /// `memory` is an array of `count` iovecs, else `count` bytes.
-    pub vectored: bool,
-    pub memory: Memory,
-    pub count: u64,
-    /// `u64::MAX` for the current position.
-    pub offset: u64,
-    /// `RWF_*`.
-    pub flags: u32,
 }
 
 /// A cached read: preadv2(2) with RWF_NOWAIT. EAGAIN if the page cache does not have the first byte; EOPNOTSUPP if the

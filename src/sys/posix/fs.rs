@@ -11,6 +11,7 @@ pub(super) fn at(dir: i32) -> i32 {
     if dir == AT_FDCWD { libc::AT_FDCWD } else { dir }
 }
 
+pub use super::super::absent::fs::{flags_and_resolve, may_mean_descriptor, open_flags, open_how};
 pub use super::os::{fdatasync, fsync};
 pub use super::statx::statx;
 
@@ -65,23 +66,6 @@ pub fn ftruncate(fd: i32, size: u64) -> Result<u64> {
 pub fn openat(dir: i32, path: &CStr, flags: u32, mode: u32) -> Result<u64> {
     // SAFETY: the path is NUL-terminated and outlives the call.
     check(unsafe { libc::openat(at(dir), path.as_ptr(), flags as i32, mode) }.into())
-}
-
-/// openat2(2), which this system does not have.
-pub fn open_how(_: i32, _: &CStr, _: &[u8], _: u64) -> Result<u64> {
-    Err(Errno(libc::EOPNOTSUPP))
-}
-
-pub fn may_mean_descriptor(_: u32) -> bool {
-    false
-}
-
-pub fn flags_and_resolve(_: &[u8]) -> Option<(u64, u64)> {
-    None
-}
-
-pub fn open_flags(_: &[u8]) -> u32 {
-    0
 }
 
 pub fn close(fd: i32) -> Result<u64> {

@@ -46,12 +46,7 @@ pub fn sendfile(copy: &Copy) -> Result<u64> {
 /// Whether two descriptors are of the same file, and the ranges of the copy overlap.
 pub fn overlaps(copy: &Copy) -> bool {
     let (Ok(from), Ok(to)) = (rw::stat(copy.from), rw::stat(copy.to)) else { return true };
-    if (from.st_dev, from.st_ino) != (to.st_dev, to.st_ino) {
-        return false;
-    }
-    let at = |fd, offset: Option<u64>| offset.or_else(|| position(fd).ok()).unwrap_or(0);
-    let (from, to) = (at(copy.from, (copy.offset != CURRENT).then_some(copy.offset)), at(copy.to, copy.to_offset));
-    from.abs_diff(to) < copy.len
+    (from.st_dev, from.st_ino) == (to.st_dev, to.st_ino) && copy.ranges_overlap(position)
 }
 
 /// The current position of a file.

@@ -3,6 +3,7 @@
 use std::ffi::c_int;
 
 pub use super::super::absent::cached_read::{Split, read_cached};
+pub use super::span::Transfer;
 pub use libc::iovec;
 
 use super::mem::Memory;
@@ -34,21 +35,6 @@ const TOO_MANY_PARTS: u64 = MOST_PARTS + 1;
 
 /// Whether read(2) and write(2) compare the end of a buffer with the end of the address space before they wait.
 pub const REFUSES_LONG_BUFFERS: bool = os::REFUSES_LONG_BUFFERS;
-
-/// The arguments of [`transfer`].
-#[derive(Clone, Copy)]
-pub struct Transfer {
-    pub fd: i32,
-    pub reads: bool,
-    /// `memory` is an array of `count` iovecs, else `count` bytes.
-    pub vectored: bool,
-    pub memory: Memory,
-    pub count: u64,
-    /// `u64::MAX` for the current position.
-    pub offset: u64,
-    /// Of [`flags`].
-    pub flags: u32,
-}
 
 /// One transfer: read(2), pread(2), readv(2), preadv(2), or their counterparts for writing, with its flags emulated.
 pub fn transfer(t: &Transfer) -> Result<u64> {

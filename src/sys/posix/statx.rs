@@ -4,50 +4,9 @@ use std::ffi::CStr;
 
 use super::fs::{AT_FDCWD, at};
 use super::mem::Memory;
-use super::{check, copy, os, rw};
+use super::status::{BASIC, Statx, Timestamp};
+use super::{check, os, rw};
 use crate::error::{Errno, Result};
-
-#[derive(Clone, Copy, Default)]
-#[repr(C)]
-struct Timestamp {
-    sec: i64,
-    nsec: u32,
-    reserved: i32,
-}
-
-/// Laid out as the kernel's on Linux.
-#[derive(Clone, Copy, Default)]
-#[repr(C)]
-struct Statx {
-    mask: u32,
-    blksize: u32,
-    attributes: u64,
-    nlink: u32,
-    uid: u32,
-    gid: u32,
-    mode: u16,
-    spare: u16,
-    ino: u64,
-    size: u64,
-    blocks: u64,
-    attributes_mask: u64,
-    atime: Timestamp,
-    btime: Timestamp,
-    ctime: Timestamp,
-    mtime: Timestamp,
-    rdev_major: u32,
-    rdev_minor: u32,
-    dev_major: u32,
-    dev_minor: u32,
-    reserved: [u64; 14],
-}
-
-const _: () = assert!(size_of::<Statx>() == 256);
-
-/// STATX_BASIC_STATS and STATX_BTIME.
-const BASIC: u32 = 0x7ff;
-#[cfg(not(target_os = "linux"))]
-const BIRTH: u32 = 0x800;
 
 /// AT_STATX_SYNC_TYPE of Linux, which allows one of two bits, and AT_NO_AUTOMOUNT. They are hints.
 const SYNCS: u32 = 0x6000;
@@ -67,7 +26,7 @@ pub fn statx(dir: i32, path: &CStr, flags: u32, mask: u32, to: Memory) -> Result
         let path = if flags & os::EMPTY_PATH != 0 && path.is_empty() { c"." } else { path };
         stat_at(dir, path, flags & libc::AT_SYMLINK_NOFOLLOW)?
     };
-    put(&converted(&stat), to)
+    converted(&stat).put(to)
 }
 
 fn stat_at(dir: i32, path: &CStr, flags: i32) -> Result<libc::stat> {
@@ -75,13 +34,6 @@ fn stat_at(dir: i32, path: &CStr, flags: i32) -> Result<libc::stat> {
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: the path is NUL-terminated; `stat` is live.
     check(unsafe { libc::fstatat(at(dir), path.as_ptr(), &raw mut stat, flags) }.into()).map(|_| stat)
-}
-
-/// Copies to the caller's memory.
-fn put(from: &Statx, to: Memory) -> Result<u64> {
-    // SAFETY: plain data without padding, and borrowed.
-    let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(from).cast::<u8>(), size_of::<Statx>()) };
-    copy::to_caller(bytes, to).map(|()| 0)
 }
 
 // The fields have other types on each system.
@@ -111,7 +63,7 @@ fn converted(stat: &libc::stat) -> Statx {
     #[cfg(not(target_os = "linux"))]
     {
         filled.btime = time(stat.st_birthtime, stat.st_birthtime_nsec);
-        filled.mask |= BIRTH;
+        filled.mask |= super::status::BIRTH;
     }
     #[cfg(target_os = "linux")]
     let _ = &mut filled;

@@ -19,12 +19,14 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetFileSizeEx, ReOpenFile,
 };
 
+pub use super::super::absent::fs::{flags_and_resolve, may_mean_descriptor, open_flags, open_how};
+
 use super::error::check;
 use super::fd::{AsRawFd, OwnedFd, RawFd, handle};
 use super::file_kind::{self, FileKind};
 use super::mem::Memory;
 use super::nt::{self, How, Name};
-use super::{copy, socket, stat};
+use super::{socket, stat};
 use crate::error::{Errno, Result};
 
 /// The working directory, as the directory of a path.
@@ -172,23 +174,6 @@ fn open_no_link(name: &Name, how: How) -> Result<OwnedFd> {
     Ok(opened)
 }
 
-/// openat2(2), which this system does not have.
-pub fn open_how(_: RawFd, _: &CStr, _: &[u8], _: u64) -> Result<u64> {
-    Err(Errno(libc::EOPNOTSUPP))
-}
-
-pub fn may_mean_descriptor(_: u32) -> bool {
-    false
-}
-
-pub fn flags_and_resolve(_: &[u8]) -> Option<(u64, u64)> {
-    None
-}
-
-pub fn open_flags(_: &[u8]) -> u32 {
-    0
-}
-
 fn how_to_open(flags: i32, mode: u32) -> Result<How> {
     const OWNER_WRITES: u32 = 0o200;
     let is = |flag| flags & flag != 0;
@@ -263,7 +248,7 @@ pub fn statx(dir: RawFd, path: &CStr, flags: u32, mask: u32, to: Memory) -> Resu
         let how = How::existing(FILE_READ_ATTRIBUTES, flags & AT_SYMLINK_NOFOLLOW == 0);
         stat::of(Name::new(dir, path)?.open(&how)?.as_raw_fd())?
     };
-    copy::to_caller(&told.to_bytes(), to).map(|()| 0)
+    told.put(to)
 }
 
 pub fn renameat2(dir: RawFd, from: &CStr, to_dir: RawFd, to: &CStr, flags: u32) -> Result<u64> {

@@ -11,7 +11,6 @@ use super::file_kind::{self, FileKind};
 use super::position::Position;
 use super::{nt, rw, stat};
 use crate::error::{Errno, Result};
-use crate::sys::CURRENT;
 
 const EINVAL: Errno = Errno(libc::EINVAL);
 
@@ -45,12 +44,7 @@ fn check_is_no_directory(fd: RawFd) -> Result<()> {
 /// Whether two descriptors are of the same file, and the ranges of the copy overlap.
 pub fn overlaps(copy: &Copy) -> bool {
     let (Ok(from), Ok(to)) = (stat::identity(handle(copy.from)), stat::identity(handle(copy.to))) else { return true };
-    if from != to {
-        return false;
-    }
-    let at = |fd, offset: Option<u64>| offset.or_else(|| position(fd).ok()).unwrap_or(0);
-    let (from, to) = (at(copy.from, (copy.offset != CURRENT).then_some(copy.offset)), at(copy.to, copy.to_offset));
-    from.abs_diff(to) < copy.len
+    from == to && copy.ranges_overlap(position)
 }
 
 /// The current position of a file.

@@ -17,6 +17,7 @@ use super::file_kind::{self, FileKind};
 use super::mem::{self, Memory};
 use super::overlapped::{self, END, Slot};
 use super::position::Position;
+pub use super::span::Transfer;
 use super::{copy, nt, running, socket};
 use crate::error::{Errno, Result};
 use crate::sys::CURRENT;
@@ -54,21 +55,6 @@ pub const REFUSES_LONG_BUFFERS: bool = false;
 
 const EOPNOTSUPP: Errno = Errno(libc::EOPNOTSUPP);
 const EBADF: Errno = Errno(libc::EBADF);
-
-/// The arguments of [`transfer`].
-#[derive(Clone, Copy)]
-pub struct Transfer {
-    pub fd: RawFd,
-    pub reads: bool,
-    /// `memory` is an array of `count` iovecs, else `count` bytes.
-    pub vectored: bool,
-    pub memory: Memory,
-    pub count: u64,
-    /// `u64::MAX` for the current position.
-    pub offset: u64,
-    /// `RWF_*`.
-    pub flags: u32,
-}
 
 /// One transfer, which waits for its end.
 pub fn transfer(t: &Transfer) -> Result<u64> {

@@ -14,10 +14,8 @@ use super::error::check;
 use super::fd::{RawFd, handle};
 use super::file_kind::{self, FileKind};
 use super::reparse;
+use super::status::{BASIC, BIRTH, Statx, Timestamp};
 use crate::error::Result;
-
-/// The caller's `struct caio_statx`, in words of 4 bytes.
-pub struct Statx([u32; 64]);
 
 mod mode {
     pub const PIPE: u32 = 0o010_000;
@@ -36,36 +34,19 @@ pub const SECOND: i64 = 10_000_000;
 /// In seconds.
 pub const YEARS_1601_TO_1970: i64 = 11_644_473_600;
 
-/// STATX_BASIC_STATS and STATX_BTIME.
-const TOLD: u32 = 0xfff;
+const TOLD: u32 = BASIC | BIRTH;
 /// STATX_ATTR_COMPRESSED and STATX_ATTR_ENCRYPTED.
 const COMPRESSED: u64 = 0x4;
 const ENCRYPTED: u64 = 0x800;
 
-impl Statx {
-    pub fn to_bytes(&self) -> [u8; 256] {
-        let mut bytes = [0; 256];
-        for (word, place) in self.0.iter().zip(bytes.chunks_exact_mut(4)) {
-            place.copy_from_slice(&word.to_ne_bytes());
-        }
-        bytes
-    }
-
-    fn put(&mut self, byte: usize, value: u64) {
-        (self.0[byte / 4], self.0[byte / 4 + 1]) = (value as u32, (value >> 32) as u32);
-    }
-
-    /// A time in units of 100 nanoseconds since 1601.
-    fn put_time(&mut self, byte: usize, time: i64) {
-        self.put(byte, (time.div_euclid(SECOND) - YEARS_1601_TO_1970) as u64);
-        self.0[byte / 4 + 2] = time.rem_euclid(SECOND) as u32 * 100;
-    }
+/// A time in units of 100 nanoseconds since 1601.
+fn timestamp(time: i64) -> Timestamp {
+    let (sec, nsec) = (time.div_euclid(SECOND) - YEARS_1601_TO_1970, time.rem_euclid(SECOND) as u32 * 100);
+    Timestamp { sec, nsec, reserved: 0 }
 }
 
 /// What the system tells about a descriptor.
 pub fn of(fd: RawFd) -> Result<Statx> {
-    let mut told = Statx([0; 64]);
-    told.0[0] = TOLD;
     let kind = file_kind::look(fd).kind;
     if kind != FileKind::Storage || !file_kind::is_disk(fd) {
         let file_type = match kind {
@@ -75,8 +56,8 @@ pub fn of(fd: RawFd) -> Result<Statx> {
         };
         // An invalid handle counts as storage.
         file_kind::check(fd)?;
-        (told.0[4], told.0[7]) = (1, file_type | mode::READ | mode::WRITE);
-        return Ok(told);
+        let mode = (file_type | mode::READ | mode::WRITE) as u16;
+        return Ok(Statx { mask: TOLD, nlink: 1, mode, ..Statx::default() });
     }
     let file = handle(fd);
     let identity = by_handle(file)?;
@@ -85,22 +66,24 @@ pub fn of(fd: RawFd) -> Result<Statx> {
         (query::<FILE_BASIC_INFO>(file, FileBasicInfo)?, query::<FILE_STANDARD_INFO>(file, FileStandardInfo)?)
     };
     let is = |attribute| basic.FileAttributes & attribute != 0;
-    told.0[1] = 4096;
     let attribute = |here, there| if is(here) { there } else { 0 };
-    told.put(8, attribute(FILE_ATTRIBUTE_COMPRESSED, COMPRESSED) | attribute(FILE_ATTRIBUTE_ENCRYPTED, ENCRYPTED));
-    told.0[4] = identity.nNumberOfLinks;
-    told.0[7] = mode_of(file, basic.FileAttributes);
-    told.put(32, u64::from(identity.nFileIndexHigh) << 32 | u64::from(identity.nFileIndexLow));
-    told.put(40, standard.EndOfFile as u64);
-    told.put(48, (standard.AllocationSize as u64).div_ceil(512));
-    told.put(56, COMPRESSED | ENCRYPTED);
-    let times = [basic.LastAccessTime, basic.CreationTime, basic.ChangeTime, basic.LastWriteTime];
-    for (at, time) in times.into_iter().enumerate() {
-        told.put_time(64 + 16 * at, time);
-    }
-    told.0[34] = 0;
-    told.0[35] = identity.dwVolumeSerialNumber;
-    Ok(told)
+    Ok(Statx {
+        mask: TOLD,
+        blksize: 4096,
+        attributes: attribute(FILE_ATTRIBUTE_COMPRESSED, COMPRESSED) | attribute(FILE_ATTRIBUTE_ENCRYPTED, ENCRYPTED),
+        attributes_mask: COMPRESSED | ENCRYPTED,
+        nlink: identity.nNumberOfLinks,
+        mode: mode_of(file, basic.FileAttributes) as u16,
+        ino: u64::from(identity.nFileIndexHigh) << 32 | u64::from(identity.nFileIndexLow),
+        size: standard.EndOfFile as u64,
+        blocks: (standard.AllocationSize as u64).div_ceil(512),
+        atime: timestamp(basic.LastAccessTime),
+        btime: timestamp(basic.CreationTime),
+        ctime: timestamp(basic.ChangeTime),
+        mtime: timestamp(basic.LastWriteTime),
+        dev_minor: identity.dwVolumeSerialNumber,
+        ..Statx::default()
+    })
 }
 
 /// As the C runtime has it: a file that is not read-only is everybody's to write.
