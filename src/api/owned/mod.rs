@@ -27,10 +27,25 @@ pub use times::{FileTime, SettingTimes};
 pub use transfer::{Entries, Reading, Writing};
 pub use vectored::{ReadingParts, WritingParts};
 
+use std::io;
+
+use super::state::Outcome;
 use crate::context::Memory;
 
 /// Lends memory that an operation owns. Call it only in [`super::state::Operation::describe`].
 fn lent(address: *mut u8) -> Memory {
     // SAFETY: the operation keeps its data in place until its event, as `Operation` requires.
     unsafe { Memory::new(address.cast()) }
+}
+
+/// The output of an operation that has lent all of `buffer` to be filled.
+fn filled<B: IoBufMut>(mut buffer: B, outcome: Outcome) -> (io::Result<usize>, B) {
+    let size = outcome.size();
+    if let Ok(size) = size {
+        // An extended attribute without room has the size that is needed as its result.
+        let filled = size.min(buffer.capacity());
+        // SAFETY: the library has written that many bytes.
+        unsafe { buffer.set_len(filled) };
+    }
+    (size, buffer)
 }

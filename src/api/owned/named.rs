@@ -3,7 +3,7 @@
 use std::io;
 
 use super::path::{Name, c_string, name_address};
-use super::{Descriptor, IoBuf, IoBufMut, lent};
+use super::{Descriptor, IoBuf, IoBufMut, filled, lent};
 use crate::api::state::{Operation, Outcome};
 use crate::context::NULL;
 use crate::error::Result;
@@ -27,15 +27,8 @@ impl<F: Descriptor, B: IoBufMut> Operation for Getting<F, B> {
         Ok(Op { fd: self.fd.raw(), buf, buf2, len, ..Op::of(self.code) })
     }
 
-    fn finish(mut self, outcome: Outcome) -> Self::Output {
-        let size = outcome.size();
-        if let Ok(size) = size {
-            // Without room, the result is the size that is needed.
-            let filled = size.min(self.buffer.capacity());
-            // SAFETY: the library has written that many bytes.
-            unsafe { self.buffer.set_len(filled) };
-        }
-        (size, self.buffer)
+    fn finish(self, outcome: Outcome) -> Self::Output {
+        filled(self.buffer, outcome)
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use super::lent;
-use super::{Descriptor, IoBuf, IoBufMut};
+use super::{Descriptor, IoBuf, IoBufMut, filled, lent};
 use crate::api::state::{Operation, Outcome};
 use crate::error::Result;
 use crate::op::{Code, Op};
@@ -23,13 +22,8 @@ impl<F: Descriptor, B: IoBufMut> Operation for Reading<F, B> {
         Ok(Op { fd: self.fd.raw(), buf, len, offset: self.offset, ..Op::of(Code::Read) })
     }
 
-    fn finish(mut self, outcome: Outcome) -> Self::Output {
-        let read = outcome.size();
-        if let Ok(size) = read {
-            // SAFETY: the library has written that many bytes, at most the capacity.
-            unsafe { self.buffer.set_len(size) };
-        }
-        (read, self.buffer)
+    fn finish(self, outcome: Outcome) -> Self::Output {
+        filled(self.buffer, outcome)
     }
 }
 
@@ -68,12 +62,7 @@ impl<F: Descriptor, B: IoBufMut> Operation for Entries<F, B> {
         Ok(Op { fd: self.fd.raw(), buf, len, ..Op::of(Code::Getdents) })
     }
 
-    fn finish(mut self, outcome: Outcome) -> Self::Output {
-        let size = outcome.size();
-        if let Ok(size) = size {
-            // SAFETY: the library has written that many bytes, at most the capacity.
-            unsafe { self.buffer.set_len(size) };
-        }
-        (size, self.buffer)
+    fn finish(self, outcome: Outcome) -> Self::Output {
+        filled(self.buffer, outcome)
     }
 }
