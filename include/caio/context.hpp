@@ -78,7 +78,7 @@ public:
      * Returns how many were found. */
     result<std::size_t> cancel() noexcept
     {
-        return detail::found(group_ ? group_->cancel() : -ENOENT);
+        return detail::count_of(group_ ? group_->cancel() : -ENOENT);
     }
 
 private:
@@ -163,9 +163,7 @@ public:
     {
         void *handle = nullptr;
         int error = caio_ctx_event_handle(core_->handle, &handle);
-        if (error < 0)
-            return error_of(error);
-        return handle;
+        return detail::result_of(error, handle);
     }
     /* Whether this context has an opcode (CAIO_OP_*). An operation that the system lacks fails with EOPNOTSUPP. */
     bool supports(std::uint32_t opcode) const noexcept { return caio_ctx_supports(core_->handle, opcode) > 0; }
@@ -179,8 +177,8 @@ public:
         return found;
     }
     /* Cancels every operation, or those that use `fd`. Returns how many were found. */
-    result<std::size_t> cancel_all() noexcept { return detail::found(caio_ctx_cancel_all(native())); }
-    result<std::size_t> cancel(caio::descriptor fd) noexcept { return detail::found(caio_ctx_cancel_fd(native(), fd.get())); }
+    result<std::size_t> cancel_all() noexcept { return detail::count_of(caio_ctx_cancel_all(native())); }
+    result<std::size_t> cancel(caio::descriptor fd) noexcept { return detail::count_of(caio_ctx_cancel_fd(native(), fd.get())); }
     /* The context of the C functions. Do not submit to it, poll it or free it. */
     caio_ctx *native() const noexcept { return core_->handle; }
 

@@ -71,14 +71,6 @@ protected:
     caio_op raw_ = {};
 };
 
-/* The result of an operation that counts bytes. */
-inline result<std::size_t> count_of(std::int64_t value)
-{
-    if (value < 0)
-        return error_of(value);
-    return static_cast<std::size_t>(value);
-}
-
 /* Operations that can move less than they were asked for. */
 template <class Derived> class moving_operation : public basic_operation<Derived> {
 public:
@@ -219,12 +211,7 @@ public:
         raw_.sys_flags = whence;
     }
     const caio_op &prepare() noexcept { return raw_; }
-    result_type finish(std::int64_t value)
-    {
-        if (value < 0)
-            return error_of(value);
-        return static_cast<std::uint64_t>(value);
-    }
+    result_type finish(std::int64_t value) { return detail::result_of(value, static_cast<std::uint64_t>(value)); }
 };
 
 /* An operation with at most two paths, whose result is success or an error. */
@@ -351,12 +338,7 @@ public:
 
     explicit raw_operation(const caio_op &operation) noexcept : basic_operation(operation.opcode) { raw_ = operation; }
     const caio_op &prepare() noexcept { return raw_; }
-    result_type finish(std::int64_t value) noexcept
-    {
-        if (value < 0)
-            return error_of(value);
-        return value;
-    }
+    result_type finish(std::int64_t value) noexcept { return detail::result_of(value, value); }
 };
 
 namespace detail {

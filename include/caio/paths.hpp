@@ -44,12 +44,7 @@ public:
         raw_.buf2 = &status_;
         return raw_;
     }
-    result_type finish(std::int64_t value) noexcept
-    {
-        if (value < 0)
-            return error_of(value);
-        return status_;
-    }
+    result_type finish(std::int64_t value) noexcept { return detail::result_of(value, status_); }
 
 private:
     std::string path_;
@@ -68,12 +63,7 @@ public:
         raw_.buf2 = &status_;
         return raw_;
     }
-    result_type finish(std::int64_t value) noexcept
-    {
-        if (value < 0)
-            return error_of(value);
-        return status_;
-    }
+    result_type finish(std::int64_t value) noexcept { return detail::result_of(value, status_); }
 
 private:
     struct ::statfs status_ = {};

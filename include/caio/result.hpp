@@ -6,6 +6,7 @@
 
 #include <caio.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <system_error>
@@ -97,6 +98,19 @@ public:
 private:
     std::error_code error_;
 };
+
+namespace detail {
+
+/* The error of a negative result of the C functions, or else `success`. */
+template <class T> result<T> result_of(std::int64_t value, T success)
+{
+    if (value < 0)
+        return error_of(value);
+    return {std::move(success)};
+}
+inline result<std::size_t> count_of(std::int64_t value) { return result_of(value, static_cast<std::size_t>(value)); }
+
+} // namespace detail
 
 } // namespace caio
 

@@ -21,14 +21,6 @@
 
 namespace caio::detail {
 
-/* The result of a cancel. */
-inline result<std::size_t> found(int count)
-{
-    if (count < 0)
-        return error_of(count);
-    return static_cast<std::size_t>(count);
-}
-
 class core;
 class group;
 
