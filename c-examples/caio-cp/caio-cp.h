@@ -52,6 +52,29 @@ struct request {
     unsigned retries;
 };
 
+/* Requests that wait in order, each in one queue at a time. */
+struct queue {
+    struct request *first, *last;
+};
+
+static inline void enqueue(struct queue *queue, struct request *request)
+{
+    request->next = NULL;
+    if (queue->first)
+        queue->last->next = request;
+    else
+        queue->first = request;
+    queue->last = request;
+}
+
+/* Takes the first request of a queue that is not empty. */
+static inline struct request *dequeue(struct queue *queue)
+{
+    struct request *request = queue->first;
+    queue->first = request->next;
+    return request;
+}
+
 extern int interrupted; /* the signal, or 0 */
 
 enum { MOST_LINKED = 64 }; /* the most operations of a chain, and of a submit */
@@ -190,7 +213,6 @@ struct item {
     struct file *file; /* if this item is the copy that the other links wait for */
     struct item *next_waiting;
     /* state of data.c */
-    struct item *next_hungry;
     bool hungry, seeking, direct, sparse, copying;
     unsigned chunks;      /* in flight */
     uint64_t next;        /* offset of the next chunk */

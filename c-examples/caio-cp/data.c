@@ -16,7 +16,7 @@ struct chunk {
 };
 
 static struct chunk *chunks, *free_chunks;
-static struct item *hungry, **hungry_end = &hungry;
+static struct queue hungry; /* of items that have a range to copy */
 
 static void begin_chunk(struct chunk *chunk);
 static void read_more(struct chunk *chunk);
@@ -41,17 +41,12 @@ void data_close(void)
 static void make_hungry(struct item *item)
 {
     item->hungry = true;
-    item->next_hungry = NULL;
-    *hungry_end = item;
-    hungry_end = &item->next_hungry;
+    enqueue(&hungry, &item->request);
 }
 
 static struct item *take_hungry(void)
 {
-    struct item *item = hungry;
-    hungry = item->next_hungry;
-    if (!hungry)
-        hungry_end = &hungry;
+    struct item *item = (struct item *)dequeue(&hungry);
     item->hungry = false;
     return item;
 }
@@ -170,7 +165,7 @@ static void start_chunk(struct item *item)
 
 void data_feed(void)
 {
-    while (hungry && free_chunks)
+    while (hungry.first && free_chunks)
         start_chunk(take_hungry());
 }
 

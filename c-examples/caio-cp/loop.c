@@ -6,7 +6,7 @@ enum { BATCH = MOST_LINKED, TICK_MS = 100, RETRY_MS = 10, MOST_RETRIES = 20 };
 int interrupted;
 
 static caio_ctx *ctx;
-static struct request *queue, **queue_end = &queue;
+static struct queue queued;
 static struct request *postponed;
 static uint32_t in_flight;
 
@@ -38,20 +38,13 @@ bool loop_supports(uint8_t opcode)
     return caio_ctx_supports(ctx, opcode) == 1;
 }
 
-static void put_in_queue(struct request *request)
-{
-    request->next = NULL;
-    *queue_end = request;
-    queue_end = &request->next;
-}
-
 void send_request(struct request *request, caio_op op, void (*done)(struct request *, int64_t))
 {
     request->op = op;
     request->op.user_data = (uint64_t)(uintptr_t)request;
     request->done = done;
     request->retries = 0;
-    put_in_queue(request);
+    enqueue(&queued, request);
 }
 
 /* walk_limits() leaves enough descriptors, but the C library may open files for a moment, for example when a thread
@@ -75,17 +68,8 @@ static void retry_postponed(void)
     while (postponed) {
         struct request *request = postponed;
         postponed = request->next;
-        put_in_queue(request);
+        enqueue(&queued, request);
     }
-}
-
-static struct request *take_from_queue(void)
-{
-    struct request *request = queue;
-    queue = request->next;
-    if (!queue)
-        queue_end = &queue;
-    return request;
 }
 
 static bool within_a_second(const struct timespec *since)
@@ -110,9 +94,8 @@ static void interrupt(int signal)
     interrupted = signal;
     clock_gettime(CLOCK_MONOTONIC, &first);
     retry_postponed();
-    waiting = queue;
-    queue = NULL;
-    queue_end = &queue;
+    waiting = queued.first;
+    queued.first = NULL;
     caio_ctx_cancel_all(ctx);
     for (; waiting; waiting = next) {
         next = waiting->next;
@@ -132,7 +115,7 @@ static uint32_t chain_length(const struct request *request)
 /* Takes as many operations from the head of the queue as fit. A chain stays whole. */
 static uint32_t fill_batch(caio_op *ops)
 {
-    struct request *request = queue;
+    struct request *request = queued.first;
     uint32_t count = 0;
     while (request) {
         uint32_t length = chain_length(request);
@@ -155,7 +138,7 @@ static bool exchange(void)
     if (accepted < 0 && accepted != -EAGAIN)
         die(-accepted, "cannot submit%s", "");
     for (int i = 0; i < accepted; i++, in_flight++)
-        take_from_queue();
+        dequeue(&queued);
     for (uint32_t i = 0; i < polled; i++) {
         struct request *request = (struct request *)(uintptr_t)events[i].user_data;
         in_flight--;
@@ -170,7 +153,7 @@ void loop_run(void (*refill)(void))
     int timeout_ms;
     for (;;) {
         refill();
-        if (!queue && !postponed && in_flight == 0)
+        if (!queued.first && !postponed && in_flight == 0)
             return;
         timeout_ms = exchange() ? 0 : postponed ? RETRY_MS : -1;
         if (!watch_wait(timeout_ms, interrupt, progress_draw) && timeout_ms > 0)

@@ -23,7 +23,7 @@ struct link {
 };
 
 struct small {
-    struct small *next_spare, *next_waiting;
+    struct small *next_spare;
     struct item *item;
     struct link links[LONGEST];
     unsigned count, pending, target_open, chain;
@@ -33,7 +33,8 @@ struct small {
     char data[ROOM + 1]; /* a file that fills it is not small */
 };
 
-static struct small *spare, *waiting, **waiting_end = &waiting;
+static struct small *spare;
+static struct queue waiting; /* of the first links of the files that were read */
 static unsigned in_vain; /* files in a row that broke a chain */
 static unsigned unfinished[MOST_CHAINS]; /* in each second chain in flight, the files that are not finished */
 static bool always_named = O_TMPFILE == 0;
@@ -264,42 +265,31 @@ static unsigned longest_chain(void)
     return options.fsync ? LONGEST : options.depth / 4 > MOST_LINKED ? MOST_LINKED : options.depth / 4;
 }
 
-static struct small *take_waiting(void)
-{
-    struct small *small = waiting;
-    waiting = small->next_waiting;
-    if (!waiting)
-        waiting_end = &waiting;
-    return small;
-}
-
 static void write_chain(unsigned chain)
 {
     unsigned length = 0;
     bool more = true;
     while (more) {
-        struct small *small = take_waiting();
+        struct small *small = ((struct link *)dequeue(&waiting))->small;
         make_copy_links(small);
         small->chain = chain;
         unfinished[chain]++;
         length += small->count;
-        more = waiting && length + LONGEST <= longest_chain();
+        more = waiting.first && length + LONGEST <= longest_chain();
         send(small, written, more);
     }
 }
 
 static void write_waiting(void)
 {
-    for (unsigned chain = 0; waiting && chain < most_chains(); chain++)
+    for (unsigned chain = 0; waiting.first && chain < most_chains(); chain++)
         if (unfinished[chain] == 0)
             write_chain(chain);
 }
 
 static void write_later(struct small *small)
 {
-    small->next_waiting = NULL;
-    *waiting_end = small;
-    waiting_end = &small->next_waiting;
+    enqueue(&waiting, &small->links[0].request);
     write_waiting();
 }
 
