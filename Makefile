@@ -37,7 +37,7 @@ RELEASE    := $(TARGET_DIR)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)re
 BUILD      := $(TARGET_DIR)/make
 SOURCES    := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
 TOOLS      := caio-cp caio-probe caio-bench
-EXAMPLES   := $(wildcard c-examples/*.c $(TOOLS:%=c-examples/%/*) c-examples/json/* c-examples/direct/*) c-examples/Makefile
+EXAMPLES   := $(wildcard c-examples/*.c $(TOOLS:%=c-examples/%/*) c-examples/json/* c-examples/file/*) c-examples/Makefile
 PAGES      := $(wildcard man/*.[1-9])
 KIT        := caio.json caio.cdef.h
 # Scripts for tracers, with the path of the library.

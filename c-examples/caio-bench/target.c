@@ -1,28 +1,19 @@
 /* The file: creation, alignment for O_DIRECT, the page cache. */
 #include "caio-bench.h"
-#include "../direct/direct.h"
+#include "../file/file.h"
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 enum { FILL = 1 << 20, DEFAULT_SIZE = 256 * 1024 * 1024 };
 
 static const char *type_of(int fd)
 {
-    static const struct {
-        unsigned long magic;
-        const char *name;
-    } types[] = {{0xef53, "ext4"}, {0x58465342, "xfs"}, {0x9123683e, "btrfs"}, {0x01021994, "tmpfs"}, {0x858458f6, "ramfs"},
-                 {0x794c7630, "overlayfs"}, {0x6969, "nfs"}, {0x65735546, "fuse"}, {0xf2f52010, "f2fs"}, {0x2fc12fc1, "zfs"}};
-    struct statfs fs;
+    const char *type;
     struct stat st;
     if (fstat(fd, &st) == 0 && S_ISBLK(st.st_mode))
         return "block device";
-    if (fstatfs(fd, &fs) == 0)
-        for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-            if (types[i].magic == ((unsigned long)fs.f_type & 0xffffffffUL))
-                return types[i].name;
-    return "unknown file system";
+    type = file_system_of(fd);
+    return type ? type : "unknown file system";
 }
 
 /* Data that no file system or device can compress. */

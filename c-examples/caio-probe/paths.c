@@ -1,26 +1,11 @@
 /* What the file system of a path supports. Nothing stays behind: a directory gets an unnamed file. */
 #include "caio-probe.h"
-#include "../direct/direct.h"
+#include "../file/file.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/vfs.h>
 
 enum { BLOCK = 4096 };
-
-static const char *type_name(long magic)
-{
-    static const struct {
-        long magic;
-        const char *name;
-    } types[] = {{0xef53, "ext4"}, {0x58465342, "xfs"}, {0x9123683e, "btrfs"}, {0x01021994, "tmpfs"}, {0x858458f6, "ramfs"},
-                 {0x794c7630, "overlayfs"}, {0x6969, "nfs"}, {0xff534d42, "cifs"}, {0x65735546, "fuse"}, {0xf2f52010, "f2fs"},
-                 {0x2fc12fc1, "zfs"}, {0x01021997, "9p"}, {0x9fa0, "proc"}, {0x4d44, "vfat"}, {0x2011bab0, "exfat"}};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (types[i].magic == (magic & 0xffffffffL))
-            return types[i].name;
-    return "unknown";
-}
 
 static int try_direct(int fd, void *buf, size_t size)
 {
@@ -71,15 +56,15 @@ static int open_path(const char *path, bool *writable)
 struct path_facts examine_path(const char *path)
 {
     struct path_facts facts = {.type = "unknown", .nowait_read = -1, .nowait_write = -1};
-    struct statfs fs;
+    const char *type;
     bool writable;
     int fd = open_path(path, &writable);
     char *buf = fd < 0 ? NULL : aligned_alloc(DIRECT_LARGEST, DIRECT_LARGEST);
     if (!buf || (writable && pwrite(fd, memset(buf, 1, BLOCK), BLOCK, 0) != BLOCK)) {
         facts.error = errno;
     } else {
-        if (fstatfs(fd, &fs) == 0)
-            facts.type = type_name((long)fs.f_type);
+        type = file_system_of(fd);
+        facts.type = type ? type : "unknown";
         examine_nowait(fd, writable, buf, &facts);
         examine_direct(fd, buf, &facts);
     }

@@ -1,8 +1,11 @@
-/* What O_DIRECT requires of a file. */
-#ifndef DIRECT_H
-#define DIRECT_H
+/* The file system of a file, and what O_DIRECT requires. */
+#ifndef FILE_H
+#define FILE_H
 #include <stdbool.h>
 #include <stdint.h>
+
+/* The name of the file system of an open file, or NULL if it is not known. */
+const char *file_system_of(int fd);
 
 enum { DIRECT_LARGEST = 65536 };
 
