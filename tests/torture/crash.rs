@@ -18,7 +18,7 @@ mod replace;
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use disk::Disk;
@@ -30,12 +30,20 @@ const WRITER: &str = "CAIO_CRASH_WRITER";
 /// Runs only as the child of a test here: writes records until it is killed.
 #[test]
 fn writer() {
-    let Some(asked) = std::env::var_os(WRITER) else { return };
-    let asked = asked.into_string().expect("UTF-8");
+    let Some((backend, order, path)) = asked(WRITER) else { return };
+    Writer::new(backend, Order::from_number(order), &path).run();
+}
+
+/// What the test asks of its child with a variable: two numbers and a path. None in the test itself.
+fn asked(variable: &str) -> Option<(u32, u32, PathBuf)> {
+    let asked = std::env::var(variable).ok()?;
+    // If the test is killed, this process must end too.
+    // SAFETY: no memory involved.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     let mut words = asked.splitn(3, ' ');
-    let mut number = || words.next().and_then(|word| word.parse::<u32>().ok()).expect("a number");
-    let (backend, order) = (number(), Order::from_number(number()));
-    Writer::new(backend, order, Path::new(words.next().expect("a path"))).run();
+    let mut word = || words.next().expect("two numbers and a path");
+    let mut number = || word().parse().expect("a number");
+    Some((number(), number(), word().into()))
 }
 
 /// Kills a process, and waits until the kernel has released it.

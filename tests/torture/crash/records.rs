@@ -55,9 +55,6 @@ pub struct Writer {
 
 impl Writer {
     pub fn new(backend: u32, order: Order, path: &Path) -> Self {
-        // If the test that started this process is killed, this process must end too.
-        // SAFETY: no memory involved.
-        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         let file = File::create(path).expect("the file of the records");
         let (ctx, room) = (Ctx::on(backend), Map::new(DEPTH * RECORD));
         Self { ctx, file, order, room, places: [(0, 0); DEPTH], next: 0 }

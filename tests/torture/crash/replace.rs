@@ -4,7 +4,7 @@
 use super::disk::Disk;
 use super::support::ops::{chain, openat, renameat};
 use super::support::*;
-use super::{killed, records::READY};
+use super::{asked, killed, records::READY};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -22,19 +22,12 @@ fn content(number: u64) -> Vec<u8> {
 /// Runs only as the child of a test here: replaces the file until it is killed.
 #[test]
 fn replacer() {
-    let Some(asked) = std::env::var_os(REPLACER) else { return };
-    let asked = asked.into_string().expect("UTF-8");
-    let mut words = asked.splitn(3, ' ');
-    let mut number = || words.next().and_then(|word| word.parse::<u32>().ok()).expect("a number");
-    let (backend, synced) = (number(), number() == 1);
-    replace(backend, synced, Path::new(words.next().expect("a path")));
+    let Some((backend, synced, folder)) = asked(REPLACER) else { return };
+    replace(backend, synced == 1, &folder);
 }
 
 fn replace(backend: u32, synced: bool, folder: &Path) -> ! {
     const NEW: i32 = libc::O_CREAT | libc::O_TRUNC | libc::O_WRONLY | libc::O_CLOEXEC;
-    // If the test that started this process is killed, this process must end too.
-    // SAFETY: no memory involved.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     let ctx = Ctx::on(backend);
     let folder = File::open(folder).expect("the folder");
     let dir = folder.as_raw_fd();
