@@ -61,6 +61,7 @@ mod requests;
 mod span;
 pub mod status;
 pub mod text;
+mod waits;
 
 pub use counter::Signal;
 #[cfg(all(test, loom))]

@@ -6,6 +6,7 @@ use super::Descriptors;
 use super::fd::{AsRawFd, RawFd};
 use super::rw::Transfer;
 use super::span::Copy;
+pub use super::waits::Ended;
 use crate::error::{Errno, Result};
 
 pub const TELLS_WHAT_MOVED: bool = true;
@@ -13,12 +14,6 @@ pub const COPIES: bool = false;
 
 /// The calls of one poller, of which there are none.
 pub enum CallRing {}
-
-/// A completion of the ring.
-pub enum Ended {
-    Call(u64, Result<u64>),
-    CancelMissed(u64),
-}
 
 impl CallRing {
     pub fn open() -> Result<Self> {

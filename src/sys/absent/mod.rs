@@ -14,4 +14,4 @@ pub mod ranges;
 pub mod stderr;
 pub mod uring;
 
-use super::{Descriptors, fd, mem, rw, span};
+use super::{Descriptors, fd, mem, rw, span, waits};

@@ -6,6 +6,7 @@ use super::fd::{AsRawFd, RawFd};
 use super::rw::Transfer;
 use super::span::Copy;
 use super::uring::{self, IoUring, NO_OPERATION, RingSetup};
+pub use super::waits::Ended;
 use crate::error::{Errno, Result};
 
 /// An interrupted write tells how many bytes it moved.
@@ -24,14 +25,6 @@ pub struct CallRing {
 
 /// Set in the user data of a cancel request; no token has it.
 const CANCEL: u64 = 1 << 63;
-
-/// A completion of the ring.
-pub enum Ended {
-    /// A call ended, with this token and result.
-    Call(u64, Result<u64>),
-    /// A cancel did not find this call. The kernel may have been moving it from one of its queues to another.
-    CancelMissed(u64),
-}
 
 impl CallRing {
     pub fn open() -> Result<Self> {

@@ -27,5 +27,5 @@ pub use super::unix::{config, fd, fork, messages, stderr};
 pub const MISSING: &[u8] = &[];
 
 use super::unix::own;
-use super::{check, input, mem, span};
+use super::{check, input, mem, span, waits};
 use in_place::in_place;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::Descriptors;
 use super::fd::{AsRawFd, OwnedFd, RawFd};
 use super::timer::Timer;
+pub use super::waits::Interest;
 use super::{check, own};
 use crate::error::{Errno, Result};
 
@@ -13,14 +14,6 @@ pub const REPORTS_ONCE: bool = true;
 
 /// An epoll instance; close-on-exec.
 pub struct Readiness(OwnedFd);
-
-/// The readiness that an epoll instance reports for a descriptor. It is edge-triggered (epoll(7)): a descriptor that
-/// stays hung up does not wake the poller again and again.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Interest {
-    pub read: bool,
-    pub write: bool,
-}
 
 /// The descriptors that one wait found ready.
 pub struct Ready {
@@ -120,6 +113,7 @@ impl Descriptors for Readiness {
 }
 
 impl Interest {
+    /// Edge-triggered (epoll(7)): a descriptor that stays hung up does not wake the poller again and again.
     fn events(self) -> u32 {
         let read = if self.read { libc::EPOLLIN | libc::EPOLLRDHUP } else { 0 };
         let write = if self.write { libc::EPOLLOUT } else { 0 };

@@ -24,7 +24,7 @@ pub use super::unix::{config, fd, fork, messages, stderr};
 pub use os::MISSING;
 
 use super::unix::own;
-use super::{Descriptors, Signal, check, mem, span, status};
+use super::{Descriptors, Signal, check, mem, span, status, waits};
 use crate::error::Result;
 
 /// The result of a C library function, without a change of the thread's errno.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::fd::{AsRawFd, RawFd};
 use super::pollable::{Pollable, milliseconds};
 use super::timer::{Timer, left_until};
+pub use super::waits::Interest;
 use super::{Descriptors, Signal};
 use crate::error::{Errno, Result};
 
@@ -22,13 +23,6 @@ pub struct Readiness {
     watched: RefCell<Vec<libc::pollfd>>,
     own: RefCell<Vec<RawFd>>,
     timer: RefCell<Option<(Arc<AtomicU64>, Arc<Pollable>)>>,
-}
-
-/// What to report of a descriptor.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Interest {
-    pub read: bool,
-    pub write: bool,
 }
 
 /// The descriptors that one wait found ready.

@@ -11,6 +11,7 @@ use super::overlapped::Slot;
 use super::ranges::{self, Copy};
 use super::rw::{self, Transfer};
 use super::thread;
+pub use super::waits::Ended;
 use crate::error::{Errno, Result};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -47,15 +48,6 @@ struct Call {
 enum Work {
     Transfer(Transfer),
     Copy(Copy),
-}
-
-/// A completion of the ring.
-pub enum Ended {
-    /// A call ended, with this token and result.
-    Call(u64, Result<u64>),
-    /// A cancel did not find this call.
-    #[allow(dead_code)] // A cancel that comes too early is repeated in a while.
-    CancelMissed(u64),
 }
 
 impl CallRing {

@@ -35,4 +35,4 @@ pub use super::absent::{aio, cached_open, stderr, uring};
 /// The numbers of the opcodes that have no call here.
 pub const MISSING: &[u8] = &[22, 23, 26, 29, 30, 31, 32, 33, 34, 35];
 
-use super::{mem, span, status};
+use super::{mem, span, status, waits};

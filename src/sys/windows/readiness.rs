@@ -7,6 +7,7 @@ use super::super::Descriptors;
 use super::event;
 use super::fd::{AsRawFd, RawFd, handle};
 use super::timer::Timer;
+pub use super::waits::Interest;
 use crate::error::{Errno, Result};
 use crate::sync::Mutex;
 
@@ -15,13 +16,6 @@ pub const REPORTS_ONCE: bool = true;
 
 /// A set of events, of which there are a few.
 pub struct Readiness(Mutex<Vec<RawFd>>);
-
-/// Readiness of a descriptor, which the system does not report.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Interest {
-    pub read: bool,
-    pub write: bool,
-}
 
 /// The descriptors that one wait found ready.
 #[derive(Default)]
