@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 __all__ = ["pread", "pwrite"]
 
@@ -11,24 +13,25 @@ __all__ = ["pread", "pwrite"]
 _lock = threading.Lock()
 
 
-def _pread(fd: int, count: int, offset: int) -> bytes:
+@contextmanager
+def _at(fd: int, offset: int) -> Iterator[None]:
     with _lock:
         before = os.lseek(fd, 0, os.SEEK_CUR)
         try:
             os.lseek(fd, offset, os.SEEK_SET)
-            return os.read(fd, count)
+            yield
         finally:
             os.lseek(fd, before, os.SEEK_SET)
+
+
+def _pread(fd: int, count: int, offset: int) -> bytes:
+    with _at(fd, offset):
+        return os.read(fd, count)
 
 
 def _pwrite(fd: int, data: bytes, offset: int) -> int:
-    with _lock:
-        before = os.lseek(fd, 0, os.SEEK_CUR)
-        try:
-            os.lseek(fd, offset, os.SEEK_SET)
-            return os.write(fd, data)
-        finally:
-            os.lseek(fd, before, os.SEEK_SET)
+    with _at(fd, offset):
+        return os.write(fd, data)
 
 
 pread = getattr(os, "pread", _pread)
