@@ -3,7 +3,11 @@
 //! a limit.
 
 // The systems for which seccompiler makes filters.
-#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+#![cfg(all(
+    not(caio_targets),
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+))]
 
 #[path = "c/mod.rs"]
 mod c;

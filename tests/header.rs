@@ -1,6 +1,6 @@
 //! `include/caio.h` and the binding kit, which are generated from the Rust source, are current. `make header` updates them.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(caio_targets)))]
 
 #[path = "header/api.rs"]
 mod api;

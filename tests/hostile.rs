@@ -1,6 +1,6 @@
 //! Bad arguments: each call fails with an error, and has no other effect.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(caio_targets)))]
 
 #[macro_use]
 mod support;

@@ -3,7 +3,7 @@
 //! Each case prints its seed. A failing case is shrunk and printed. `CAIO_MODEL_SEED=0x...` runs one case alone,
 //! `CAIO_MODEL_SECONDS` is the time for random cases (10), and `CAIO_TEST_DIR` names a folder on a disk.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(caio_targets)))]
 
 #[path = "../support/mod.rs"]
 #[macro_use]

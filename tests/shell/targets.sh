@@ -205,7 +205,7 @@ linux() {
     # A program of the host, for a test that cannot compile it.
     cc -O1 tests/c/fuse_gate.c -o "$CAIO_FUSE_GATE" || exit 1
 
-    # Where long has another size, all tests are linted. Others are compiled.
+    # Where long has another size, the other tests are linted, too.
     case $target in i686-*) clippy --all-targets ;; *) clippy --lib --features capi ;; esac
     try links "${test[@]}" --no-run --lib --test conformance --test kernel_abi
     links=$answer
@@ -301,7 +301,8 @@ if [ "${1:-}" = --row ]; then
     read -r target what compiler runs <<<"$(grep -F "$2 " <<<"$targets")"
     triple=${target%.2.17} place=$work/$target missing='' status=0 checks=- clippy=-
     build=(--locked --target "$triple")
-    unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+    unset RUSTFLAGS
+    export CARGO_ENCODED_RUSTFLAGS=--cfg=caio_targets
     # Cargo strips what has no debug information, and Debian's Rust has no rust-objcopy, which strips for macOS.
     export CARGO_TARGET_DIR=$work/cargo$TARGETS_SLOT CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=none CARGO_INCREMENTAL=0
     export RUST_BACKTRACE=0
