@@ -128,11 +128,12 @@ debian_std() {
 }
 
 # An empty crate, for which cargo compiles the standard library; then the libraries are put where rustc looks for them.
-# As in Rust's own build, panic_abort alone aborts. Without its features, a panic prints no backtrace.
+# As in Rust's own build, panic_abort alone aborts. Without its features, a panic prints no backtrace. Tests with a library
+# that is not optimized take several times as long.
 compile_std() {
-    local libraries=$2/lib/rustlib/$triple/lib
+    local libraries=$2/lib/rustlib/$triple/lib optimization=${3:+1}
     mkdir -p "$2/crate/src" "$libraries" && : >"$2/crate/src/lib.rs" &&
-        printf '[package]\nname = "empty"\nedition = "2024"\n[profile.dev]\ndebug = 0\n' >"$2/crate/Cargo.toml" &&
+        printf '[package]\nname = "empty"\nedition = "2024"\n[profile.dev]\ndebug = 0\nopt-level = %s\n' "${optimization:-0}" >"$2/crate/Cargo.toml" &&
         printf '%s\n' '#!/bin/sh' 'case " $* " in *" --crate-name panic_abort "*) set -- "$@" -Cpanic=abort ;; esac' 'exec "$@"' \
             >"$2/rustc" && chmod +x "$2/rustc" &&
         env -u CARGO_ENCODED_RUSTFLAGS RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER="$2/rustc" "$cargo" "$1" --manifest-path "$2/crate/Cargo.toml" \
