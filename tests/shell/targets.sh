@@ -89,6 +89,7 @@ flag() { export CARGO_ENCODED_RUSTFLAGS=${CARGO_ENCODED_RUSTFLAGS:+$CARGO_ENCODE
 # enough for clippy.
 standard_library() {
     local root=$work/std/$triple-$1
+    sysroot=
     [ -z "${DEBIAN:-}" ] && has_std "$triple" && return
     need /usr/bin/cargo cargo-web
     need /usr/bin/rustc rustc-web
@@ -102,6 +103,7 @@ standard_library() {
         debian_std "$root" >>"$place/log" 2>&1 || try "standard library" compile_std "$1" "$root" "${2:+,$2}" || { row FAILED - - - -; exit 1; }
         rustc --version >"$root/done"
     fi
+    sysroot=$root
     flag "--sysroot=$root"
 }
 
@@ -288,9 +290,9 @@ windows() {
     need wine "wine wine64"
     need pkg-config pkg-config
     skip_if_missing
-    standard_library check
+    standard_library build test
     clippy --lib --features capi
-    try tests env -u CARGO_ENCODED_RUSTFLAGS CARGO="$cargo" WINDOWS="$short" tests/shell/windows.sh || runs=FAILED
+    try tests env -u CARGO_ENCODED_RUSTFLAGS CARGO="$cargo" SYSROOT="$sysroot" WINDOWS="$short" tests/shell/windows.sh || runs=FAILED
     links=yes
     grep -q 'FAILED  windows: make' "$place/output" && links=FAILED runs=-
     grep '^skipped:' "$place/output" && links=- runs=-

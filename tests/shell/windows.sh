@@ -2,6 +2,7 @@
 # `make check-windows`: installs the library for Windows into a staging directory, and runs C tests and examples under Wine.
 # Of tests/c, it leaves out those that need fork(2), seccomp, ptrace, LD_PRELOAD or a kernel queue; of c-examples, those with epoll.
 # WINDOWS=short runs the tests on a debug build, once each. Needs mingw, Wine, and the standard library of the target.
+# SYSROOT has one that Debian's rustc-web compiled, for a debug build.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 root=$PWD cargo=${CARGO:-cargo} make=${MAKE:-make} triple=x86_64-pc-windows-gnu mingw=x86_64-w64-mingw32
@@ -32,13 +33,14 @@ check() {
 
 # The standard library of the target: rustup's, or compiled by Debian's rustc-web.
 flags='--locked'
-if ! has_std $triple; then
+if [ -n "${SYSROOT:-}" ] || ! has_std $triple; then
     debian_rust || skip "the standard library (rustup target add $triple, or Debian: rustc-web cargo-web rust-web-src)"
     export RUSTC_BOOTSTRAP=1
-    cargo=/usr/bin/cargo flags+=' -Zbuild-std=std,panic_abort'
+    cargo=/usr/bin/cargo
+    if [ -n "${SYSROOT:-}" ]; then export RUSTFLAGS=--sysroot=$SYSROOT; else flags+=' -Zbuild-std=std,panic_abort'; fi
 fi
 profile=release
-[ "$short" = short ] && profile=dev
+[ "$short" = short ] || [ -n "${SYSROOT:-}" ] && profile=dev
 
 rm -rf "$stage" "$work" && mkdir -p "$work" || exit 1
 "$make" -s --no-print-directory install-windows PREFIX=/caio DESTDIR="$stage" CARGO="$cargo" CARGO_FLAGS="$flags" \
