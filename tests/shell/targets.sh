@@ -130,15 +130,16 @@ debian_std() {
 }
 
 # An empty crate, for which cargo compiles the standard library; then the libraries are put where rustc looks for them.
-# As in Rust's own build, panic_abort alone aborts. Without its features, a panic prints no backtrace. Tests with a library
-# that is not optimized take several times as long.
+# As in Rust's own build, panic_abort alone aborts. Without its features, a panic prints no backtrace. Tests take several times
+# as long with a library that is not optimized, or checks itself.
 compile_std() {
     local libraries=$2/lib/rustlib/$triple/lib optimization=${3:+1}
     mkdir -p "$2/crate/src" "$libraries" && : >"$2/crate/src/lib.rs" &&
-        printf '[package]\nname = "empty"\nedition = "2024"\n[profile.dev]\ndebug = 0\nopt-level = %s\n' "${optimization:-0}" >"$2/crate/Cargo.toml" &&
+        printf '[package]\nname = "empty"\nedition = "2024"\n' >"$2/crate/Cargo.toml" &&
         printf '%s\n' '#!/bin/sh' 'case " $* " in *" --crate-name panic_abort "*) set -- "$@" -Cpanic=abort ;; esac' 'exec "$@"' \
             >"$2/rustc" && chmod +x "$2/rustc" &&
-        env -u CARGO_ENCODED_RUSTFLAGS RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER="$2/rustc" "$cargo" "$1" --manifest-path "$2/crate/Cargo.toml" \
+        env -u CARGO_ENCODED_RUSTFLAGS RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER="$2/rustc" CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false \
+            CARGO_PROFILE_DEV_OPT_LEVEL="${optimization:-0}" "$cargo" "$1" --manifest-path "$2/crate/Cargo.toml" \
             -Zbuild-std="std,panic_unwind,panic_abort${3:-}" -Zbuild-std-features= --target "$triple" --target-dir "$2/crate/target" &&
         find "$2/crate/target/$triple/debug/deps" \( -name 'lib*.rlib' -o -name 'lib*.rmeta' \) ! -name 'libempty*' \
             -exec mv {} "$libraries" \; && rm -r "$2/crate"
