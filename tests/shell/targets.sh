@@ -328,7 +328,7 @@ rows=("$@")
     rows=(i686-unknown-linux-gnu s390x-unknown-linux-gnu x86_64-linux-posix x86_64-unknown-freebsd aarch64-apple-darwin)
 [ $# = 0 ] && [ "$short" != short ] && read -ra rows <<<"$(cut -d ' ' -f 1 <<<"$targets" | tr '\n' ' ')"
 # An emulated program can hang.
-printf '%s\n' "${rows[@]}" | xargs -P 2 --process-slot-var=TARGETS_SLOT -I{} timeout -k 10 1200 "$script" --row {}
+printf '%s\n' "${rows[@]}" | xargs -P 2 --process-slot-var=TARGETS_SLOT -I{} timeout -k 10 2400 "$script" --row {}
 status=$?
 
 table=$(printf '%-30s %-7s %-7s %-7s %-7s %s\n' target checks clippy links runs "tests passed" && for name in "${rows[@]}"; do cat "$work/$name/row"; done)
