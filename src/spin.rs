@@ -61,7 +61,7 @@ fn has_cores() -> bool {
     cores() > 1
 }
 
-/// The processors that this process may use.
+/// The processors that this process may use. The first call may read files.
 pub fn cores() -> u32 {
     // Not a OnceLock: fork(2) may leave it locked for ever in a child.
     static CORES: atomic::AtomicU32 = atomic::AtomicU32::new(0);

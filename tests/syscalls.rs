@@ -365,6 +365,30 @@ fn opens_are_not_tried_where_that_does_not_pay() {
     assert!(tried("late") <= 2, "{}", tried("late"));
 }
 
+/// A file that a worker thread opens for itself would leak into a child that another thread forks meanwhile.
+#[test]
+fn worker_threads_open_nothing_for_themselves() {
+    let backends = backends();
+    let work = || {
+        let dir = Folder::Default.make();
+        let file = sys::open(&dir.c("file"), libc::O_RDWR | libc::O_CREAT);
+        let mut byte = [0];
+        for backend in &backends {
+            let ctx = Ctx::on(*backend);
+            mark(backend_name(*backend));
+            assert_eq!(ctx.one(ops::write(file.as_raw_fd(), b"x", 0)), 1);
+            assert_eq!(ctx.one(ops::fsync(file.as_raw_fd())), 0);
+            assert_eq!(ctx.one(ops::read(file.as_raw_fd(), &mut byte, 0)), 1);
+            drop(ctx);
+            mark("end");
+        }
+    };
+    let Some(sections) = traced_cold(work) else { return };
+    for calls in backends.iter().map(|backend| &sections[backend_name(*backend)]) {
+        assert!(!calls.is_empty() && !calls.iter().any(|call| call.name.starts_with("open")), "{}", shown(calls));
+    }
+}
+
 /// The sleep of the test, which the tracer may interrupt.
 const SLEEP: [&str; 3] = ["nanosleep", "clock_nanosleep", "restart_syscall"];
 

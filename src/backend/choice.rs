@@ -7,6 +7,7 @@ use crate::error::{Errno, Result};
 use crate::log::Log;
 use crate::sys::config;
 use crate::sys::fd::AsRawFd;
+use crate::sys::fork;
 use crate::sys::pollable::Pollable;
 use crate::sys::text::{self, Word};
 
@@ -38,6 +39,8 @@ fn tell_unavailable(log: Log, kind: Kind, errno: Errno) {
 
 /// Checks whether a backend is available now.
 pub fn probe(backend: Backend) -> Probe {
+    // What it opens would leak into a child that another thread forks meanwhile.
+    let _kept_out = fork::keep_out();
     let Some(kind) = backend.kind() else { return probe_auto() };
     let result = try_open(kind);
     let why = match result {

@@ -146,6 +146,8 @@ const DEFAULT_REQUESTS: u32 = 512;
 
 impl Context {
     pub fn new(options: Options) -> Result<Self> {
+        // What it opens would leak into a child that another thread forks meanwhile.
+        let _kept_out = fork::keep_out();
         let log = Log::from_environment();
         let made = Self::logged(options, log);
         match &made {

@@ -12,6 +12,8 @@ pub struct Pacing {
     average: u64,
     /// The threads for short-running operations of the kind that ended last.
     width: u32,
+    /// The processors that the caller leaves free. Found out when the context is made, as [`cores`] may read files.
+    free_cores: u32,
     backoff: Backoff,
 }
 
@@ -30,7 +32,7 @@ const RETRY: Schedule = Schedule { tolerated: 0, first: 64, most: 64 << 6 };
 
 impl Pacing {
     pub fn new() -> Self {
-        Self { average: 0, width: 1, backoff: Backoff::default() }
+        Self { average: 0, width: 1, free_cores: cores().saturating_sub(1).max(1), backoff: Backoff::default() }
     }
 
     pub fn is_short_running(&self) -> bool {
@@ -53,7 +55,7 @@ impl Pacing {
             return;
         }
         let longest = if reads { SHORT_READ + COPY_KIB * (len >> 10).min(1 << 10) as u32 } else { SHORT_WRITE };
-        self.width = if reads { cores().saturating_sub(1).max(1) } else { 1 };
+        self.width = if reads { self.free_cores } else { 1 };
         // Bounded, as a single one may have been interrupted for long.
         let part = (time.as_nanos() as u64 * LONGEST / longest.as_nanos() as u64).min(LONGEST * 4);
         self.average = (self.average * 7 + part) / 8;
