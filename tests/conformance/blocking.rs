@@ -119,7 +119,7 @@ fn slow_operations_do_not_hold_up_the_rest(case: &Case) {
     let slow: Vec<_> = (0..SLOW).map(|_| gate.file()).collect();
     let file = case.dir.cold("file", 1 << 20);
     let fifo = case.dir.c("fifo");
-    crate::errno::make_fifo(&fifo);
+    sys::make_fifo(&fifo);
     let mut room = vec![0; 65536];
     let ctx = Ctx::new(&caio_options { threads: 4, ..case.options() });
     for slow in &slow {

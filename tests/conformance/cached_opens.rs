@@ -197,7 +197,7 @@ fn the_descriptor_is_that_of_a_plain_open(case: &Case) {
 /// The opens that inotify(7) reports of files and FIFOs.
 fn an_open_is_one_open(case: &Case) {
     case.dir.file("file", b"content");
-    crate::errno::make_fifo(&case.dir.c("fifo"));
+    sys::make_fifo(&case.dir.c("fifo"));
     let dir = case.dir.open();
     let ctx = case.ctx();
     for path in [c"file", c"fifo"] {

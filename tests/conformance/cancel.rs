@@ -243,7 +243,7 @@ fn of_a_close_yields_a_true_result(case: &Case) {
 /// The cancel may not stop it, but there is one event, and no descriptor leaks.
 fn of_a_blocked_open_leaks_nothing(case: &Case) {
     let fifo = case.dir.c("fifo");
-    crate::errno::make_fifo(&fifo);
+    sys::make_fifo(&fifo);
     let ctx = case.ctx();
     ctx.accept(&[ops::openat(libc::AT_FDCWD, &fifo, libc::O_WRONLY | libc::O_CLOEXEC, 0).tag(1)]);
     assert_eq!(ctx.run_beside(ops::nop()), 0);

@@ -88,7 +88,7 @@ fn stops_chain_members_that_have_not_started(case: &Case) {
 /// A FIFO without a writer. The library uses its own copy of the path.
 fn does_not_wait_for_a_blocked_open(case: &Case) {
     let fifo = case.dir.c("fifo");
-    crate::errno::make_fifo(&fifo);
+    sys::make_fifo(&fifo);
     let writer = {
         let path = fifo.clone();
         let ctx = case.ctx();
@@ -201,7 +201,7 @@ fn closes_every_descriptor(case: &Case) {
 
 fn closes_descriptors_of_later_opens(case: &Case) {
     let fifo = case.dir.c("fifo");
-    crate::errno::make_fifo(&fifo);
+    sys::make_fifo(&fifo);
     drop(case.ctx());
     let before = process::descriptors();
     let ctx = case.ctx();

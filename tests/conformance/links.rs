@@ -217,7 +217,7 @@ fn do_not_start_a_member_early(case: &Case) {
 fn signal_a_step_before_a_slow_one(case: &Case) {
     const QUICK: usize = 100;
     let fifo = case.dir.c("fifo");
-    crate::errno::make_fifo(&fifo);
+    sys::make_fifo(&fifo);
     let file = case.dir.file("steps", b"");
     let ctx = case.ctx();
     let write = |tag| ops::write(file.as_raw_fd(), b"step", 0).tag(tag);

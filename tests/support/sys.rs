@@ -140,6 +140,11 @@ pub fn pipe_with(flags: i32) -> (OwnedFd, OwnedFd) {
     (owned(ends[0].into()), owned(ends[1].into()))
 }
 
+pub fn make_fifo(path: &std::ffi::CStr) {
+    // SAFETY: a live string.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0, "mkfifo: {}", errno());
+}
+
 /// A pair of connected stream sockets.
 pub fn socketpair() -> (OwnedFd, OwnedFd) {
     socketpair_of(libc::SOCK_STREAM)

@@ -3,7 +3,6 @@
 use super::Matrix;
 use crate::support::case::Case;
 use crate::support::*;
-use std::ffi::CString;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 crate::promises! {
@@ -113,13 +112,8 @@ fn files_and_folders(case: &Case) {
 
 fn fifo(case: &Case, flags: i32) -> OwnedFd {
     let path = case.dir.c(&format!("fifo{flags}"));
-    make_fifo(&path);
+    sys::make_fifo(&path);
     sys::open(&path, flags)
-}
-
-pub fn make_fifo(path: &CString) {
-    // SAFETY: a live string.
-    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0, "mkfifo: {}", sys::errno());
 }
 
 /// Both ends of each kind, the read end first.

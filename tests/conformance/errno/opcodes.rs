@@ -1,7 +1,6 @@
 //! The opcodes of version 0.2 beside their plain system calls: good and bad arguments, and every kind of descriptor.
 
 use super::Matrix;
-use super::descriptors::make_fifo;
 use crate::support::case::Case;
 use crate::support::files::pattern;
 use crate::support::sys::nowhere;
@@ -19,7 +18,7 @@ const KEPT: u64 = u32::MAX as u64;
 
 /// One descriptor of each kind.
 fn kinds(case: &Case) -> Vec<(&'static str, OwnedFd)> {
-    make_fifo(&case.dir.c("fifo"));
+    sys::make_fifo(&case.dir.c("fifo"));
     let (reader, writer) = sys::pipe();
     let (socket, other) = sys::socketpair();
     let (master, slave) = sys::terminal();
@@ -125,7 +124,7 @@ fn repeatable(path: *const u8, dir: i32, room: &mut [u8], times: &[libc::timespe
 
 fn calls_on_paths_match(case: &Case) {
     case.dir.file("file", &pattern(100));
-    make_fifo(&case.dir.c("fifo"));
+    sys::make_fifo(&case.dir.c("fifo"));
     std::os::unix::fs::symlink("file", case.dir.join("link")).expect("a symlink");
     std::os::unix::fs::symlink("none", case.dir.join("dangling")).expect("a symlink");
     let mut matrix = Matrix::new(case);

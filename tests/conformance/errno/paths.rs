@@ -1,7 +1,6 @@
 //! Bad paths, and good paths to the wrong things.
 
 use super::Matrix;
-use super::descriptors::make_fifo;
 use crate::support::case::Case;
 use crate::support::sys::{Map, PAGE, nowhere};
 use crate::support::*;
@@ -134,7 +133,7 @@ fn wrong_things(case: &Case) {
     std::fs::create_dir(case.dir.join("empty")).expect("a folder");
     std::os::unix::fs::symlink("loop", case.dir.join("loop")).expect("a symlink");
     std::os::unix::fs::symlink("file", case.dir.join("link")).expect("a symlink");
-    make_fifo(&case.dir.c("fifo"));
+    sys::make_fifo(&case.dir.c("fifo"));
     let create = libc::O_CREAT | libc::O_EXCL | libc::O_RDWR;
     let nowait = libc::O_NONBLOCK;
     let rename = |from, to, flags: u32| ops::renameat(fd, from, to).sys(flags.into());
