@@ -32,6 +32,15 @@ status=0
 run() {
     "$@" || status=1
 }
+
+# Builds the source distribution, and checks which files it has.
+source_distribution() {
+    local folder=$CARGO_TARGET_DIR/sdist
+    rm -rf "$folder"
+    maturin sdist -o "$folder" >"$folder.log" 2>&1 || { cat "$folder.log" && return 1; }
+    "$venv/bin/python" ../../tests/shell/wheels/check.py sdist "$folder"/*.tar.gz
+}
+
 sources=.
 if left_behind "$python"; then
     sources=$(old_sources) || exit 1
@@ -40,6 +49,7 @@ fi
 "$venv/bin/pip" install -q --disable-pip-version-check --no-build-isolation --force-reinstall --no-deps "$sources" || exit 1
 # A package takes no file from outside its folder, so this one is a copy.
 run cmp ../../LICENSE "$venv"/lib/python*/site-packages/caio-*.dist-info/licenses/LICENSE
+run source_distribution
 run "$venv/bin/ruff" check -q .
 run "$venv/bin/ruff" format -q --check .
 if [ -x "$venv/bin/mypy" ]; then

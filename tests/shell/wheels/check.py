@@ -219,7 +219,8 @@ def check_sdist(path: Path) -> None:
         top = archive.getnames()[0].split("/")[0]
         found = {member.name.removeprefix(f"{top}/") for member in archive if member.isfile()}
         check_metadata(archive.extractfile(f"{top}/PKG-INFO").read().decode())
-    binding = {name for name in sources(PACKAGE) if name != "pyproject.toml" and not name.startswith("python/")}
+    elsewhere = ("pyproject.toml", "LICENSE")
+    binding = {name for name in sources(PACKAGE) if name not in elsewhere and not name.startswith("python/")}
     python = {f"python/{name}" for name in sources(PACKAGE / "python")}
     command = ["cargo", "package", "--list", "--allow-dirty", "--locked", "--quiet"]
     crate = set(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
