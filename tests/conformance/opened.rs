@@ -255,8 +255,7 @@ fn free_leaves_no_descriptor_open(case: &Case) {
 
 fn a_blocked_open_does_not_hold_up_free(case: &Case) {
     let fifo = case.dir.c("fifo");
-    // SAFETY: a live string.
-    assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
+    sys::make_fifo(&fifo);
     let ctx = case.ctx();
     ctx.accept(&chain(&[openat(libc::AT_FDCWD, &fifo, libc::O_RDONLY, 0), read(&mut [0]).current(), close()]));
     assert_eq!(ctx.wait(1, 1, 20_000_000), Ok(vec![]), "the open waits for a writer");
@@ -358,8 +357,7 @@ fn the_destination_may_be_the_opened_file(case: &Case) {
 /// A READ of a FIFO that the chain opened waits without a worker thread, and a cancel stops it.
 fn a_fifo_is_read_without_a_worker(case: &Case) {
     let fifo = case.dir.c("fifo");
-    // SAFETY: a live string.
-    assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
+    sys::make_fifo(&fifo);
     let ctx = Ctx::new(&caio_options { threads: 1, ..case.options() });
     let open = openat(libc::AT_FDCWD, &fifo, libc::O_RDWR | libc::O_CLOEXEC, 0);
     ctx.accept(&chain(&[open.tag(1), read(&mut [0]).current().tag(2), close().tag(3)]));
