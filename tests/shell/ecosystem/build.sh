@@ -38,8 +38,12 @@ if needs "Meson's dependency()" meson have meson ninja; then
     check "Meson: the static library" meson_static
 fi
 
-# Versions before 0.10 cannot read the manifest.
-has_cargo_c() { printf '%s\n' 0.10 "$("$CARGO" cinstall --version | sed 's/cargo-c //')" | sort -VC; }
+# Versions before 0.10 cannot read the manifest. That of Debian does not say which it is.
+has_cargo_c() {
+    local version
+    version=$("$CARGO" cinstall --version | sed -n 's/^cargo-c \([0-9]\)/\1/p')
+    [ -n "$version" ] && printf '%s\n' 0.10 "$version" | sort -VC
+}
 cargo_c_installs() {
     CARGO_TARGET_DIR=$PWD/target "$CARGO" cinstall --locked --manifest-path "$root/Cargo.toml" --profile dev --libdir=lib --prefix="$PWD/installed" &&
         expect "$(cd "$root/include" && find . -type f | sort)" "$(cd installed/include && find . -type f | sort)" || return
