@@ -188,9 +188,9 @@ static int parse(int argc, char **argv, struct options *options)
 }
 
 /* The plain loop is always the first: the others are measured against it. */
-static unsigned choose(const char *engines, const struct reader **readers)
+static unsigned choose(const char *engines, int cold, const struct reader **readers)
 {
-    static const struct reader *const peers[] = {&pool_4_reader, &pool_16_reader,
+    static const struct reader *const peers[] = {&pool_4_reader, &pool_16_reader, &loop_16_reader,
 #ifdef HAVE_LIBURING
                                                  &liburing_reader, &liburing_direct_reader,
 #endif
@@ -201,6 +201,8 @@ static unsigned choose(const char *engines, const struct reader **readers)
     unsigned count = 0;
 
     readers[count++] = &plain_reader;
+    if (!cold && chosen(engines, plain_looks_reader.name))
+        readers[count++] = &plain_looks_reader;
     for (const struct reader *reader = caio_readers; reader->name; reader++)
         if (chosen(engines, reader->name))
             readers[count++] = reader;
@@ -210,9 +212,11 @@ static unsigned choose(const char *engines, const struct reader **readers)
     return count;
 }
 
-static int compare(const struct options *options, const struct reader *const *readers, unsigned count, int cold, unsigned passes)
+static int compare(const struct options *options, int cold, unsigned passes)
 {
     static const char *const depths[] = {"1", "16", "128"};
+    const struct reader *readers[MOST_READERS];
+    unsigned count = choose(options->engines, cold, readers);
 
     if (!chosen(options->states, cold ? "cold" : "cached"))
         return 1;
@@ -231,14 +235,12 @@ static int compare(const struct options *options, const struct reader *const *re
 int main(int argc, char **argv)
 {
     struct options options = {.engines = "", .depths = "", .states = ""};
-    const struct reader *readers[MOST_READERS];
-    unsigned passes = parse(argc, argv, &options) ? (unsigned)atoi(argv[optind + 1]) : 0, count;
+    unsigned passes = parse(argc, argv, &options) ? (unsigned)atoi(argv[optind + 1]) : 0;
 
     if (passes == 0 || passes > MOST_PASSES || chdir(argv[optind]) < 0) {
         fprintf(stderr, "usage: small_files [-e ENGINES] [-d DEPTHS] [-s STATES] FOLDER PASSES\n");
         return 2;
     }
-    count = choose(options.engines, readers);
     make_tree();
-    return !(compare(&options, readers, count, 0, passes) && compare(&options, readers, count, 1, passes));
+    return !(compare(&options, 0, passes) && compare(&options, 1, passes));
 }

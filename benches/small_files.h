@@ -22,7 +22,7 @@ struct reader {
     unsigned backend, flags, threads;
 };
 
-extern const struct reader plain_reader, pool_4_reader, pool_16_reader;
+extern const struct reader plain_reader, plain_looks_reader, pool_4_reader, pool_16_reader, loop_16_reader;
 extern const struct reader caio_readers[]; /* ends with a NULL name */
 extern const struct reader liburing_reader, liburing_direct_reader, libuv_reader;
 
