@@ -41,7 +41,8 @@ lint() {
 }
 
 step lint lint
-step "cargo test" "$cargo" test --locked --no-fail-fast -- --show-output
+# Many tests wait for something, so that more of them run at once than there are processors.
+step "cargo test" env RUST_TEST_THREADS="${RUST_TEST_THREADS:-$((2 * $(getconf _NPROCESSORS_ONLN)))}" "$cargo" test --locked --no-fail-fast -- --show-output
 step systest "$cargo" test --manifest-path tests/systest/Cargo.toml
 step loom "$make" --no-print-directory check-loom
 for suite in install tracing caio_cp tools httpd site valgrind; do
