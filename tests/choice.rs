@@ -186,8 +186,7 @@ fn a_file_that_anybody_may_write_is_not_trusted() {
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o666)).expect("its mode");
         assert_eq!(taken(), best());
         std::fs::remove_file(file).expect("the file");
-        // SAFETY: a live string.
-        assert_eq!(unsafe { libc::mkfifo(c_path(file).as_ptr(), 0o644) }, 0);
+        sys::make_fifo(&c_path(file));
         assert_eq!(taken(), best(), "a FIFO");
     });
 }

@@ -364,8 +364,7 @@ fn free_waits_for_a_held_read(case: &Case) {
 
 fn fifo(case: &Case) -> std::ffi::CString {
     let path = case.dir.c("fifo");
-    // SAFETY: a live string.
-    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0, "mkfifo: {}", sys::errno());
+    sys::make_fifo(&path);
     path
 }
 

@@ -200,8 +200,7 @@ impl World {
     pub fn new() -> Self {
         let dir = files::Folder::Disk.make();
         let fifo = dir.c("fifo");
-        // SAFETY: a live string.
-        assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
+        sys::make_fifo(&fifo);
         let direct = if dir.on_disk() { libc::O_DIRECT } else { 0 };
         let files =
             [CellFile::new(&dir, FILE_NAMES[0], 1024, 0), CellFile::new(&dir, FILE_NAMES[1], sys::PAGE, direct)];

@@ -28,8 +28,7 @@ pub fn without_reader() -> Made {
 fn fifo(dir: &Dir) -> std::ffi::CString {
     let _ = std::fs::remove_file(dir.join("fifo"));
     let path = dir.c("fifo");
-    // SAFETY: a live string.
-    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0, "mkfifo: {}", sys::errno());
+    sys::make_fifo(&path);
     path
 }
 
