@@ -37,7 +37,8 @@ static void print_line(const struct options *options, const struct row *row, con
 static int takes_part(const struct options *options, const struct row *row, const struct engine *engine, unsigned depth)
 {
     return chosen(options->engines, engine->name) && (!engine->max_depth || depth <= engine->max_depth) &&
-           depth >= engine->min_depth && (!engine->cached_only || row->cache != COLD);
+           depth >= engine->min_depth && (!engine->cached_only || row->cache != COLD) &&
+           (!engine->pairs_only || row->kind == WRITE_SYNC);
 }
 
 /* Rounds `from` to `to`: every player takes a turn. The order alternates, so that no player always follows the same one. */

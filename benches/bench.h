@@ -30,6 +30,7 @@ struct engine {
     unsigned batch;          /* operations in one submit at most; 0 = no limit */
     unsigned min_depth, max_depth; /* 0 = no limit */
     int cached_only;         /* runs only on rows whose file is cached */
+    int pairs_only;          /* runs only on rows of WRITE_SYNC */
     /* Returns NULL if this machine does not support the engine; `why` then has the reason. */
     void *(*open)(const struct engine *engine, const struct work *work, char *why, size_t why_size);
     /* Submits `count` operations and collects completions. Returns how many slots it put into `done`. */
@@ -43,7 +44,7 @@ struct engine {
 extern const struct engine *const engines[];
 extern const struct engine engine_auto_st, engine_auto, engine_uring, engine_linux, engine_thread,
     engine_uring_noinline, engine_liburing, engine_liburing_polled, engine_liburing_quiet, engine_liburing_defer,
-    engine_libaio, engine_libuv, engine_sync, engine_sync_batch;
+    engine_libaio, engine_libuv, engine_sync, engine_sync_batch, engine_sync_thread;
 
 /* Ends the program: figures of an engine that fails would be wrong. */
 _Noreturn void die(const char *what, int error);

@@ -13,5 +13,5 @@ const struct engine *const engines[] = {
 #ifdef HAVE_LIBUV
     &engine_libuv,
 #endif
-    &engine_sync, &engine_sync_batch, NULL,
+    &engine_sync, &engine_sync_batch, &engine_sync_thread, NULL,
 };

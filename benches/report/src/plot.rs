@@ -10,7 +10,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::data::{Measure, Turn};
 
 /// The engines that are drawn, with their colours: libcaio's warm and thick, the peers' cold.
-pub const ENGINES: [(&str, RGBColor, u32); 13] = [
+pub const ENGINES: [(&str, RGBColor, u32); 14] = [
     ("auto-st", RGBColor(200, 16, 46), 3),
     ("auto", RGBColor(255, 120, 90), 3),
     ("uring", RGBColor(245, 170, 0), 2),
@@ -24,6 +24,7 @@ pub const ENGINES: [(&str, RGBColor, u32); 13] = [
     ("libaio", RGBColor(30, 140, 70), 2),
     ("libuv", RGBColor(120, 120, 120), 2),
     ("sync-batch", RGBColor(180, 180, 180), 1),
+    ("sync-thread", RGBColor(150, 150, 170), 1),
 ];
 
 const SIZE: (u32, u32) = (560, 380);
