@@ -16,25 +16,14 @@ struct handed {
 };
 
 struct handover {
-    struct work work;
+    void *batches; /* the state of sync-batch, which the thread runs */
     struct slot *slots;
     int eventfd, loop, closing;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t filled;
-    struct handed queued, running, done;
+    struct handed queued, done;
 };
-
-static void write_and_sync(const struct handover *self)
-{
-    for (unsigned i = 0; i < self->running.count; i++) {
-        const struct slot *slot = &self->slots[self->running.which[i]];
-        ssize_t moved = pwrite(self->work.fd, slot->buffer, self->work.size, (off_t)slot->offset);
-        check_moved("sync-thread", moved < 0 ? -errno : moved, self->work.size);
-    }
-    if (fdatasync(self->work.fd) < 0)
-        die("fdatasync", errno);
-}
 
 static void append(struct handed *to, const unsigned *which, unsigned count)
 {
@@ -42,9 +31,20 @@ static void append(struct handed *to, const unsigned *which, unsigned count)
     to->count += count;
 }
 
+static unsigned take(struct handed *from, unsigned *which)
+{
+    unsigned count = from->count;
+
+    memcpy(which, from->which, count * sizeof *which);
+    from->count = 0;
+    return count;
+}
+
 static void *run(void *state)
 {
     struct handover *self = state;
+    struct handed running;
+    unsigned ended[MAX_DEPTH];
 
     pthread_mutex_lock(&self->lock);
     while (!self->closing) {
@@ -52,13 +52,11 @@ static void *run(void *state)
             pthread_cond_wait(&self->filled, &self->lock);
             continue;
         }
-        self->running.count = 0;
-        append(&self->running, self->queued.which, self->queued.count);
-        self->queued.count = 0;
+        running.count = take(&self->queued, running.which);
         pthread_mutex_unlock(&self->lock);
-        write_and_sync(self);
+        unsigned count = engine_sync_batch.submit(self->batches, self->slots, running.which, running.count, ended);
         pthread_mutex_lock(&self->lock);
-        append(&self->done, self->running.which, self->running.count);
+        append(&self->done, ended, count);
         if (eventfd_write(self->eventfd, 1) < 0)
             die("eventfd", errno);
     }
@@ -70,8 +68,8 @@ static void *handover_open(const struct engine *engine, const struct work *work,
 {
     struct handover *self = calloc(1, sizeof *self);
 
-    (void)engine, (void)why, (void)why_size;
-    self->work = *work;
+    (void)engine;
+    self->batches = engine_sync_batch.open(&engine_sync_batch, work, why, why_size);
     self->eventfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     self->loop = loop_open(self->eventfd, EPOLLIN);
     pthread_mutex_init(&self->lock, NULL);
@@ -82,15 +80,6 @@ static void *handover_open(const struct engine *engine, const struct work *work,
     return self;
 }
 
-static unsigned take_done(struct handover *self, unsigned *done)
-{
-    unsigned count = self->done.count;
-
-    memcpy(done, self->done.which, count * sizeof *done);
-    self->done.count = 0;
-    return count;
-}
-
 static unsigned handover_submit(void *state, struct slot *slots, const unsigned *which, unsigned count, unsigned *done)
 {
     struct handover *self = state;
@@ -99,7 +88,7 @@ static unsigned handover_submit(void *state, struct slot *slots, const unsigned 
     self->slots = slots;
     append(&self->queued, which, count);
     pthread_cond_signal(&self->filled);
-    unsigned ended = take_done(self, done);
+    unsigned ended = take(&self->done, done);
     pthread_mutex_unlock(&self->lock);
     return ended;
 }
@@ -114,7 +103,7 @@ static unsigned handover_wait(void *state, unsigned *done)
         loop_wait(self->loop);
         eventfd_read(self->eventfd, &signals);
         pthread_mutex_lock(&self->lock);
-        ended = take_done(self, done);
+        ended = take(&self->done, done);
         pthread_mutex_unlock(&self->lock);
     }
     return ended;
@@ -131,6 +120,7 @@ static void handover_close(void *state)
     pthread_join(self->thread, NULL);
     close(self->loop);
     close(self->eventfd);
+    engine_sync_batch.close(self->batches);
     free(self);
 }
 
